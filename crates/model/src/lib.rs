@@ -1,1 +1,24 @@
-//! placeholder
+//! The nouns of Meltica: what every other room talks about.
+//!
+//! Nothing here does I/O, reads a clock, names a venue or holds a float. Time arrives as an
+//! argument ([`Nanos`]), money is exact ([`Decimal`], read by one parser in [`decimal`]), and a
+//! venue is whatever implements [`venue::Venue`].
+
+pub mod book;
+pub mod capture;
+pub mod decimal;
+pub mod error;
+pub mod event;
+pub mod frame;
+pub mod ids;
+pub mod instrument;
+pub mod time;
+pub mod venue;
+
+pub use book::Book;
+pub use error::{Error, Remedy};
+pub use event::{Body, CanonicalEvent, Event, Header, Kind, Level, Side, StreamState};
+pub use ids::{ConnId, ConsumerId, InstrumentId, LinkId, ProviderId, RequestId, Stream};
+pub use instrument::Instrument;
+pub use rust_decimal::Decimal;
+pub use time::Nanos;

@@ -1,0 +1,56 @@
+//! The pooled records of raw traffic.
+
+use bytes::Bytes;
+use pool::Reset;
+
+use crate::ids::{ConnId, ProviderId};
+use crate::time::Nanos;
+
+/// A frame between the socket read and the end of the turn: the stamp, the connection and the
+/// WebSocket library's own handle on the payload, which must not outlive the turn.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct WsFrame {
+    /// When the read that completed it returned.
+    pub ts_recv: Nanos,
+    /// Which connection brought it.
+    pub conn: ConnId,
+    /// The payload, not copied.
+    pub payload: Bytes,
+}
+
+impl Reset for WsFrame {
+    fn reset(&mut self) {
+        let Self { ts_recv, conn, payload } = self;
+        *ts_recv = Nanos::default();
+        *conn = ConnId::default();
+        *payload = Bytes::new();
+    }
+}
+
+/// A payload that must outlive its frame, copied: for the recorder, or because it could not be
+/// read and someone will want to see it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ProviderRaw {
+    /// When it arrived.
+    pub ts_recv: Nanos,
+    /// Whose it is.
+    pub provider: ProviderId,
+    /// Which connection brought it.
+    pub conn: ConnId,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+/// A returned [`ProviderRaw`] keeps this many bytes of room; most frames are below 4 KiB.
+pub const PAYLOAD_KEPT: usize = 16 * 1_024;
+
+impl Reset for ProviderRaw {
+    fn reset(&mut self) {
+        let Self { ts_recv, provider, conn, payload } = self;
+        *ts_recv = Nanos::default();
+        *provider = ProviderId::default();
+        *conn = ConnId::default();
+        payload.clear();
+        payload.shrink_to(PAYLOAD_KEPT);
+    }
+}
