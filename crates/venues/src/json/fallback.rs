@@ -1,0 +1,165 @@
+//! The fallback: any order of fields, any white space, escapes, numbers with or without quotes.
+//!
+//! Numbers stay text until [`model::decimal`] reads them, so that no digit is lost.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use model::decimal;
+use model::{Decimal, Error, Level};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Reads a whole message into a borrowed struct.
+///
+/// # Errors
+/// [`Remedy::Ignore`](model::Remedy::Ignore): it is no JSON, or not of that form.
+pub fn read<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(message).map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
+}
+
+/// A piece of a message that is read later, when it is known what it is.
+pub type Raw<'a> = &'a RawValue;
+
+/// Reads a piece that was kept.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_raw<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Result<T, Error> {
+    serde_json::from_str(raw.get()).map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
+}
+
+/// A decimal that stands as a JSON number or between quotation marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(pub Decimal);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw: &RawValue = Deserialize::deserialize(deserializer)?;
+        let text = raw.get();
+        let text: Cow<'_, str> = if text.starts_with('"') {
+            let Text(text) = serde_json::from_str(text).map_err(de::Error::custom)?;
+            text
+        } else {
+            Cow::Borrowed(text)
+        };
+        decimal::parse(text.as_bytes())
+            .map(Self)
+            .map_err(|error| de::Error::custom(format_args!("'{text}' is {error}")))
+    }
+}
+
+/// A text, borrowed where it holds no escape.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// Reads a list of `[price, quantity, …]` onto the end of `levels`; further entries of a level
+/// are passed over.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_levels(raw: Raw<'_>, levels: &mut Vec<Level>) -> Result<(), Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    LevelsSeed(levels)
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end())
+        .map_err(|error| Error::ignore(format!("unreadable book levels: {error}")))
+}
+
+struct LevelsSeed<'v>(&'v mut Vec<Level>);
+
+impl<'de> DeserializeSeed<'de> for LevelsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LevelsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of [price, quantity] pairs")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(OneLevel(level)) = seq.next_element()? {
+            self.0.push(level);
+        }
+        Ok(())
+    }
+}
+
+struct OneLevel(Level);
+
+impl<'de> Deserialize<'de> for OneLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LevelVisitor;
+        impl<'de> Visitor<'de> for LevelVisitor {
+            type Value = OneLevel;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a [price, quantity] pair")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneLevel, A::Error> {
+                let missing = |n| de::Error::invalid_length(n, &"a price and a quantity");
+                let Number(price) = seq.next_element()?.ok_or_else(|| missing(0))?;
+                let Number(quantity) = seq.next_element()?.ok_or_else(|| missing(1))?;
+                while seq.next_element::<de::IgnoredAny>()?.is_some() {}
+                Ok(OneLevel(Level { price, quantity }))
+            }
+        }
+        deserializer.deserialize_seq(LevelVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits_with_and_without_quotes() {
+        let read = |text: &'static str| read::<Number>(text.as_bytes()).map(|n| n.0.to_string());
+        assert_eq!(read("56119.00000").unwrap(), "56119.00000");
+        assert_eq!(read("\"0.10\"").unwrap(), "0.10");
+        assert_eq!(read("1e-05").unwrap(), "0.00001");
+        assert_eq!(read("\"\\u0031.5\"").unwrap(), "1.5");
+        assert!(read("\"abc\"").unwrap_err().message.contains("'abc'"));
+        assert!(read("null").is_err() && read("[1]").is_err() && read("\"\"").is_err());
+    }
+
+    #[test]
+    fn levels_may_have_more_entries_and_any_spacing() {
+        let raw: Raw<'_> = read(br#"[ ["1.5" , 2, "0", "7"], [3,"4"] ]"#).unwrap();
+        let mut levels = Vec::new();
+        read_levels(raw, &mut levels).unwrap();
+        assert_eq!(levels.len(), 2);
+        assert_eq!(levels[0].quantity, Decimal::TWO);
+        let short: Raw<'_> = read(br#"[["1.5"]]"#).unwrap();
+        assert!(read_levels(short, &mut levels).unwrap_err().message.contains("quantity"));
+    }
+}
