@@ -1,1 +1,44 @@
-//! placeholder
+//! The pipeline between venue machines and consumers: synchronous, without a clock (`now` is an
+//! argument), without a wait, without a venue's name.
+//!
+//! # The stages, in reading order
+//! | stage | where | what it does |
+//! | --- | --- | --- |
+//! | intake | [`shard`] | a [`Port`] is what a venue machine sees of the engine: it fills pooled events and hands them in |
+//! | resequence | comes with its own issue, between intake and books | duplicates out, order in, for trades; diffs are put in order by the book assembler |
+//! | books | [`books`] | the shard's [`Books`](books::Books); the assembler changes them, the engine reads them |
+//! | merge | comes with its own issue, between books and route | windows over several providers' streams |
+//! | route | [`route`] | which consumers get a stream: one immutable [`RoutingTable`], swapped whole |
+//! | fan-out | [`fanout`] | one copy per subscriber; the pooled original goes back |
+//! | queue | [`queue`] | one bounded queue per consumer, and what happens when it is full ([`WhenFull`]) |
+//! | consumers | [`consumer`] | the [`Inbox`] that a consumer's thread drains, in batches |
+//!
+//! Beside the way of an event: [`capacity`] (how many of everything, and for whom), [`catalog`]
+//! (numbers and names), [`stats`] and [`tally`] (what was counted, per stream and per consumer),
+//! [`doorbell`] (how the two ends of a queue wake each other).
+//!
+//! # What is deliberately absent
+//! Threads, sockets, timers and locks on the way of an event. A consumer's execution and control
+//! events do not pass through here yet: they get a lane of their own, over the ledger, with orders.
+
+pub mod books;
+pub mod capacity;
+pub mod catalog;
+pub mod consumer;
+pub mod doorbell;
+pub mod fanout;
+pub mod queue;
+pub mod route;
+pub mod shard;
+pub mod stats;
+mod sync;
+pub mod tally;
+
+pub use capacity::{Capacity, Pools, QueueCapacity};
+pub use catalog::Catalog;
+pub use consumer::{Consumer, Context, Inbox};
+pub use queue::WhenFull;
+pub use route::{RoutingTable, Subscription};
+pub use shard::{Port, Shard};
+pub use stats::{ProviderStats, StreamStats};
+pub use tally::{ConsumerCounts, Tally};

@@ -1,0 +1,199 @@
+//! A consumer and the end of the queue that its thread drains.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Waker;
+
+use model::{ConsumerId, Error, Event, Nanos};
+use rtrb::{Consumer as Ring, RingBuffer};
+
+use crate::capacity::{BATCH_MAX, QueueCapacity};
+use crate::catalog::Catalog;
+use crate::doorbell::Doorbell;
+use crate::fanout::Outlet;
+use crate::tally::{ConsumerCounts, Tally};
+
+/// A program fed by the gateway.
+///
+/// Each event is the consumer's own: plain memory that nothing waits for. A handler that panics
+/// loses that event and nothing else; it is called again with the next.
+pub trait Consumer: Send {
+    /// An event, in the order of its stream.
+    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>);
+
+    /// No more is there for now, or the batch is as large as a batch gets: the place for work that
+    /// is better done once than per event.
+    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
+        let _ = ctx;
+    }
+}
+
+/// What a handler can know beside its event.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Names behind numbers.
+    pub catalog: &'a Catalog,
+    /// Who is called.
+    pub consumer: ConsumerId,
+    /// When the batch was begun.
+    pub now: Nanos,
+    tally: &'a Tally,
+}
+
+impl Context<'_> {
+    /// What was counted for this consumer up to the last turn: how many trades were dropped, how
+    /// much was conflated.
+    #[must_use]
+    pub fn counts(&self) -> ConsumerCounts {
+        self.tally.counts()
+    }
+}
+
+/// The consumer's end of its queue. Its thread does
+/// ```text
+/// inbox.attach(waker)
+/// until inbox.is_closed():
+///     if inbox.drain(…) == 0 and inbox.may_sleep(): park
+/// ```
+#[derive(Debug)]
+pub struct Inbox {
+    id: ConsumerId,
+    name: Arc<str>,
+    ring: Ring<Event>,
+    catalog: Catalog,
+    tally: Arc<Tally>,
+    counts: ConsumerCounts,
+    latencies_ns: Vec<u64>,
+    bell: Arc<Doorbell>,
+    room: Arc<Doorbell>,
+}
+
+/// Both ends of a new queue; `shard` is called when room that is waited for was made.
+pub(crate) fn queue(
+    id: ConsumerId,
+    name: &str,
+    catalog: &Catalog,
+    capacity: QueueCapacity,
+    shard: Waker,
+) -> Result<(Outlet, Inbox), Error> {
+    let (producer, ring) = RingBuffer::new(capacity.ring.max(1));
+    let tally = Arc::new(Tally::new()?);
+    let (bell, room) = (Arc::new(Doorbell::default()), Arc::new(Doorbell::new(shard)));
+    let ends = (bell.clone(), room.clone());
+    let outlet = Outlet::new(id, producer, capacity.trades, tally.clone(), ends);
+    let inbox = Inbox {
+        id,
+        name: name.into(),
+        ring,
+        catalog: catalog.clone(),
+        tally,
+        counts: ConsumerCounts::default(),
+        latencies_ns: Vec::with_capacity(BATCH_MAX),
+        bell,
+        room,
+    };
+    Ok((outlet, inbox))
+}
+
+impl Inbox {
+    /// Whose it is.
+    #[must_use]
+    pub fn id(&self) -> ConsumerId {
+        self.id
+    }
+
+    /// Whose it is, by name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its counters and latencies.
+    #[must_use]
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Says how to wake whoever drains this; once, before the first [`may_sleep`](Self::may_sleep).
+    /// `false` where it was said before.
+    pub fn attach(&self, waker: Waker) -> bool {
+        self.bell.attach(waker)
+    }
+
+    /// Whether nothing is there and the waker will be called when something is, or when the shard
+    /// is gone. To be asked right before every sleep.
+    #[must_use]
+    pub fn may_sleep(&self) -> bool {
+        self.bell.arm();
+        let idle = self.ring.is_empty() && !self.ring.is_abandoned();
+        if !idle {
+            self.bell.disarm();
+        }
+        idle
+    }
+
+    /// Whether nothing is there and nothing will come: the shard is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.ring.is_abandoned() && self.ring.is_empty()
+    }
+
+    /// Hands one batch to the consumer and says how many events it was; `now` is read once per
+    /// event.
+    pub fn drain(&mut self, consumer: &mut dyn Consumer, mut now: impl FnMut() -> Nanos) -> usize {
+        let ready = self.ring.slots().min(BATCH_MAX);
+        let mut begun = None;
+        for _ in 0..ready {
+            let Ok(event) = self.ring.pop() else { break };
+            let entered = now();
+            let begun = *begun.get_or_insert(entered);
+            self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
+            self.counts.delivered += 1;
+            self.counts.critical_delivered += u64::from(event.kind().is_critical());
+            let trace_id = event.header.trace_id;
+            self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx));
+        }
+        if let Some(begun) = begun {
+            self.room.ring();
+            self.guarded(begun, None, |ctx| consumer.on_batch_end(ctx));
+            self.tally.publish_inbox(&self.counts, &self.latencies_ns);
+            self.latencies_ns.clear();
+        }
+        ready
+    }
+
+    /// Calls a handler; its panic goes no further than here.
+    fn guarded(&mut self, now: Nanos, trace_id: Option<u64>, call: impl FnOnce(&mut Context<'_>)) {
+        let tally = &*self.tally;
+        let mut ctx = Context { catalog: &self.catalog, consumer: self.id, now, tally };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))) {
+            self.counts.panics += 1;
+            self.log_panic(trace_id, &*panic);
+        }
+    }
+
+    /// One line a panic at first, then one for each power of two: a handler that panics on every
+    /// event must not fill the disk.
+    #[cold]
+    fn log_panic(&self, trace_id: Option<u64>, panic: &(dyn Any + Send)) {
+        const LOGGED_EACH: u64 = 16;
+        let panics = self.counts.panics;
+        if panics > LOGGED_EACH && !panics.is_power_of_two() {
+            return;
+        }
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        tracing::error!(
+            consumer = &*self.name,
+            trace_id,
+            panics,
+            panic = text.unwrap_or("(no text)"),
+            "a consumer's handler panicked; it goes on with the next event"
+        );
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

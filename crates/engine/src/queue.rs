@@ -1,0 +1,354 @@
+//! A consumer's queue where its ring is full: what happens then, and the [`Backlog`] that does it.
+//!
+//! The ring is filled first. Once a stream has something in the backlog, everything later of that
+//! stream goes through the backlog too, so order within a stream is kept; streams do not wait for
+//! each other. The backlog is bounded by its policies: a kind that conflates holds one event a
+//! stream, a stream's states are one event, and trades are counted.
+
+use std::collections::VecDeque;
+
+use model::{Body, Event, Header, Kind};
+
+use crate::books::Lane;
+use crate::tally::ConsumerCounts;
+
+/// What happens to an event that finds the queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It replaces what waits of its stream, which is counted as conflated.
+    ///
+    /// For what is a state rather than a step: quote, ticker, kline, funding.
+    LatestWins,
+    /// It waits; where too many trades of the consumer wait, the oldest of them is dropped and
+    /// counted.
+    ///
+    /// For trades: each is a fact of its own, and the oldest are worth least.
+    OldestDropped,
+    /// It and what follows of its stream is withheld and counted as conflated, until one snapshot
+    /// of the shard's book, taken when there is room, stands for all of it.
+    ///
+    /// For book snapshots and updates: a consumer's book is never missing a change, only late.
+    FreshSnapshot,
+    /// It replaces the state that waits of its stream and takes over its number of transitions.
+    ///
+    /// For stream states, which are critical: none is lost.
+    TransitionsAdded,
+}
+
+impl WhenFull {
+    /// The policy for a kind. Execution and control have none: their lane is not this queue.
+    #[must_use]
+    pub fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Quote | Kind::Ticker | Kind::Kline | Kind::Funding => Some(Self::LatestWins),
+            Kind::Trade => Some(Self::OldestDropped),
+            Kind::BookSnapshot | Kind::BookUpdate => Some(Self::FreshSnapshot),
+            Kind::StreamStatus => Some(Self::TransitionsAdded),
+            Kind::ExecReport | Kind::Balance | Kind::ControlAck | Kind::ControlResult => None,
+        }
+    }
+}
+
+/// What waits behind a full ring: one line in order of arrival, with places that are found again
+/// by stream.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    line: VecDeque<Place>,
+    /// The ticket of the line's first place; tickets count up from there.
+    head: u64,
+    /// What each lane has in the line, by lane.
+    lanes: Vec<Waiting>,
+    /// Places that hold something.
+    live: usize,
+    /// Trades among them.
+    trades: usize,
+    trades_max: usize,
+    /// No trade waits before this ticket.
+    first_trade: u64,
+    /// Lanes that lack a snapshot which can't be taken yet.
+    starved: usize,
+}
+
+#[derive(Debug)]
+struct Place {
+    lane: Lane,
+    item: Item,
+}
+
+/// What a place holds.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Nothing any more.
+    Gone,
+    /// An event.
+    Event(Event),
+    /// A snapshot that is to be taken when it is this place's turn; the header is that of the last
+    /// event it stands for.
+    Snapshot(Header),
+}
+
+/// One lane's places in the line.
+#[derive(Clone, Debug)]
+struct Waiting {
+    /// The one conflated event or the snapshot to be.
+    data: Option<u64>,
+    /// The one state.
+    status: Option<u64>,
+    /// The newest place.
+    last: u64,
+    /// How many.
+    live: u32,
+    /// What this consumer has of the book is behind, and nothing in the line makes up for it.
+    starved: bool,
+}
+
+const NOTHING: Waiting = Waiting { data: None, status: None, last: 0, live: 0, starved: false };
+
+/// A line is rebuilt without its gone places when it is this much longer than twice its live ones.
+const SLACK: usize = 64;
+
+impl Backlog {
+    /// An empty one, for at most `trades_max` trades (at least one).
+    pub(crate) fn new(trades_max: usize) -> Self {
+        Self {
+            line: VecDeque::new(),
+            head: 0,
+            lanes: Vec::new(),
+            live: 0,
+            trades: 0,
+            trades_max: trades_max.max(1),
+            first_trade: 0,
+            starved: 0,
+        }
+    }
+
+    /// How many places hold something.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Whether an event may pass by the line into the ring.
+    #[inline]
+    pub(crate) fn admits(&mut self, lane: Lane, event: &Event) -> bool {
+        (self.live == 0 && self.starved == 0) || self.admits_lane(lane, event)
+    }
+
+    fn admits_lane(&mut self, lane: Lane, event: &Event) -> bool {
+        let Some(waiting) = self.lanes.get(lane.index()) else { return true };
+        if waiting.live > 0 || !waiting.starved {
+            return waiting.live == 0;
+        }
+        match (event.kind(), &event.body) {
+            (Kind::BookSnapshot, _) => {
+                self.set_starved(lane, false);
+                true
+            }
+            (Kind::StreamStatus, Body::Status(status)) => {
+                let live = status.state == model::StreamState::Live;
+                if live {
+                    self.hold_book(lane, event.header);
+                }
+                !live
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes an event that found no room.
+    pub(crate) fn put(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
+        match WhenFull::of(event.kind()) {
+            Some(WhenFull::LatestWins) => self.put_latest(lane, event, counts),
+            Some(WhenFull::TransitionsAdded) => self.put_status(lane, event, counts),
+            Some(WhenFull::FreshSnapshot) => {
+                counts.conflated += 1;
+                self.hold_book(lane, event.header);
+            }
+            // What has no policy has no lane, so it never comes here; if it did, it would wait.
+            Some(WhenFull::OldestDropped) | None => self.put_trade(lane, event, counts),
+        }
+        self.tidy();
+    }
+
+    /// From here on the lane's book changes are withheld, until its place's turn comes.
+    pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
+        self.set_starved(lane, false);
+        match self.waiting(lane).data {
+            // Keeps its place: the snapshot goes before the state that says it can be relied on.
+            Some(ticket) => self.replace(ticket, Item::Snapshot(header)),
+            None => {
+                let ticket = self.append(lane, Item::Snapshot(header));
+                self.waiting(lane).data = Some(ticket);
+            }
+        }
+    }
+
+    /// The lane's snapshot could not be taken: its next one, or its return to `Live`, will do.
+    pub(crate) fn set_starved(&mut self, lane: Lane, starved: bool) {
+        let waiting = self.waiting(lane);
+        if waiting.starved != starved {
+            waiting.starved = starved;
+            self.starved = if starved { self.starved + 1 } else { self.starved - 1 };
+        }
+    }
+
+    /// Takes the first thing out of the line.
+    pub(crate) fn take(&mut self) -> Option<(Lane, Item)> {
+        loop {
+            let ticket = self.head;
+            let Some(Place { lane, item }) = self.line.pop_front() else {
+                self.line.shrink_to(SLACK);
+                return None;
+            };
+            self.head += 1;
+            if !matches!(item, Item::Gone) {
+                self.forget(lane, ticket, &item);
+                return Some((lane, item));
+            }
+        }
+    }
+
+    fn put_latest(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
+        let Waiting { data, last, .. } = *self.waiting(lane);
+        if let Some(ticket) = data {
+            counts.conflated += 1;
+            if ticket == last {
+                return self.replace(ticket, Item::Event(event));
+            }
+            self.erase(ticket);
+        }
+        let ticket = self.append(lane, Item::Event(event));
+        self.waiting(lane).data = Some(ticket);
+    }
+
+    fn put_status(&mut self, lane: Lane, mut event: Event, counts: &mut ConsumerCounts) {
+        let Waiting { status, last, .. } = *self.waiting(lane);
+        if let Some(ticket) = status {
+            counts.merged += 1;
+            if let Some(Item::Event(older)) = self.item(ticket) {
+                add_transitions(&mut event, older);
+            }
+            if ticket == last {
+                return self.replace(ticket, Item::Event(event));
+            }
+            self.erase(ticket);
+        }
+        let ticket = self.append(lane, Item::Event(event));
+        self.waiting(lane).status = Some(ticket);
+    }
+
+    fn put_trade(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
+        if self.trades >= self.trades_max {
+            self.drop_oldest_trade();
+            counts.dropped += 1;
+        }
+        self.append(lane, Item::Event(event));
+        self.trades += 1;
+    }
+
+    fn drop_oldest_trade(&mut self) {
+        self.first_trade = self.first_trade.max(self.head);
+        while let Some(item) = self.item(self.first_trade) {
+            let found = is_trade(item);
+            self.first_trade += 1;
+            if found {
+                return self.erase(self.first_trade - 1);
+            }
+        }
+    }
+
+    fn waiting(&mut self, lane: Lane) -> &mut Waiting {
+        let index = lane.index();
+        if self.lanes.len() <= index {
+            self.lanes.resize(index + 1, NOTHING);
+        }
+        &mut self.lanes[index]
+    }
+
+    fn place(&mut self, ticket: u64) -> Option<&mut Place> {
+        let index = usize::try_from(ticket.checked_sub(self.head)?).ok()?;
+        self.line.get_mut(index)
+    }
+
+    fn item(&mut self, ticket: u64) -> Option<&Item> {
+        self.place(ticket).map(|place| &place.item)
+    }
+
+    fn replace(&mut self, ticket: u64, item: Item) {
+        if let Some(place) = self.place(ticket) {
+            place.item = item;
+        }
+    }
+
+    fn append(&mut self, lane: Lane, item: Item) -> u64 {
+        let ticket = self.head + self.line.len() as u64;
+        self.line.push_back(Place { lane, item });
+        self.live += 1;
+        let waiting = self.waiting(lane);
+        waiting.live += 1;
+        waiting.last = ticket;
+        ticket
+    }
+
+    fn erase(&mut self, ticket: u64) {
+        if let Some(place) = self.place(ticket) {
+            let (lane, item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
+            self.forget(lane, ticket, &item);
+        }
+    }
+
+    /// Books a place out that was taken or erased.
+    fn forget(&mut self, lane: Lane, ticket: u64, item: &Item) {
+        self.live -= 1;
+        self.trades -= usize::from(is_trade(item));
+        let waiting = self.waiting(lane);
+        waiting.live -= 1;
+        for kept in [&mut waiting.data, &mut waiting.status] {
+            if *kept == Some(ticket) {
+                *kept = None;
+            }
+        }
+    }
+
+    /// Keeps the line's length within a constant of twice what it holds.
+    fn tidy(&mut self) {
+        while self.line.front().is_some_and(|place| matches!(place.item, Item::Gone)) {
+            self.line.pop_front();
+            self.head += 1;
+        }
+        if self.line.len() <= 2 * self.live + SLACK {
+            return;
+        }
+        self.line.retain(|place| !matches!(place.item, Item::Gone));
+        self.first_trade = self.head;
+        for (ticket, place) in (self.head..).zip(&self.line) {
+            let waiting = &mut self.lanes[place.lane.index()];
+            waiting.last = ticket;
+            match &place.item {
+                Item::Event(event) if event.kind() == Kind::StreamStatus => {
+                    waiting.status = Some(ticket);
+                }
+                item if is_trade(item) => {}
+                _ => waiting.data = Some(ticket),
+            }
+        }
+    }
+}
+
+fn is_trade(item: &Item) -> bool {
+    matches!(item, Item::Event(event) if WhenFull::of(event.kind()) == Some(WhenFull::OldestDropped))
+}
+
+fn add_transitions(newer: &mut Event, older: &Event) {
+    if let (Body::Status(newer), Body::Status(older)) = (&mut newer.body, &older.body) {
+        newer.transitions = newer.transitions.saturating_add(older.transitions);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -1,0 +1,331 @@
+//! A shard: one thread's pools, books, routes, queues and counters, joined by plain calls.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use model::event::{CanonicalEvent, Reason, StreamState, StreamStatus};
+use model::venue::{Count, Discard, Notice, Pipeline};
+use model::{
+    Body, Book, Error, Event, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
+};
+use pool::Pooled;
+
+use crate::books::{Books, LANES, Lane, Slot, lane_kind};
+use crate::capacity::{Capacity, Pools, QueueCapacity};
+use crate::catalog::Catalog;
+use crate::consumer::{Inbox, queue};
+use crate::fanout::Fanout;
+use crate::route::RoutingTable;
+use crate::stats::{ProviderStats, StreamStats, parts};
+use crate::tally::Tally;
+
+mod summary;
+
+pub use summary::{BookView, InstrumentView, ProviderView};
+
+/// Everything between venue machines and consumers, on one thread.
+#[derive(Debug)]
+pub struct Shard {
+    pools: Pools,
+    catalog: Catalog,
+    books: Books,
+    fanout: Fanout,
+    /// By slot and kind of market data.
+    streams: Vec<StreamStats>,
+    /// By provider.
+    providers: Vec<ProviderStats>,
+    /// Handed to consumers, who call it when they made room that is waited for.
+    waker: Waker,
+    trace_id: u64,
+}
+
+impl Shard {
+    /// A shard without consumers. `waker` makes whoever drives the shard call
+    /// [`end_turn`](Self::end_turn) soon; it may be called from any consumer's thread.
+    #[must_use]
+    pub fn new(capacity: Capacity, catalog: Catalog, waker: Waker) -> Self {
+        Self {
+            pools: Pools::new(capacity),
+            catalog,
+            books: Books::default(),
+            fanout: Fanout::default(),
+            streams: Vec::new(),
+            providers: Vec::new(),
+            waker,
+            trace_id: 0,
+        }
+    }
+
+    /// Makes a queue for a consumer and gives its other end. It gets nothing before a routing
+    /// table says so.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) where the name is taken, or there are too many.
+    pub fn add_consumer(&mut self, name: &str, capacity: QueueCapacity) -> Result<Inbox, Error> {
+        let id = self.catalog.consumer(name)?;
+        if self.fanout.outlets().iter().any(|outlet| outlet.consumer() == id) {
+            return Err(Error::reject(format!(
+                "a consumer named '{name}' is already there: give each a name of its own"
+            )));
+        }
+        let (outlet, inbox) = queue(id, name, &self.catalog, capacity, self.waker.clone())?;
+        let header = self.blank_header(Nanos::default());
+        self.fanout.add(outlet, &self.books, header);
+        Ok(inbox)
+    }
+
+    /// Swaps the routing table. Who is new to a book that is already known gets its snapshot at
+    /// the end of this turn, and then exactly the updates after it.
+    pub fn set_routing(&mut self, table: Arc<RoutingTable>, now: Nanos) {
+        let header = self.blank_header(now);
+        self.fanout.set_table(table, &self.books, header);
+    }
+
+    /// What a provider's machine sees of the engine at that moment.
+    pub fn port(&mut self, provider: ProviderId, now: Nanos) -> Port<'_> {
+        Port { shard: self, provider, now, ts_emit: now }
+    }
+
+    /// Ends a turn: what waits goes on as far as there is room, and whoever sleeps over a queue
+    /// that got something is woken, once.
+    pub fn end_turn(&mut self, now: Nanos) {
+        self.fanout.end_turn(&self.books, now);
+    }
+
+    /// Whether the pools have room for another frame and its events; where not, reading stops
+    /// until the next turn.
+    #[must_use]
+    pub fn can_read(&self) -> bool {
+        self.pools.have_room()
+    }
+
+    /// Counts a frame that could not be decoded.
+    pub fn malformed(&mut self, provider: ProviderId) {
+        self.provider_mut(provider).malformed += 1;
+    }
+
+    /// The shard's pools.
+    #[must_use]
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The directory of names.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The version of the routing table in force.
+    #[must_use]
+    pub fn routing_version(&self) -> u32 {
+        self.fanout.version()
+    }
+
+    /// The counters of every consumer, in order of arrival.
+    pub fn consumers(&self) -> impl Iterator<Item = (model::ConsumerId, &Arc<Tally>)> {
+        self.fanout.outlets().iter().map(|outlet| (outlet.consumer(), outlet.tally()))
+    }
+
+    /// The slot of a pair, new or known; `None` where there is no room for another.
+    #[inline]
+    fn slot(&mut self, provider: ProviderId, instrument: InstrumentId) -> Option<Slot> {
+        self.books.find(provider, instrument).or_else(|| self.new_slot(provider, instrument))
+    }
+
+    #[cold]
+    fn new_slot(&mut self, provider: ProviderId, instrument: InstrumentId) -> Option<Slot> {
+        let slot = self.books.add(provider, instrument)?;
+        let facts = self.catalog.facts(provider, instrument);
+        self.books.set_places(slot, facts.and_then(|facts| facts.price_places));
+        self.streams.resize_with((slot.index() + 1) * LANES, StreamStats::default);
+        let stream = Stream { provider, instrument, kind: Kind::default() };
+        self.fanout.resolve(slot, Header { stream, ..Header::default() }, false);
+        Some(slot)
+    }
+
+    #[inline]
+    fn stream_mut(&mut self, slot: Slot, kind: Kind) -> Option<&mut StreamStats> {
+        if kind.index() >= LANES {
+            return None;
+        }
+        self.streams.get_mut(slot.index() * LANES + kind.index())
+    }
+
+    fn provider_mut(&mut self, provider: ProviderId) -> &mut ProviderStats {
+        let index = provider.index();
+        if self.providers.len() <= index {
+            self.providers.resize_with(index + 1, ProviderStats::default);
+        }
+        &mut self.providers[index]
+    }
+
+    fn next_trace(&mut self) -> u64 {
+        self.trace_id += 1;
+        self.trace_id
+    }
+
+    /// A header that belongs to no stream yet.
+    fn blank_header(&mut self, now: Nanos) -> Header {
+        let trace_id = self.next_trace();
+        let routing_version = self.fanout.version();
+        Header { ts_recv: now, ts_emit: now, routing_version, trace_id, ..Header::default() }
+    }
+}
+
+/// The engine, as one provider's machine sees it at one moment.
+#[derive(Debug)]
+pub struct Port<'a> {
+    shard: &'a mut Shard,
+    provider: ProviderId,
+    now: Nanos,
+    /// Stamped on events as the time of their hand-over; the same as `now` unless set later.
+    pub ts_emit: Nanos,
+}
+
+impl Port<'_> {
+    /// Sends an event to whoever subscribed, and gives the pooled original back.
+    #[inline]
+    fn publish(&mut self, mut event: Pooled<CanonicalEvent>, from_venue: bool) {
+        let Stream { instrument, kind, .. } = event.header.stream;
+        let Some((slot, lane)) = self.lane(instrument, kind) else { return };
+        let (now, provider, ts_emit) = (self.now, self.provider, self.ts_emit);
+        let shard = &mut *self.shard;
+        if let Some(stream) = shard.stream_mut(slot, kind) {
+            stream.decoded += u64::from(from_venue);
+            stream.emit(event.header.seq_provider);
+        }
+        event.header.trace_id = shard.next_trace();
+        event.header.stream.provider = provider;
+        event.header.ts_recv = now;
+        event.header.ts_emit = ts_emit;
+        event.header.routing_version = shard.fanout.version();
+        if let (Kind::BookSnapshot, Body::Book(meta)) = (kind, &event.body) {
+            shard.books.announced(slot, meta.generation);
+        }
+        shard.fanout.send(lane, &event);
+    }
+
+    /// The slot and lane of a stream; without one, the event is refused and counted.
+    #[inline]
+    fn lane(&mut self, instrument: InstrumentId, kind: Kind) -> Option<(Slot, Lane)> {
+        let slot = self.shard.slot(self.provider, instrument);
+        let found = slot.and_then(|slot| Some((slot, slot.lane(kind)?)));
+        if found.is_none() {
+            self.refuse(instrument, kind);
+        }
+        found
+    }
+
+    #[cold]
+    fn refuse(&mut self, instrument: InstrumentId, kind: Kind) {
+        let provider = self.provider;
+        let refused = &mut self.shard.provider_mut(provider).refused;
+        *refused += 1;
+        if refused.is_power_of_two() {
+            tracing::error!(
+                %provider, %instrument, kind = kind.name(), refused = *refused,
+                "an event has no lane: the shard holds all the books that it may, or the kind is \
+                 no market data"
+            );
+        }
+    }
+
+    /// The event that says that a stream's state changed.
+    fn status_event(&mut self, instrument: InstrumentId, status: StreamStatus) -> Event {
+        let stream = Stream { provider: self.provider, instrument, kind: Kind::StreamStatus };
+        let blank = self.shard.blank_header(self.now);
+        let header = Header { stream, ts_emit: self.ts_emit, ..blank };
+        Event { header, body: Body::Status(status), levels: None }
+    }
+
+    /// A book is `Live` again but its snapshot did not go out (the pool was exhausted): whoever
+    /// subscribed gets one at the end of the turn all the same.
+    fn make_up_snapshot(&mut self, slot: Slot, lane: Lane, header: Header) {
+        let shard = &mut *self.shard;
+        let Some(entry) = shard.books.get(slot) else { return };
+        let (announced, generation) = (entry.announced, entry.book.generation);
+        if announced != generation {
+            shard.books.announced(slot, generation);
+            shard.fanout.hold_book(lane, header);
+        }
+    }
+}
+
+impl Pipeline for Port<'_> {
+    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+        let event = self.shard.pools.canonical_events.try_acquire();
+        if event.is_none() {
+            self.shard.provider_mut(self.provider).exhausted += 1;
+        }
+        event
+    }
+
+    fn emit(&mut self, event: Pooled<CanonicalEvent>) {
+        self.publish(event, true);
+    }
+
+    fn derive(&mut self, event: Pooled<CanonicalEvent>) {
+        self.publish(event, false);
+    }
+
+    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard) {
+        let Stream { instrument, kind, .. } = event.header.stream;
+        if let Some((slot, _)) = self.lane(instrument, kind)
+            && let Some(stream) = self.shard.stream_mut(slot, kind)
+        {
+            stream.discard(why);
+        }
+    }
+
+    fn status(&mut self, instrument: InstrumentId, of: Kind, state: StreamState, reason: Reason) {
+        let of = lane_kind(of);
+        let now = self.now;
+        let Some((slot, lane)) = self.lane(instrument, of) else { return };
+        let Some(stream) = self.shard.stream_mut(slot, of) else { return };
+        if !stream.turn(state, reason, now) {
+            return;
+        }
+        let since = stream.since.unwrap_or(now);
+        let status = StreamStatus { of, state, reason, since, transitions: 1 };
+        let event = self.status_event(instrument, status);
+        if of == Kind::BookUpdate && state == StreamState::Live {
+            self.make_up_snapshot(slot, lane, event.header);
+        }
+        self.shard.fanout.send_status(lane, event);
+    }
+
+    fn count(&mut self, instrument: InstrumentId, kind: Kind, what: Count) {
+        if let Some((slot, _)) = self.lane(instrument, kind)
+            && let Some(stream) = self.shard.stream_mut(slot, kind)
+        {
+            stream.count(what);
+        }
+    }
+
+    fn notice(&mut self, notice: Notice<'_>) {
+        let provider = self.provider;
+        let (what, name) = parts(notice);
+        if self.shard.provider_mut(provider).notices.count(notice) {
+            let provider = self.shard.catalog.provider_name(provider);
+            tracing::warn!(provider = provider.as_deref(), what, name, "notice; counted from here");
+        }
+    }
+
+    fn book(&mut self, instrument: InstrumentId) -> &mut Book {
+        let slot = self.shard.slot(self.provider, instrument);
+        self.shard.books.book_mut(slot)
+    }
+
+    fn list(&mut self, instrument: &Instrument) -> Result<InstrumentId, Error> {
+        let id = self.shard.catalog.list(self.provider, instrument)?;
+        if let Some(slot) = self.shard.books.find(self.provider, id) {
+            self.shard.books.set_places(slot, instrument.price_places);
+        }
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -1,0 +1,125 @@
+//! What was counted per consumer, readable from other threads.
+//!
+//! Each half has one writer (the shard, the consumer's thread) and a cache line pair of its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use hdrhistogram::Histogram;
+use model::Error;
+
+/// Longest latency that is told apart, in ns: 100 s. Longer ones count as this.
+const LATENCY_MAX_NS: u64 = 100_000_000_000;
+
+/// The counters of one consumer.
+#[derive(Debug)]
+pub struct Tally {
+    shard: ShardHalf,
+    inbox: InboxHalf,
+    latency: Mutex<Histogram<u64>>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct ShardHalf {
+    offered: AtomicU64,
+    conflated: AtomicU64,
+    merged: AtomicU64,
+    snapshots: AtomicU64,
+    dropped: AtomicU64,
+    waiting: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct InboxHalf {
+    delivered: AtomicU64,
+    critical_delivered: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// What a consumer's [`Tally`] said at one moment. Once nothing is under way,
+/// `offered + snapshots = delivered + conflated + merged + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerCounts {
+    /// Events routed to it.
+    pub offered: u64,
+    /// Market data that newer data of its stream replaced, withheld book updates included.
+    pub conflated: u64,
+    /// Stream states that a later one of their stream stands for; none of them is lost, the later
+    /// one says how many there were.
+    pub merged: u64,
+    /// Fresh snapshots that stand for withheld book updates.
+    pub snapshots: u64,
+    /// Trades that were dropped because too many waited.
+    pub dropped: u64,
+    /// Events that wait behind the full ring now.
+    pub waiting: u64,
+    /// Events handed to it.
+    pub delivered: u64,
+    /// Critical ones among them.
+    pub critical_delivered: u64,
+    /// Panics of its handlers.
+    pub panics: u64,
+}
+
+impl Tally {
+    /// All zero.
+    ///
+    /// # Errors
+    /// None in practice: the histogram's bounds are constants that it accepts.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3)
+            .map_err(|error| Error::stop(format!("latency histogram: {error}")))?;
+        Ok(Self {
+            shard: ShardHalf::default(),
+            inbox: InboxHalf::default(),
+            latency: Mutex::new(latency),
+        })
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn counts(&self) -> ConsumerCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (shard, inbox) = (&self.shard, &self.inbox);
+        ConsumerCounts {
+            offered: read(&shard.offered),
+            conflated: read(&shard.conflated),
+            merged: read(&shard.merged),
+            snapshots: read(&shard.snapshots),
+            dropped: read(&shard.dropped),
+            waiting: read(&shard.waiting),
+            delivered: read(&inbox.delivered),
+            critical_delivered: read(&inbox.critical_delivered),
+            panics: read(&inbox.panics),
+        }
+    }
+
+    /// Latencies from `ts_recv` to the handler's entry, in ns, up to now.
+    #[must_use]
+    pub fn latency(&self) -> Histogram<u64> {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The shard's half, as its single writer counted it.
+    pub(crate) fn publish_shard(&self, counts: &ConsumerCounts) {
+        let half = &self.shard;
+        half.offered.store(counts.offered, Ordering::Relaxed);
+        half.conflated.store(counts.conflated, Ordering::Relaxed);
+        half.merged.store(counts.merged, Ordering::Relaxed);
+        half.snapshots.store(counts.snapshots, Ordering::Relaxed);
+        half.dropped.store(counts.dropped, Ordering::Relaxed);
+        half.waiting.store(counts.waiting, Ordering::Relaxed);
+    }
+
+    /// The inbox's half, as its single writer counted it, and a batch's latencies in ns.
+    pub(crate) fn publish_inbox(&self, counts: &ConsumerCounts, latencies_ns: &[u64]) {
+        let half = &self.inbox;
+        half.delivered.store(counts.delivered, Ordering::Relaxed);
+        half.critical_delivered.store(counts.critical_delivered, Ordering::Relaxed);
+        half.panics.store(counts.panics, Ordering::Relaxed);
+        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        latencies_ns.iter().for_each(|ns| latency.saturating_record(*ns));
+    }
+}
