@@ -1,0 +1,287 @@
+//! REST on a thread of its own, so that names, TLS handshakes and large bodies never stall a shard.
+//!
+//! [`HttpThread`] is started once; each provider takes an [`HttpPort`] from it, which is polled on
+//! the shard like a socket. Both directions are bounded: a full queue of requests answers
+//! [`FetchError::Busy`], and a port that isn't read holds up only its own answers.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
+use model::venue::{Bulk, BulkDecoder};
+use model::{Error, Nanos, RequestId};
+use reqwest::Client;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::date;
+use crate::fault::FetchError;
+use crate::resolve::Resolver;
+use crate::tls::Tls;
+
+/// Larger bodies are read on the HTTP thread and handed over whole.
+pub const BULK_BYTES: usize = 256 * 1_024;
+/// Requests on their way to the thread, all providers together.
+const QUEUE_LEN_MAX: usize = 64;
+/// Requests being carried out, all providers together.
+const IN_FLIGHT_MAX: usize = 64;
+/// Answers that wait for one provider's shard.
+const ANSWERS_LEN_MAX: usize = 16;
+
+/// What the HTTP thread needs.
+#[derive(Clone)]
+pub struct HttpConfig {
+    /// Finds addresses.
+    pub resolver: Arc<dyn Resolver>,
+    /// What TLS trusts.
+    pub tls: Tls,
+    /// Name, TCP and TLS together; the rest of a request's time is for its answer.
+    pub connect_timeout: Duration,
+    /// Larger bodies are not read.
+    pub body_bytes_max: usize,
+}
+
+impl HttpConfig {
+    /// With the usual limits: 5 s to connect, 64 MiB.
+    #[must_use]
+    pub fn new(resolver: Arc<dyn Resolver>, tls: Tls) -> Self {
+        let connect_timeout = Duration::from_secs(5);
+        Self { resolver, tls, connect_timeout, body_bytes_max: 64 * 1_024 * 1_024 }
+    }
+}
+
+/// A GET request to carry out.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Comes back with the answer.
+    pub id: RequestId,
+    /// The whole address.
+    pub url: String,
+    /// For everything, from the name to the last byte.
+    pub timeout: Duration,
+    /// Reads bodies over [`BULK_BYTES`].
+    pub bulk: BulkDecoder,
+}
+
+/// An answer with a status.
+#[derive(Debug)]
+pub struct HttpAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// What the provider's used-weight header says.
+    pub weight_used: Option<u32>,
+    /// How long the venue asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The venue's time, to the second.
+    pub date: Option<Nanos>,
+    /// The body as it came.
+    pub body: Bytes,
+    /// The body read whole; only for status 2xx and a body over [`BULK_BYTES`].
+    pub bulk: Option<Result<Bulk, Error>>,
+}
+
+/// What became of a [`Fetch`].
+#[derive(Debug)]
+pub struct Fetched {
+    /// Which.
+    pub id: RequestId,
+    /// Its answer, of whatever status.
+    pub result: Result<HttpAnswer, FetchError>,
+}
+
+/// The thread. Ends when it and all ports are dropped; what is under way is then given up.
+#[derive(Debug)]
+pub struct HttpThread {
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    fetch: Fetch,
+    weight_header: Option<&'static str>,
+    cancelled: oneshot::Receiver<()>,
+    answers: mpsc::Sender<Fetched>,
+}
+
+impl HttpThread {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The machine gives no thread, or TLS can't be set up.
+    pub fn start(config: HttpConfig) -> io::Result<Self> {
+        let client = client(&config).map_err(io::Error::other)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(2)
+            .build()?;
+        let (jobs, queue) = mpsc::channel(QUEUE_LEN_MAX);
+        let limit = config.body_bytes_max;
+        thread::Builder::new()
+            .name("net-http".to_owned())
+            .spawn(move || runtime.block_on(serve(client, limit, queue)))?;
+        Ok(Self { jobs })
+    }
+
+    /// A provider's way to the thread; `weight_header` as in
+    /// [`Profile`](model::venue::Profile::used_weight_header).
+    #[must_use]
+    pub fn port(&self, weight_header: Option<&'static str>) -> HttpPort {
+        let (sender, answers) = mpsc::channel(ANSWERS_LEN_MAX);
+        let jobs = self.jobs.clone();
+        HttpPort { jobs, weight_header, sender, answers, open: BTreeMap::new() }
+    }
+}
+
+/// One provider's requests.
+#[derive(Debug)]
+pub struct HttpPort {
+    jobs: mpsc::Sender<Job>,
+    weight_header: Option<&'static str>,
+    sender: mpsc::Sender<Fetched>,
+    answers: mpsc::Receiver<Fetched>,
+    /// Dropping an entry cancels its request. Bounded by the queue: an id is here only while its
+    /// job is queued or under way.
+    open: BTreeMap<RequestId, oneshot::Sender<()>>,
+}
+
+impl HttpPort {
+    /// Hands a request to the thread.
+    ///
+    /// # Errors
+    /// [`FetchError::Busy`] when its queue is full; nothing was sent.
+    pub fn submit(&mut self, fetch: Fetch) -> Result<(), FetchError> {
+        let (cancel, cancelled) = oneshot::channel();
+        let (id, answers) = (fetch.id, self.sender.clone());
+        let job = Job { fetch, weight_header: self.weight_header, cancelled, answers };
+        self.jobs.try_send(job).map_err(|_| FetchError::Busy)?;
+        self.open.insert(id, cancel);
+        Ok(())
+    }
+
+    /// Gives a request up; no answer comes.
+    pub fn cancel(&mut self, id: RequestId) {
+        self.open.remove(&id);
+    }
+
+    /// The next answer.
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Fetched> {
+        while let Poll::Ready(Some(fetched)) = self.answers.poll_recv(cx) {
+            // Cancelled after its answer was on the way: not wanted.
+            if self.open.remove(&fetched.id).is_some() {
+                return Poll::Ready(fetched);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+async fn serve(client: Client, limit: usize, mut queue: mpsc::Receiver<Job>) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+    while let Some(job) = queue.recv().await {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let client = client.clone();
+        tokio::spawn(async move {
+            carry_out(&client, limit, job).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn carry_out(client: &Client, limit: usize, job: Job) {
+    let Job { fetch, weight_header, mut cancelled, answers } = job;
+    let whole = pin!(timeout(fetch.timeout, get(client, limit, &fetch, weight_header)));
+    // The cancellation is looked at first: a request cancelled in the queue is never sent.
+    let result = match select(&mut cancelled, whole).await {
+        Either::Left(_) => return,
+        Either::Right((result, _)) => result.unwrap_or(Err(FetchError::Timeout)),
+    };
+    // Fails only when the port is gone, and with it whoever asked.
+    let _ = answers.send(Fetched { id: fetch.id, result }).await;
+}
+
+async fn get(
+    client: &Client,
+    limit: usize,
+    fetch: &Fetch,
+    weight_header: Option<&'static str>,
+) -> Result<HttpAnswer, FetchError> {
+    let mut response = client.get(&fetch.url).send().await.map_err(|error| failure(&error))?;
+    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let weight_used = weight_header.and_then(text).and_then(|value| value.parse().ok());
+    let retry_after = text("retry-after").and_then(|value| date::retry_after(value, text("date")));
+    let date = text("date").and_then(date::parse);
+    let status = response.status().as_u16();
+    let body = read_body(&mut response, limit).await?;
+    let is_bulk = body.len() > BULK_BYTES && response.status().is_success();
+    let bulk = is_bulk.then(|| (fetch.bulk)(&body));
+    Ok(HttpAnswer { status, weight_used, retry_after, date, body, bulk })
+}
+
+async fn read_body(response: &mut reqwest::Response, limit: usize) -> Result<Bytes, FetchError> {
+    let too_large = FetchError::TooLarge { limit };
+    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large);
+    }
+    let mut body = BytesMut::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn failure(error: &reqwest::Error) -> FetchError {
+    // The chain's last link says what happened; the first only where in the library. No address,
+    // since its query may carry keys.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if error.is_timeout() {
+        FetchError::Timeout
+    } else if error.is_builder() {
+        FetchError::Url(cause.to_string())
+    } else if error.is_connect() {
+        FetchError::Connect(cause.to_string())
+    } else {
+        FetchError::Body(cause.to_string())
+    }
+}
+
+fn client(config: &HttpConfig) -> reqwest::Result<Client> {
+    Client::builder()
+        .tls_backend_preconfigured(config.tls.client_config())
+        .dns_resolver(Arc::new(Names(config.resolver.clone())))
+        .connect_timeout(config.connect_timeout)
+        .pool_max_idle_per_host(8)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("meltica/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+}
+
+/// Our resolver as the HTTP library wants it.
+struct Names(Arc<dyn Resolver>);
+
+impl reqwest::dns::Resolve for Names {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        // Port 0: the library puts in the address's own.
+        let found = self.0.resolve(name.as_str(), 0);
+        Box::pin(async move {
+            let addresses: reqwest::dns::Addrs = Box::new(found.await?.into_iter());
+            Ok(addresses)
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! Notices the first message of a connection that really carries data: acknowledgements and
+//! greetings decode to nothing, so what counts is that the venue filled an event.
+
+use model::book::Book;
+use model::event::{Kind, Reason, StreamState};
+use model::venue::{Count, Discard, Notice, Pipeline};
+use model::{CanonicalEvent, Error, Instrument, InstrumentId};
+use pool::Pooled;
+
+/// The pipeline, watched. Only in the way until a connection's first data.
+pub(super) struct Watch<'a> {
+    pub(super) inner: &'a mut dyn Pipeline,
+    pub(super) saw_data: bool,
+}
+
+impl Pipeline for Watch<'_> {
+    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+        self.inner.event()
+    }
+
+    fn emit(&mut self, event: Pooled<CanonicalEvent>) {
+        self.saw_data = true;
+        self.inner.emit(event);
+    }
+
+    fn derive(&mut self, event: Pooled<CanonicalEvent>) {
+        self.inner.derive(event);
+    }
+
+    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard) {
+        // While two connections overlap, the new one's data are mostly duplicates: data all the same.
+        self.saw_data = true;
+        self.inner.discard(event, why);
+    }
+
+    fn status(&mut self, instrument: InstrumentId, of: Kind, state: StreamState, reason: Reason) {
+        self.inner.status(instrument, of, state, reason);
+    }
+
+    fn count(&mut self, instrument: InstrumentId, kind: Kind, what: Count) {
+        self.inner.count(instrument, kind, what);
+    }
+
+    fn notice(&mut self, notice: Notice<'_>) {
+        self.inner.notice(notice);
+    }
+
+    fn book(&mut self, instrument: InstrumentId) -> &mut Book {
+        self.inner.book(instrument)
+    }
+
+    fn list(&mut self, instrument: &Instrument) -> Result<InstrumentId, Error> {
+        self.inner.list(instrument)
+    }
+}
