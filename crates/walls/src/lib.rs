@@ -16,5 +16,6 @@ pub mod command;
 pub mod house;
 pub mod rooms;
 pub mod rules;
+pub mod scratch;
 pub mod shape;
 pub mod source;

@@ -110,6 +110,33 @@ pub const OUTSIDERS: [Outsider; 4] = [
     },
 ];
 
+/// Features that nobody may turn on.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// The library.
+    pub package: &'static str,
+    /// Its features that stay off.
+    pub features: &'static [&'static str],
+    /// What to do instead.
+    pub instead: &'static str,
+}
+
+/// What stays off, whoever would turn it on. (`cargo-deny` knows such bans too, but does not print
+/// their reason.)
+pub const FEATURES: [Feature; 2] = [
+    Feature {
+        package: "rust_decimal",
+        features: &["serde", "serde-float", "serde-with-float", "legacy-ops"],
+        instead: "read the number's text and give it to `model::decimal::parse`",
+    },
+    Feature {
+        package: "serde_json",
+        features: &["arbitrary_precision", "preserve_order", "unbounded_depth"],
+        instead: "borrow numbers as `&RawValue`: these features change a type's form, or its limits, \
+                  for everybody",
+    },
+];
+
 /// A wall that does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Broken {
@@ -179,6 +206,8 @@ pub struct Node {
     pub id: String,
     /// What it is linked with.
     pub deps: Vec<Edge>,
+    /// Its features that are on.
+    pub features: Vec<String>,
 }
 
 /// A resolved dependency.
@@ -220,8 +249,28 @@ pub fn check(metadata: &Metadata) -> Vec<Broken> {
             outsiders(outsider, package, metadata, &mut broken);
         }
     }
+    for feature in FEATURES {
+        features(&feature, metadata, &mut broken);
+    }
     broken.sort();
     broken
+}
+
+fn features(banned: &Feature, metadata: &Metadata, broken: &mut Vec<Broken>) {
+    let named = |node: &&Node| {
+        metadata.packages.iter().any(|p| p.id == node.id && p.name == banned.package)
+    };
+    for node in metadata.resolve.nodes.iter().filter(named) {
+        for feature in node.features.iter().filter(|on| banned.features.contains(&on.as_str())) {
+            let package = banned.package;
+            broken.push(Broken {
+                wall: format!("{package} never has the feature {feature}"),
+                offender: package.to_owned(),
+                how: format!("it is on: `cargo tree -e features -i {package}` says through whom"),
+                instead: banned.instead.to_owned(),
+            });
+        }
+    }
 }
 
 fn siblings(room: &Room, package: &Package, names: &BTreeSet<&str>, broken: &mut Vec<Broken>) {

@@ -26,6 +26,8 @@ pub struct Rule {
 pub enum Lines {
     /// Code outside tests, without comments and text literals.
     Code,
+    /// The same with its text literals.
+    CodeAndLiterals,
     /// Code of tests too.
     CodeAndTests,
     /// Code of tests alone.
@@ -65,7 +67,12 @@ pub struct Exception {
 }
 
 /// The ratchet: every breach that stands, with its reason.
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[Exception {
+    rule: "venue's name in code",
+    path: "crates/store/src/capture/line.rs",
+    lines: 1,
+    why: "an error says by example what would be right",
+}];
 
 /// Exchanges, those that come later too. A folder of `venues` that is not in here fails a test.
 pub const VENUE_NAMES: [&str; 12] = [
@@ -166,27 +173,26 @@ pub const RULES: [Rule; 14] = [
     },
     Rule {
         name: "venue's name",
-        paths: &["crates/*/src/"],
-        except: &[
-            "crates/venues/src/registry",
-            "crates/venues/src/lib.rs",
-            "crates/sim/src/lib.rs",
-            "crates/gateway/src/",
-            "crates/yardstick/src/",
-            "crates/walls/src/",
+        paths: &[
+            "crates/pool/src/",
+            "crates/model/src/",
+            "crates/venues/src/",
+            "crates/net/src/",
+            "crates/engine/src/",
         ],
+        except: &["crates/venues/src/registry", "crates/venues/src/lib.rs"],
         lines: Lines::Text,
         banned: &[VenueName],
         instead: "say what the venue does, not which it is: names stand in the venue's own folder \
                   and in the registry",
     },
     Rule {
-        name: "venue's name in the product's code",
-        paths: &["crates/gateway/src/"],
-        except: &["crates/gateway/src/demo"],
-        lines: Lines::Code,
+        name: "venue's name in code",
+        paths: &["crates/store/src/", "crates/sim/src/", "crates/gateway/src/"],
+        except: &["crates/sim/src/dialect.rs"],
+        lines: Lines::CodeAndLiterals,
         banned: &[VenueName],
-        instead: "ask the registry of venues",
+        instead: "ask the registry of venues, or the simulator's of dialects",
     },
     Rule {
         name: "sleep in a test",
@@ -318,6 +324,7 @@ fn view<'a>(lines: Lines, text: &'a str, source: Option<&'a Source>, at: usize) 
     let code = source.code.get(at).map_or("", String::as_str);
     match (lines, in_test) {
         (Lines::Text, false) => Some(text),
+        (Lines::CodeAndLiterals, false) => source.code_and_literals.get(at).map(String::as_str),
         (Lines::Code, false) | (Lines::Tests, true) | (Lines::CodeAndTests, _) => Some(code),
         _ => None,
     }

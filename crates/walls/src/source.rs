@@ -8,6 +8,8 @@ pub struct Source {
     /// The text without its comments and without the contents of its text literals, line by line
     /// as it was.
     pub code: Vec<String>,
+    /// The same with its literals.
+    pub code_and_literals: Vec<String>,
     /// For each line whether it belongs to a test.
     pub in_test: Vec<bool>,
 }
@@ -16,10 +18,12 @@ impl Source {
     /// Reads the file at `path` with the contents `text`.
     #[must_use]
     pub fn new(path: &str, text: &str) -> Self {
-        let code: Vec<String> = blank(text).lines().map(str::to_owned).collect();
+        let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<String>>();
+        let code = lines(blank(text, Literals::Blank));
+        let code_and_literals = lines(blank(text, Literals::Keep));
         let in_test =
             if is_test_file(path) { vec![true; code.len()] } else { mark_test_items(&code) };
-        Self { code, in_test }
+        Self { code, code_and_literals, in_test }
     }
 }
 
@@ -29,9 +33,7 @@ pub fn is_test_file(path: &str) -> bool {
     let mut folders: Vec<&str> = path.split('/').collect();
     let name = folders.pop().unwrap_or_default();
     let is_test_folder = |folder: &&str| matches!(*folder, "tests" | "benches" | "fuzz");
-    folders.iter().any(|folder| is_test_folder(&folder))
-        || name == "tests.rs"
-        || name.ends_with("_tests.rs")
+    folders.iter().any(is_test_folder) || name == "tests.rs" || name.ends_with("_tests.rs")
 }
 
 /// Marks the items under `#[cfg(test)]` and `#[test]`: from the attribute to the closing brace
@@ -44,6 +46,7 @@ fn mark_test_items(code: &[String]) -> Vec<bool> {
         if line.starts_with("#[cfg(test)]")
             || line.starts_with("#[test]")
             || line.starts_with("#[cfg(all(test")
+            || line.starts_with("#[cfg(all(loom, test")
         {
             let end = end_of_item(code, at);
             marks[at..=end].fill(true);
@@ -93,16 +96,27 @@ enum State {
     RawText(usize),
 }
 
-/// Replaces comments and the contents of text literals by blanks; line breaks stay.
+/// What becomes of the contents of text literals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literals {
+    /// They go, as comments do.
+    Blank,
+    /// They stay.
+    Keep,
+}
+
+/// Replaces comments, and literals if asked, by blanks; line breaks stay.
 #[must_use]
-pub fn blank(text: &str) -> String {
+pub fn blank(text: &str, literals: Literals) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
     let mut state = State::Code;
     let mut at = 0;
     while at < chars.len() {
         let rest = &chars[at..];
-        let (next, len, kept) = step(&state, rest, at.checked_sub(1).map(|i| chars[i]));
+        let (next, len, code) = step(&state, rest, at.checked_sub(1).map(|i| chars[i]));
+        let literal = matches!(state, State::Text | State::RawText(_)) || rest[0] == '\'';
+        let kept = code || (literal && literals == Literals::Keep);
         state = next;
         for c in &rest[..len.min(rest.len())] {
             out.push(if kept || *c == '\n' { *c } else { ' ' });
@@ -191,9 +205,11 @@ mod tests {
             ("for\"x\"", "for\" \""),
         ];
         for (text, expected) in cases {
-            assert_eq!(blank(text), expected, "{text}");
+            assert_eq!(blank(text, Literals::Blank), expected, "{text}");
         }
-        assert_eq!(blank("\"a\nb\" // c\nd").lines().count(), 3);
+        let text = "\"a\nb\" // c\nd 'e'";
+        assert_eq!(blank(text, Literals::Blank), "\" \n \"     \nd    ");
+        assert_eq!(blank(text, Literals::Keep), "\"a\nb\"     \nd 'e'");
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! The walls between the crates stand, and each of them would be missed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what it expects by failing"
+)]
 
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
 use walls::rooms::{
-    Broken, Dependency, Edge, Kind, Metadata, Node, OUTSIDERS, Package, ROOMS, Resolve, check,
+    Broken, Dependency, Edge, FEATURES, Kind, Metadata, Node, OUTSIDERS, Package, ROOMS, Resolve,
+    check,
 };
 use walls::{command, house};
 
@@ -119,6 +125,22 @@ fn what_only_tests_link_is_no_way_to_an_outsider() {
 }
 
 #[test]
+fn every_banned_feature_is_a_broken_wall() {
+    for banned in FEATURES {
+        for feature in banned.features {
+            let mut house = empty_house();
+            link(&mut house, "model", banned.package, None);
+            assert_eq!(check(&house), []);
+            let node = house.resolve.nodes.iter_mut().find(|n| n.id == banned.package).unwrap();
+            node.features = vec!["std".to_owned(), (*feature).to_owned()];
+            let broken = check(&house);
+            assert_one(&broken, banned.package, banned.instead);
+            assert!(broken[0].wall.contains(feature), "{}", broken[0]);
+        }
+    }
+}
+
+#[test]
 fn a_crate_without_a_row_is_a_broken_wall() {
     let mut house = empty_house();
     add(&mut house, "attic", true);
@@ -151,7 +173,7 @@ fn empty_house() -> Metadata {
 fn add(house: &mut Metadata, name: &str, member: bool) {
     let id = name.to_owned();
     house.packages.push(Package { id: id.clone(), name: id.clone(), ..Package::default() });
-    house.resolve.nodes.push(Node { id: id.clone(), deps: vec![] });
+    house.resolve.nodes.push(Node { id: id.clone(), ..Node::default() });
     if member {
         house.workspace_members.push(id);
     }
