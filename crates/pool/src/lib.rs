@@ -1,14 +1,15 @@
 //! Bounded object pools with strict ownership. Knows no word of what is pooled.
 //!
 //! A [`Pool`] lends a fixed number of objects; a [`Pooled`] is the unique owner of one and gives it
-//! back, [reset](Reset), when dropped. A thread that must not wait uses [`Pool::try_acquire`]; others
-//! wait in arrival order, with a deadline, blocking or not. A [`Manager`] holds all pools of a
-//! program, their gauges and their shutdown.
+//! back, [reset](Reset), when dropped. Who must not wait uses [`Pool::try_acquire`]; others wait in
+//! arrival order, with a deadline, blocking or not. A thread that acquires and returns by itself
+//! has the same several times faster in a [`LocalPool`]. A [`Manager`] holds all pools of a program,
+//! their gauges and their shutdown.
 //!
 //! # Reading order
 //! `word` (the state in 64 bits), `core` (free list, waiting, closing: safe code), `waiters` and
-//! `wait` (the queue), `pooled` (the objects and all unsafe code), `pool` (the handle), `loans`
-//! (stacks of what is out), `manager` and `report`.
+//! `wait` (the queue), `pooled` (the objects and all unsafe code), `pool` (the handle), `local` (the pool of
+//! one thread), `loans` (stacks of what is out), `manager` and `report`.
 //!
 //! # What is deliberately absent
 //! Growing and shrinking, raw hand-over of objects, a per-thread cache, names as keys, and any
@@ -17,6 +18,7 @@
 mod core;
 mod error;
 mod loans;
+mod local;
 mod manager;
 mod pool;
 mod pooled;
@@ -30,6 +32,7 @@ mod word;
 
 pub use error::AcquireError;
 pub use loans::{Held, TRACKS_LOANS};
+pub use local::{LocalPool, LocalPooled};
 pub use manager::{AlreadyRegistered, Manager};
 pub use pool::{DEFAULT_DEADLINE, Pool};
 pub use pooled::Pooled;

@@ -3,10 +3,12 @@
 use std::{
     any::{Any, type_name},
     fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use crate::{
+    local::{Gauges, LocalPool},
     pool::Pool,
     report::{PoolReport, ShutdownReport},
     reset::Reset,
@@ -36,18 +38,35 @@ impl<T: Reset + Send + 'static> AnyPool for Pool<T> {
     }
 }
 
-/// Knows every pool of a program: one per type of object, so that no name can be mistyped.
+impl AnyPool for Arc<Gauges> {
+    fn stats(&self) -> PoolStats {
+        Gauges::stats(self)
+    }
+    fn close(&self) {
+        Gauges::close(self);
+    }
+    fn wait_all_home(&self, start: Instant, timeout: Duration) {
+        Gauges::wait_all_home(self, start, timeout);
+    }
+    fn report(&self) -> PoolReport {
+        Gauges::report(self)
+    }
+}
+
+/// Knows every pool of a program. A [`Pool`] is registered and found by the type of its objects, so
+/// that no name can be mistyped; a [`LocalPool`] is found by nobody but its own thread, and is
+/// registered for its gauges and its shutdown.
 ///
 /// ```
 /// use pool::{Manager, Pool};
 /// use std::time::Duration;
 /// # use pool::doc::Note;
 ///
-/// let mut manager = Manager::new();
+/// let manager = Manager::new();
 /// manager.add(&Pool::<Note>::new("notes", 8))?;
 /// let notes = manager.get::<Note>().ok_or("not registered")?;
 /// let note = notes.try_acquire();
-/// assert_eq!(manager.stats().map(|of| of.in_use).sum::<u16>(), 1);
+/// assert_eq!(manager.stats().iter().map(|of| of.in_use).sum::<u16>(), 1);
 ///
 /// drop(note);
 /// assert!(manager.shutdown(Duration::from_secs(5)).is_clean());
@@ -55,7 +74,7 @@ impl<T: Reset + Send + 'static> AnyPool for Pool<T> {
 /// ```
 #[derive(Default)]
 pub struct Manager {
-    pools: Vec<Box<dyn AnyPool>>,
+    pools: Mutex<Vec<Box<dyn AnyPool>>>,
 }
 
 /// A second pool of one type was registered.
@@ -85,43 +104,55 @@ impl Manager {
     ///
     /// # Errors
     /// [`AlreadyRegistered`] if there is a pool of `T` already.
-    pub fn add<T: Reset + Send + 'static>(
-        &mut self,
-        pool: &Pool<T>,
-    ) -> Result<(), AlreadyRegistered> {
-        if let Some(first) = self.get::<T>() {
+    pub fn add<T: Reset + Send + 'static>(&self, pool: &Pool<T>) -> Result<(), AlreadyRegistered> {
+        let mut pools = self.pools();
+        if let Some(first) = find::<T>(&pools) {
             return Err(AlreadyRegistered { type_name: type_name::<T>(), pool: first.name() });
         }
-        self.pools.push(Box::new(pool.clone()));
+        pools.push(Box::new(pool.clone()));
         Ok(())
     }
 
+    /// Registers a pool of the calling thread; several threads may each have one of the same type.
+    pub fn add_local<T: Reset>(&self, pool: &LocalPool<T>) {
+        self.pools().push(Box::new(pool.gauges()));
+    }
+
     /// The pool of `T`.
-    pub fn get<T: Reset + Send + 'static>(&self) -> Option<&Pool<T>> {
-        self.pools.iter().find_map(|pool| (pool.as_ref() as &dyn Any).downcast_ref())
+    pub fn get<T: Reset + Send + 'static>(&self) -> Option<Pool<T>> {
+        find(&self.pools()).cloned()
     }
 
     /// The gauges of every pool, in order of registration.
-    pub fn stats(&self) -> impl Iterator<Item = PoolStats> {
-        self.pools.iter().map(|pool| pool.stats())
+    pub fn stats(&self) -> Vec<PoolStats> {
+        self.pools().iter().map(|pool| pool.stats()).collect()
     }
 
     /// Closes all pools, blocks until everything is home or `timeout` (one for all) is over, and
-    /// lists what is still out. A pool that stayed out is no obstacle to ending the process.
+    /// lists what is still out. What stays out is no obstacle to ending the process.
     pub fn shutdown(&self, timeout: Duration) -> ShutdownReport {
         let start = Instant::now();
-        self.pools.iter().for_each(|pool| pool.close());
-        self.pools.iter().for_each(|pool| pool.wait_all_home(start, timeout));
-        let reports = self.pools.iter().map(|pool| pool.report());
+        let pools = self.pools();
+        pools.iter().for_each(|pool| pool.close());
+        pools.iter().for_each(|pool| pool.wait_all_home(start, timeout));
+        let reports = pools.iter().map(|pool| pool.report());
         ShutdownReport {
             unreturned: reports.filter(|report| report.out > 0).collect(),
             waited: start.elapsed(),
         }
     }
+
+    fn pools(&self) -> MutexGuard<'_, Vec<Box<dyn AnyPool>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn find<T: Reset + Send + 'static>(pools: &[Box<dyn AnyPool>]) -> Option<&Pool<T>> {
+    pools.iter().find_map(|pool| (pool.as_ref() as &dyn Any).downcast_ref())
 }
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.stats()).finish()
+        self.stats().fmt(f)
     }
 }

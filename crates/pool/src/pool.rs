@@ -13,8 +13,8 @@ use crate::{
     report::PoolReport,
     reset::Reset,
     stats::PoolStats,
-    sync::{Arc, current, park_timeout},
-    wait::{Unpark, Wait, take},
+    sync::{Arc, Sleeper},
+    wait::{Permit, Wait, take},
 };
 
 /// How long a waiting acquisition should wait where nothing else was decided.
@@ -69,7 +69,7 @@ impl<T: Reset> Pool<T> {
     #[inline]
     pub fn try_acquire_above(&self, reserve: u16) -> Option<Pooled<T>> {
         match take(&self.shared.core, reserve) {
-            Some(permit) => Some(self.shared.lend(permit)),
+            Some(permit) => Some(self.lend(permit)),
             None => self.exhausted(),
         }
     }
@@ -92,20 +92,21 @@ impl<T: Reset> Pool<T> {
     /// closed.
     pub fn acquire(&self, deadline: Duration) -> Result<Pooled<T>, AcquireError> {
         if let Some(permit) = take(&self.shared.core, 0) {
-            return Ok(self.shared.lend(permit));
+            return Ok(self.lend(permit));
         }
-        let waker = Waker::from(std::sync::Arc::new(Unpark(current())));
+        let sleeper = Sleeper::new();
+        let waker = Waker::from(std::sync::Arc::clone(&sleeper));
         let mut wait = match Wait::begin(&self.shared.core, &waker) {
             Ok(wait) => wait,
-            Err(outcome) => return outcome.map(|permit| self.shared.lend(permit)),
+            Err(outcome) => return outcome.map(|permit| self.lend(permit)),
         };
         loop {
             if let Poll::Ready(outcome) = wait.poll(&waker) {
-                return outcome.map(|permit| self.shared.lend(permit));
+                return outcome.map(|permit| self.lend(permit));
             }
             match deadline.checked_sub(wait.waited()) {
-                Some(left) if !left.is_zero() => park_timeout(left),
-                _ => return wait.expire().map(|permit| self.shared.lend(permit)),
+                Some(left) if !left.is_zero() => sleeper.sleep(left),
+                _ => return wait.expire().map(|permit| self.lend(permit)),
             }
         }
     }
@@ -131,7 +132,7 @@ impl<T: Reset> Pool<T> {
         timer: impl Future<Output = ()>,
     ) -> Result<Pooled<T>, AcquireError> {
         if let Some(permit) = take(&self.shared.core, 0) {
-            return Ok(self.shared.lend(permit));
+            return Ok(self.lend(permit));
         }
         let mut timer = pin!(timer);
         let mut waiting: Option<Wait<'_>> = None;
@@ -154,7 +155,12 @@ impl<T: Reset> Pool<T> {
                 },
             }
         });
-        outcome.await.map(|permit| self.shared.lend(permit))
+        outcome.await.map(|permit| self.lend(permit))
+    }
+
+    #[inline]
+    fn lend(&self, permit: Permit<'_>) -> Pooled<T> {
+        Shared::lend(&self.shared, permit)
     }
 
     /// The pool's name.

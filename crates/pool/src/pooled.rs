@@ -13,15 +13,14 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    panic::{AssertUnwindSafe, catch_unwind},
     ptr::NonNull,
 };
 
 use crate::{
     core::Core,
     loans::Loans,
-    reset::Reset,
-    sync::{Arc, UnsafeCell},
+    reset::{Outcome, Reset, discard, restore},
+    sync::{Access, Arc, UnsafeCell, open},
     wait::Permit,
 };
 
@@ -57,9 +56,8 @@ pub struct Pooled<T: Reset> {
     value: NonNull<T>,
     shared: NonNull<Shared<T>>,
     index: u16,
-    /// Lets loom see this loan as one long exclusive access.
-    #[cfg(loom)]
-    access: Option<loom::cell::MutPtr<T>>,
+    /// Lets loom see this loan as one long exclusive access; nothing otherwise.
+    access: Option<Access<T>>,
 }
 
 // SAFETY: a loan is a unique owner of a `T` (point 1), and `Shared` may be used from any thread if
@@ -84,40 +82,21 @@ impl<T: Reset> Shared<T> {
 
     /// Makes the loan that `permit` allows.
     #[inline]
-    pub(crate) fn lend(self: &Arc<Self>, permit: Permit<'_>) -> Pooled<T> {
+    pub(crate) fn lend(this: &Arc<Self>, permit: Permit<'_>) -> Pooled<T> {
         // A panic in `default` here puts the permit back.
-        let made = self.boxed.then(|| NonNull::from(Box::leak(Box::<T>::default())));
-        let index = permit.index();
-        self.loans.start(index);
-        #[cfg(loom)]
-        let access = self.cells.get(usize::from(index)).map(UnsafeCell::get_mut);
-        let value = match made {
-            Some(value) => value,
-            // SAFETY: the address of a cell is never null.
-            None => unsafe { NonNull::new_unchecked(self.cell(index)) },
+        let made = this.boxed.then(|| NonNull::from(Box::leak(Box::<T>::default())));
+        let index = permit.keep();
+        this.loans.start(index);
+        let (value, access) = match made {
+            Some(value) => (value, None),
+            None => {
+                let (value, access) = open(&this.cells[usize::from(index)]);
+                (value, Some(access))
+            }
         };
-        permit.keep();
         // SAFETY: the address of what an `Arc` holds is never null.
-        let shared = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
-        Pooled {
-            value,
-            shared,
-            index,
-            #[cfg(loom)]
-            access,
-        }
-    }
-
-    #[cfg(not(loom))]
-    #[inline]
-    fn cell(&self, index: u16) -> *mut T {
-        self.cells[usize::from(index)].get()
-    }
-
-    #[cfg(loom)]
-    fn cell(&self, index: u16) -> *mut T {
-        // Loom's own access guard, kept in the loan, does the checking.
-        self.cells[usize::from(index)].with(|at| at.cast_mut())
+        let shared = unsafe { NonNull::new_unchecked(Arc::as_ptr(this).cast_mut()) };
+        Pooled { value, shared, index, access }
     }
 
     /// Makes a returned object fit for the next use. False if it never will be.
@@ -126,26 +105,17 @@ impl<T: Reset> Shared<T> {
     /// The caller owns `value`'s index, and does not use `value` afterwards.
     #[inline]
     unsafe fn clean(&self, mut value: NonNull<T>) -> bool {
-        if self.boxed {
+        let outcome = if self.boxed {
             // SAFETY: in boxed mode `lend` made `value` from a box, and the caller owns it.
-            let object = unsafe { Box::from_raw(value.as_ptr()) };
-            self.contained(|| drop(object));
-            return true; // the next loan has a box of its own
-        }
-        // SAFETY: the caller owns the index, so nobody else can reach the cell.
-        let object = unsafe { value.as_mut() };
-        self.contained(|| object.reset()) || self.contained(|| *object = T::default())
-    }
-
-    /// Runs the user's code; a panic ends here and is counted.
-    #[inline]
-    fn contained(&self, run: impl FnOnce()) -> bool {
-        // Unwind safety: whatever state the object was left in, it is replaced or retired.
-        let fine = catch_unwind(AssertUnwindSafe(run)).is_ok();
-        if !fine {
+            discard(unsafe { Box::from_raw(value.as_ptr()) })
+        } else {
+            // SAFETY: the caller owns the index, so nobody else can reach the cell.
+            restore(unsafe { value.as_mut() })
+        };
+        if outcome != Outcome::Clean {
             self.core.count_reset_panic();
         }
-        fine
+        outcome != Outcome::Spoilt
     }
 
     /// Brings object `index` home.
@@ -195,8 +165,7 @@ impl<T: Reset> Drop for Pooled<T> {
     fn drop(&mut self) {
         // SAFETY: this loan owns its index, hence `Shared` is alive and the value ours.
         let clean = unsafe { self.shared.as_ref().clean(self.value) };
-        #[cfg(loom)]
-        drop(self.access.take());
+        self.access = None;
         if clean {
             // SAFETY: as above.
             unsafe { self.shared.as_ref() }.loans.end(self.index);

@@ -1,5 +1,7 @@
 //! What a type must do to be pooled, and helpers to do it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 /// Brings an object back to its default, so that nothing of one use is visible in the next.
 ///
 /// # Contract
@@ -38,6 +40,41 @@
 pub trait Reset: Default {
     /// Puts every field back to its default.
     fn reset(&mut self);
+}
+
+/// How an object took its reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// As it should.
+    Clean,
+    /// `reset` panicked; a default is in its place.
+    Replaced,
+    /// That panicked too: never to be lent again.
+    Spoilt,
+}
+
+/// Resets `object`; no panic gets out.
+#[inline]
+pub(crate) fn restore<T: Reset>(object: &mut T) -> Outcome {
+    if contained(|| object.reset()) {
+        Outcome::Clean
+    } else if contained(|| *object = T::default()) {
+        Outcome::Replaced
+    } else {
+        Outcome::Spoilt
+    }
+}
+
+/// Frees the object of a boxed loan; no panic gets out.
+pub(crate) fn discard<T>(object: Box<T>) -> Outcome {
+    if contained(|| drop(object)) { Outcome::Clean } else { Outcome::Replaced }
+}
+
+/// Runs the user's code; false if it panicked. Nobody sees the state it left behind: the object is
+/// replaced, retired or freed.
+#[inline]
+fn contained(run: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(run)).is_ok()
 }
 
 /// Clears a vector and keeps room for at most `cap` elements.

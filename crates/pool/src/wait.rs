@@ -1,14 +1,13 @@
 //! One wait for an object, from joining the queue to leaving it; both waiting forms use it.
 
 use std::{
-    task::{Poll, Wake, Waker},
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use crate::{
     core::{Core, Entry},
     error::AcquireError,
-    sync::Thread,
     waiters::{Standing, Ticket},
 };
 
@@ -27,11 +26,6 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The index this permit stands for.
-    pub(crate) fn index(&self) -> u16 {
-        self.index
-    }
-
     /// The index, to be put back by whoever called.
     pub(crate) fn keep(self) -> u16 {
         let index = self.index;
@@ -118,13 +112,4 @@ impl Drop for Wait<'_> {
 
 fn closed(core: &Core, waited: Duration) -> AcquireError {
     AcquireError::Closed { pool: core.name(), capacity: core.capacity(), waited }
-}
-
-/// Wakes a blocked thread.
-pub(crate) struct Unpark(pub(crate) Thread);
-
-impl Wake for Unpark {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.unpark();
-    }
 }
