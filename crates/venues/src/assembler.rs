@@ -251,13 +251,7 @@ impl Assembler {
     }
 
     /// Changes the book's state, in the book and in the stream.
-    fn turn(
-        &self,
-        state: StreamState,
-        reason: Reason,
-        now: Nanos,
-        pipeline: &mut dyn Pipeline,
-    ) {
+    fn turn(&self, state: StreamState, reason: Reason, now: Nanos, pipeline: &mut dyn Pipeline) {
         let book = pipeline.book(self.instrument);
         if book.state == state && book.reason == reason {
             return;

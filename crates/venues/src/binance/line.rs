@@ -128,9 +128,9 @@ pub static LINES: [Line; 3] = [
 /// Quote assets, for symbols that are in no list; the longest that fits is taken. Symbols are
 /// written without a mark between base and quote, so there is no rule but this one.
 const QUOTES: [&str; 32] = [
-    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "IDRT", "BIDR", "BVND", "BKRW",
-    "DOGE", "BTC", "ETH", "BNB", "USD", "EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH", "NGN", "ZAR",
-    "PLN", "RON", "ARS", "JPY", "TRX", "DAI",
+    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "IDRT", "BIDR", "BVND",
+    "BKRW", "DOGE", "BTC", "ETH", "BNB", "USD", "EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH",
+    "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "TRX", "DAI",
 ];
 
 impl Line {
@@ -183,7 +183,8 @@ impl Line {
             None => (symbol, self.plain_contract),
         };
         let quote = QUOTES.iter().filter(|quote| pair.len() > quote.len());
-        let quote = quote.filter(|quote| pair.ends_with(**quote)).max_by_key(|quote| quote.len())?;
+        let quote =
+            quote.filter(|quote| pair.ends_with(**quote)).max_by_key(|quote| quote.len())?;
         let (base, quote) = pair.split_at(pair.len() - quote.len());
         Some((base, quote, contract))
     }

@@ -8,7 +8,7 @@ use model::venue::{Bulk, DepthSnapshot, Listing};
 use model::{Decimal, Error, Instrument, Nanos};
 use serde::Deserialize;
 
-use crate::json::fallback::{Number, Raw, Text, read, read_levels, read_raw};
+use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw};
 
 /// Reads `exchangeInfo`. One entry that can't be read does not keep the others from being read.
 ///
@@ -43,23 +43,18 @@ fn start_of(text: &str) -> &str {
 /// The answer is no book.
 pub fn read_depth(body: &[u8]) -> Result<Bulk, Error> {
     #[derive(Deserialize)]
-    struct Depth<'a> {
+    struct Depth {
         #[serde(rename = "lastUpdateId")]
         seq_last: u64,
         #[serde(rename = "E")]
         ts_event: Option<u64>,
-        #[serde(borrow)]
-        bids: Raw<'a>,
-        #[serde(borrow)]
-        asks: Raw<'a>,
+        bids: Levels,
+        asks: Levels,
     }
-    let depth: Depth<'_> = read(body)?;
+    let depth: Depth = read(body)?;
     let ts_event = depth.ts_event.map(Nanos::from_millis);
-    let mut snapshot =
-        DepthSnapshot { seq_last: depth.seq_last, ts_event, ..DepthSnapshot::default() };
-    read_levels(depth.bids, &mut snapshot.bids)?;
-    read_levels(depth.asks, &mut snapshot.asks)?;
-    Ok(Bulk::Depth(snapshot))
+    let (bids, asks) = (depth.bids.0, depth.asks.0);
+    Ok(Bulk::Depth(DepthSnapshot { seq_last: depth.seq_last, ts_event, bids, asks }))
 }
 
 /// Reads `aggTrades?limit=1`: `[{"a":26129,…}]`.

@@ -139,7 +139,8 @@ fn start(event: &mut CanonicalEvent, kind: Kind, seq: Option<u64>, ts_event: Opt
 /// The length of a candle by the venue's name for it; zero where it is none that is known. A
 /// month (`1M`) has no fixed length.
 fn interval(name: &str) -> Duration {
-    let Some((unit, count)) = name.split_at_checked(name.len().saturating_sub(1)).map(|(n, u)| (u, n))
+    let Some((unit, count)) =
+        name.split_at_checked(name.len().saturating_sub(1)).map(|(n, u)| (u, n))
     else {
         return Duration::ZERO;
     };

@@ -174,7 +174,9 @@ mod tests {
         assert_eq!(levels.len(), 2);
         assert_eq!(levels[1].price.to_string(), "1.4");
         assert!(cursor("[]").levels(&mut levels).is_some());
-        for declined in ["[[]]", r#"[["1"]]"#, r#"[["1","2",]]"#, r#"[["1","2"]"#, r#"[ ["1","2"]]"#] {
+        for declined in
+            ["[[]]", r#"[["1"]]"#, r#"[["1","2",]]"#, r#"[["1","2"]"#, r#"[ ["1","2"]]"#]
+        {
             assert!(cursor(declined).levels(&mut Vec::new()).is_none(), "{declined}");
         }
     }

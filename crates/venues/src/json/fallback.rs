@@ -7,7 +7,7 @@ use std::fmt;
 
 use model::decimal;
 use model::{Decimal, Error, Level};
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Reads a whole message into a borrowed struct.
@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 /// # Errors
 /// [`Remedy::Ignore`](model::Remedy::Ignore): it is no JSON, or not of that form.
 pub fn read<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(message).map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
+    serde_json::from_slice(message)
+        .map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
 }
 
 /// A piece of a message that is read later, when it is known what it is.
@@ -26,26 +27,40 @@ pub type Raw<'a> = &'a RawValue;
 /// # Errors
 /// As [`read`].
 pub fn read_raw<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Result<T, Error> {
-    serde_json::from_str(raw.get()).map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
+    serde_json::from_str(raw.get())
+        .map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
 }
 
-/// A decimal that stands as a JSON number or between quotation marks.
+/// A decimal between quotation marks, or an integer without; a fraction without them has lost
+/// its digits before it could be read exactly, and is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number(pub Decimal);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw: &RawValue = Deserialize::deserialize(deserializer)?;
-        let text = raw.get();
-        let text: Cow<'_, str> = if text.starts_with('"') {
-            let Text(text) = serde_json::from_str(text).map_err(de::Error::custom)?;
-            text
-        } else {
-            Cow::Borrowed(text)
-        };
-        decimal::parse(text.as_bytes())
-            .map(Self)
-            .map_err(|error| de::Error::custom(format_args!("'{text}' is {error}")))
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a decimal number between quotation marks")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                decimal::parse(text.as_bytes())
+                    .map(Number)
+                    .map_err(|error| E::custom(format_args!("'{text}' is {error}")))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Number, E> {
+                Ok(Number(Decimal::from(value)))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Number, E> {
+                Ok(Number(Decimal::from(value)))
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 
@@ -75,41 +90,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Reads a list of `[price, quantity, …]` onto the end of `levels`; further entries of a level
-/// are passed over.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_levels(raw: Raw<'_>, levels: &mut Vec<Level>) -> Result<(), Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    LevelsSeed(levels)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| Error::ignore(format!("unreadable book levels: {error}")))
-}
+/// A list of `[price, quantity, …]`; further entries of a level are passed over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Levels(pub Vec<Level>);
 
-struct LevelsSeed<'v>(&'v mut Vec<Level>);
+impl<'de> Deserialize<'de> for Levels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LevelsVisitor;
+        impl<'de> Visitor<'de> for LevelsVisitor {
+            type Value = Levels;
 
-impl<'de> DeserializeSeed<'de> for LevelsSeed<'_> {
-    type Value = ();
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of [price, quantity] pairs")
+            }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of [price, quantity] pairs")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(OneLevel(level)) = seq.next_element()? {
-            self.0.push(level);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Levels, A::Error> {
+                let mut levels = Vec::new();
+                while let Some(OneLevel(level)) = seq.next_element()? {
+                    levels.push(level);
+                }
+                Ok(Levels(levels))
+            }
         }
-        Ok(())
+        deserializer.deserialize_seq(LevelsVisitor)
     }
 }
 
@@ -142,24 +145,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_keep_their_digits_with_and_without_quotes() {
+    fn numbers_keep_their_digits() {
         let read = |text: &'static str| read::<Number>(text.as_bytes()).map(|n| n.0.to_string());
-        assert_eq!(read("56119.00000").unwrap(), "56119.00000");
         assert_eq!(read("\"0.10\"").unwrap(), "0.10");
-        assert_eq!(read("1e-05").unwrap(), "0.00001");
+        assert_eq!(read("\"1e-05\"").unwrap(), "0.00001");
         assert_eq!(read("\"\\u0031.5\"").unwrap(), "1.5");
+        assert_eq!(read("-7").unwrap(), "-7");
         assert!(read("\"abc\"").unwrap_err().message.contains("'abc'"));
-        assert!(read("null").is_err() && read("[1]").is_err() && read("\"\"").is_err());
+        for wrong in ["null", "[1]", "\"\"", "0.1", "1e5"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
     fn levels_may_have_more_entries_and_any_spacing() {
-        let raw: Raw<'_> = read(br#"[ ["1.5" , 2, "0", "7"], [3,"4"] ]"#).unwrap();
-        let mut levels = Vec::new();
-        read_levels(raw, &mut levels).unwrap();
+        let Levels(levels) = read(br#"[ ["1.5" , 2, "0", "7"], [3,"4"] ]"#).unwrap();
         assert_eq!(levels.len(), 2);
         assert_eq!(levels[0].quantity, Decimal::TWO);
-        let short: Raw<'_> = read(br#"[["1.5"]]"#).unwrap();
-        assert!(read_levels(short, &mut levels).unwrap_err().message.contains("quantity"));
+        let error = read::<Levels>(br#"[["1.5"]]"#).unwrap_err();
+        assert!(error.message.contains("quantity"));
     }
 }

@@ -39,9 +39,10 @@ impl Binance {
                         self.stale(index, kind, Reason::ProbeMissedProgress, now, sink);
                     }
                 }
-                Probe::Idle if track.wanted
-                    && state == StreamState::Live
-                    && now.since(track.seen) >= patience =>
+                Probe::Idle
+                    if track.wanted
+                        && state == StreamState::Live
+                        && now.since(track.seen) >= patience =>
                 {
                     self.probe(index, kind, sink);
                 }
@@ -143,14 +144,7 @@ impl Binance {
     }
 
     /// The stream is behind: say so, subscribe it anew, and fetch the book.
-    fn stale(
-        &mut self,
-        index: usize,
-        kind: Kind,
-        reason: Reason,
-        now: Nanos,
-        sink: &mut Sink<'_>,
-    ) {
+    fn stale(&mut self, index: usize, kind: Kind, reason: Reason, now: Nanos, sink: &mut Sink<'_>) {
         let market = &mut self.markets.all[index];
         market.tracks[kind.index()].probe = Probe::Idle;
         market.tracks[kind.index()].seen = now;

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use model::capture::{params, split_url};
 use model::event::Reason;
-use model::venue::{
-    Bulk, BulkDecoder, Count, DepthSnapshot, Notice, Request, Response, Sink,
-};
+use model::venue::{Bulk, BulkDecoder, Count, DepthSnapshot, Notice, Request, Response, Sink};
 use model::{Error, Kind, Nanos, RequestId};
 
 use super::{Binance, Purpose, rest};

@@ -7,10 +7,10 @@ use model::{CanonicalEvent, Decimal, Error, Level, Nanos};
 use serde::Deserialize;
 
 use super::{
-    DepthFields, Message, QuoteFields, TradeFields, fill_funding, fill_kline, fill_ticker, interval,
-    next_time,
+    DepthFields, Message, QuoteFields, TradeFields, fill_funding, fill_kline, fill_ticker,
+    interval, next_time,
 };
-use crate::json::fallback::{Number, Raw, Text, read, read_levels, read_raw};
+use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw};
 
 /// What tells the messages apart, on both levels of the envelope.
 #[derive(Deserialize)]
@@ -57,7 +57,7 @@ fn payload<'a>(
     event: &mut CanonicalEvent,
 ) -> Result<Message<'a>, Error> {
     let symbol = match head.e.as_ref().map(|kind| &*kind.0) {
-        Some("depthUpdate") => read::<Depth<'_>>(text)?.fill(event)?,
+        Some("depthUpdate") => read::<Depth<'_>>(text)?.fill(event),
         Some("bookTicker") => read::<BookTicker<'_>>(text)?.fill(event),
         Some("aggTrade") => read::<AggTrade<'_>>(text)?.fill(event),
         Some("24hrTicker") => read::<DayTicker<'_>>(text)?.fill(event),
@@ -99,19 +99,19 @@ struct Depth<'a> {
     last: u64,
     #[serde(rename = "pu")]
     previous: Option<u64>,
-    #[serde(rename = "b", borrow)]
-    bids: Raw<'a>,
-    #[serde(rename = "a", borrow)]
-    asks: Raw<'a>,
+    #[serde(rename = "b")]
+    bids: Levels,
+    #[serde(rename = "a")]
+    asks: Levels,
 }
 
 impl<'a> Depth<'a> {
-    fn fill(self, event: &mut CanonicalEvent) -> Result<Cow<'a, str>, Error> {
-        read_levels(self.bids, &mut event.bids)?;
-        read_levels(self.asks, &mut event.asks)?;
+    fn fill(self, event: &mut CanonicalEvent) -> Cow<'a, str> {
+        event.bids.extend_from_slice(&self.bids.0);
+        event.asks.extend_from_slice(&self.asks.0);
         let Self { ts_event, first, last, previous, .. } = self;
         DepthFields { ts_event, first, last, previous }.fill(event);
-        Ok(self.symbol.0)
+        self.symbol.0
     }
 }
 
