@@ -1,0 +1,1 @@
+//! `meltica bench`: measures this machine.

@@ -1,0 +1,101 @@
+//! Configuration in two lives: as written ([`file`]), then checked (the types here).
+//!
+//! Everything that is wrong is found before anything starts, each fault with its key, the value
+//! that stands there and what would be right.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::Kind;
+
+pub mod file;
+
+pub use file::{Fault, load, load_str};
+
+/// A configuration that holds together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Connections to venues; at least one, names unique.
+    pub providers: Vec<Provider>,
+    /// Connections in general.
+    pub network: Network,
+    /// Logs.
+    pub log: Log,
+    /// The built-in table of the terminal.
+    pub table: Table,
+}
+
+/// A connection to a venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its own name: two accounts on one venue are two providers.
+    pub name: String,
+    /// Which venue: one of [`venues::registry::names`].
+    pub venue: String,
+    /// Canonical instrument names.
+    pub instruments: Vec<String>,
+    /// What is subscribed for each of them; [`Kind::BookUpdate`] stands for the whole book.
+    pub kinds: Vec<Kind>,
+    /// Addresses and habits of the venue machine.
+    pub settings: venues::Settings,
+}
+
+/// Connections in general.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Certificates to trust beside the bundled ones, PEM.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Resolving, connecting, TLS and upgrade together may take so long.
+    pub connect_timeout: Duration,
+    /// A REST answer may take so long.
+    pub request_timeout: Duration,
+}
+
+/// Logs go to standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A filter as `tracing` reads it: `info`, `warn,net=debug`.
+    pub filter: String,
+    /// Text for people, or JSON for programs.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The built-in table of the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Whether it is shown where standard output is a terminal.
+    pub enabled: bool,
+    /// How often it is drawn.
+    pub every: Duration,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            tls_ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { enabled: true, every: Duration::from_secs(1) }
+    }
+}
