@@ -149,7 +149,8 @@ struct Target {
 
 impl Target {
     fn parse(url: &str) -> Result<Self, ConnectError> {
-        let uri: Uri = url.parse().map_err(|error| ConnectError::Url(format!("{error}")))?;
+        let uri: Uri =
+            encode(url).parse().map_err(|error| ConnectError::Url(format!("{error}")))?;
         let secure = match uri.scheme_str() {
             Some("wss") => true,
             Some("ws") => false,
@@ -159,9 +160,32 @@ impl Target {
         let host = host.ok_or_else(|| ConnectError::Url("it names no host".to_owned()))?;
         // IPv6 addresses stand in brackets, which neither resolvers nor certificates know.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let written = uri.authority().and_then(|all| all.as_str().rsplit_once(':'));
+        // The rest of an IPv6 address is no port.
+        let port = match written.filter(|(_, port)| !port.ends_with(']')) {
+            Some((_, port)) => port
+                .parse()
+                .map_err(|_| ConnectError::Url(format!("'{port}' is no port (1 to 65535)")))?,
+            None if secure => 443,
+            None => 80,
+        };
         Ok(Self { uri, host, port, secure })
     }
+}
+
+/// Percent-encodes what is not ASCII: symbols may be in any script.
+fn encode(url: &str) -> String {
+    let mut encoded = String::with_capacity(url.len());
+    for character in url.chars() {
+        if character.is_ascii() {
+            encoded.push(character);
+        } else {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                encoded.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    encoded
 }
 
 fn upgrade_error(error: tokio_websockets::Error) -> ConnectError {
@@ -188,7 +212,10 @@ mod tests {
         assert_eq!(of("wss://h.example/a?b=c").unwrap(), ("h.example".into(), 443, true));
         assert_eq!(of("ws://127.0.0.1:9/").unwrap(), ("127.0.0.1".into(), 9, false));
         assert_eq!(of("ws://[::1]:9/").unwrap(), ("::1".into(), 9, false));
-        for wrong in ["http://h/", "h/path", "", "wss://", "ws://h:99999/", "ws://h/\u{1f600}"] {
+        assert_eq!(of("wss://[::1]/").unwrap(), ("::1".into(), 443, true));
+        let symbol = Target::parse("wss://h/ws/\u{5e01}usdt@trade").unwrap();
+        assert_eq!(symbol.uri.path(), "/ws/%E5%B8%81usdt@trade");
+        for wrong in ["http://h/", "h/path", "", "wss://", "ws://h:99999/", "ws://h:/"] {
             let said = of(wrong).unwrap_err().to_string();
             assert!(said.contains("wss://host"), "{wrong}: {said}");
         }

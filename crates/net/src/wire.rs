@@ -122,8 +122,9 @@ impl Wire {
         self.carry_out(now, ports);
     }
 
-    /// One turn: takes answers, established connections and the deadline, reads at most
-    /// `budget_frames` messages, one connection after the other, and writes what is queued.
+    /// One turn: takes answers and established connections, reads at most `budget_frames` messages
+    /// (at least one), one connection after the other, sees to the deadline, and writes what is
+    /// queued.
     ///
     /// Ready when anything was done, and then to be polled again; pending when there is nothing to
     /// do, with the task to be woken when there is.
@@ -136,8 +137,9 @@ impl Wire {
         let mut turn = Turn::default();
         self.take_answers(cx, ports, &mut turn);
         self.take_connects(cx, ports, &mut turn);
-        self.take_deadline(ports, &mut turn);
+        // Reading comes first: after a stall, the pong that the deadline misses may lie there.
         self.read(cx, ports, budget_frames, &mut turn);
+        self.take_deadline(ports, &mut turn);
         self.write(cx, ports, &mut turn);
         self.sockets.poll_closing(cx);
         self.sleep_until_deadline(cx, &mut turn);
@@ -249,7 +251,7 @@ impl Wire {
         turn: &mut Turn,
     ) {
         self.sockets.begin_round();
-        let mut reads_left = budget_frames;
+        let mut reads_left = budget_frames.max(1);
         while reads_left > 0 {
             let Some(conn) = self.sockets.next_readable() else { return };
             let slice = reads_left.min(READS_IN_A_ROW);

@@ -106,6 +106,7 @@ impl Conn {
 impl Session {
     /// A connection is established.
     pub fn opened(&mut self, conn: ConnId, now: Nanos, pipeline: &mut dyn Pipeline) {
+        let now = self.advance(now);
         let renew_at = self.draw_renewal(now);
         let Some(at) = self.conns.iter_mut().find(|c| c.id == conn && !c.is_open()) else {
             return;
@@ -142,12 +143,14 @@ impl Session {
             return;
         }
         let Some(lost) = self.forget(conn) else { return };
+        let now = self.advance(now);
         self.not_connected(&lost, error, now);
         self.settle(now, pipeline);
     }
 
     /// A ping arrived; the driver has answered it with its payload.
     pub fn pinged(&mut self, conn: ConnId, now: Nanos) {
+        let now = self.advance(now);
         if let Some(conn) = self.conns.iter_mut().find(|c| c.id == conn) {
             conn.heard(now);
             conn.pacer.spend(1, now);
@@ -156,6 +159,7 @@ impl Session {
 
     /// A pong arrived. Any sign of life answers a ping, so its payload is not compared.
     pub fn ponged(&mut self, conn: ConnId, now: Nanos) {
+        let now = self.advance(now);
         if let Some(conn) = self.conns.iter_mut().find(|c| c.id == conn) {
             conn.heard(now);
         }

@@ -96,6 +96,9 @@ pub struct Session {
     requests: Requests,
     /// When the venue wants its timer.
     wake_at: Option<Nanos>,
+    /// The latest time that was given. Stamps of messages lag behind those of timers, and a rate is
+    /// only kept if what was spent later never looks earlier.
+    latest: Nanos,
     /// When to go on with what a venue without end wanted.
     resume_at: Option<Nanos>,
     outbox: Outbox,
@@ -119,6 +122,7 @@ impl Session {
             connects: Pacer::new(profile.connects, 0),
             requests: Requests::new(profile.weight, &config),
             wake_at: None,
+            latest: Nanos::default(),
             resume_at: None,
             outbox: Outbox::default(),
             actions: VecDeque::new(),
@@ -179,6 +183,7 @@ impl Session {
         if self.stopped {
             return;
         }
+        let now = self.advance(now);
         self.venue.on_command(command, now, &mut Sink { pipeline, outbox: &mut self.outbox });
         self.settle(now, pipeline);
     }
@@ -190,13 +195,15 @@ impl Session {
         };
         self.stats.frames += 1;
         self.stats.bytes += payload.len() as u64;
+        let arrived = now;
+        let now = self.advance(now);
         self.conns[at].heard(now);
         let unproven = self.conns[at].first_data.is_none();
         let result = if unproven {
-            self.first_frame(at, payload, now, pipeline)
+            self.first_frame(at, payload, arrived, pipeline)
         } else {
             let mut sink = Sink { pipeline: &mut *pipeline, outbox: &mut self.outbox };
-            self.venue.on_frame(conn, payload, now, &mut sink)
+            self.venue.on_frame(conn, payload, arrived, &mut sink)
         };
         match result {
             Ok(()) if !unproven && self.only_a_wish_for_the_timer() => {}
@@ -213,6 +220,7 @@ impl Session {
         if self.stopped {
             return;
         }
+        let now = self.advance(now);
         if self.wake_at.is_some_and(|at| at <= now) {
             self.wake_at = None;
             self.venue.on_timer(now, &mut Sink { pipeline, outbox: &mut self.outbox });
@@ -227,6 +235,7 @@ impl Session {
         if self.stopped {
             return;
         }
+        let now = self.advance(now);
         self.links.clear();
         for conn in self.conn_ids() {
             self.drop_conn(conn, 1_000, "shutting down", now, pipeline);
@@ -234,6 +243,11 @@ impl Session {
         self.drop_requests();
         self.outbox = Outbox::default();
         self.stopped = true;
+    }
+
+    fn advance(&mut self, now: Nanos) -> Nanos {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     /// The usual case after a frame: nothing to do but perhaps to note a deadline.
@@ -342,6 +356,7 @@ impl Session {
         pipeline: &mut dyn Pipeline,
     ) {
         let Some(lost) = self.forget(conn) else { return };
+        let now = self.advance(now);
         tracing::warn!(
             provider = %self.config.name, conn = conn.0, code = reason.code(),
             "connection ended: {reason}"

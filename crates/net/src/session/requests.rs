@@ -163,6 +163,7 @@ impl Session {
         pipeline: &mut dyn Pipeline,
     ) {
         let Some(pending) = self.requests.take_under_way(id) else { return };
+        let now = self.advance(now);
         if let Ok(reply) = &result {
             self.requests.correct(reply.weight_used, now);
         }
