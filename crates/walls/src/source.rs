@@ -32,7 +32,8 @@ impl Source {
 pub fn is_test_file(path: &str) -> bool {
     let mut folders: Vec<&str> = path.split('/').collect();
     let name = folders.pop().unwrap_or_default();
-    let is_test_folder = |folder: &&str| matches!(*folder, "tests" | "benches" | "fuzz");
+    let is_test_folder =
+        |folder: &&str| matches!(*folder, "tests" | "testing" | "benches" | "fuzz");
     folders.iter().any(is_test_folder) || name == "tests.rs" || name.ends_with("_tests.rs")
 }
 
