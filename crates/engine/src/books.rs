@@ -1,7 +1,7 @@
 //! The shard's books: one per (provider, instrument), found by two array look-ups.
 //!
 //! Here is also the shard's dense numbering: a [`Slot`] per (provider, instrument) in use, and a
-//! [`Lane`] per stream in it, by which statistics, routes and backlogs are indexed.
+//! lane per stream in it, by which statistics, routes and backlogs are indexed.
 
 use std::sync::Arc;
 
@@ -85,9 +85,14 @@ impl Books {
         slot.checked_sub(1).map(Slot)
     }
 
+    /// Whether there is no room for another book.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= BOOKS_MAX
+    }
+
     /// Makes a slot for a pair that has none; `None` where the shard holds all that it may.
     pub(crate) fn add(&mut self, provider: ProviderId, instrument: InstrumentId) -> Option<Slot> {
-        if self.entries.len() >= BOOKS_MAX || instrument.index() >= NAMES_MAX {
+        if self.is_full() || instrument.index() >= NAMES_MAX {
             return None;
         }
         if self.index.len() <= provider.index() {

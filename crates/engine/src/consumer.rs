@@ -141,8 +141,17 @@ impl Inbox {
 
     /// Hands one batch to the consumer and says how many events it was; `now` is read once per
     /// event.
-    pub fn drain(&mut self, consumer: &mut dyn Consumer, mut now: impl FnMut() -> Nanos) -> usize {
-        let ready = self.ring.slots().min(BATCH_MAX);
+    pub fn drain(&mut self, consumer: &mut dyn Consumer, now: impl FnMut() -> Nanos) -> usize {
+        self.drain_up_to(BATCH_MAX, consumer, now)
+    }
+
+    fn drain_up_to(
+        &mut self,
+        most: usize,
+        consumer: &mut dyn Consumer,
+        mut now: impl FnMut() -> Nanos,
+    ) -> usize {
+        let ready = self.ring.slots().min(most);
         let mut begun = None;
         for _ in 0..ready {
             let Ok(event) = self.ring.pop() else { break };

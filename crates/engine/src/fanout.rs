@@ -20,8 +20,8 @@ pub(crate) struct Outlet {
     backlog: Backlog,
     counts: ConsumerCounts,
     tally: Arc<Tally>,
-    /// Rung for the consumer, at most once a turn.
-    bell: Arc<Doorbell>,
+    /// Rung for the consumer, at most once a turn. After the ring: fields are dropped in order.
+    bell: LastRing,
     /// Rung by the consumer when it made room that is waited for.
     room: Arc<Doorbell>,
     /// Something was put into the ring in this turn.
@@ -46,7 +46,7 @@ impl Outlet {
             backlog: Backlog::new(trades_max),
             counts: ConsumerCounts::default(),
             tally,
-            bell,
+            bell: LastRing(bell),
             room,
             filled: false,
             counted: false,
@@ -103,7 +103,7 @@ impl Outlet {
             self.room.disarm();
         }
         if std::mem::take(&mut self.filled) {
-            self.bell.ring();
+            self.bell.0.ring();
         }
         if std::mem::take(&mut self.counted) {
             self.counts.waiting = self.backlog.len() as u64;
@@ -144,10 +144,13 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
-    /// A consumer that sleeps hears that nothing will come any more.
+/// A consumer that sleeps hears, once the ring is given up, that nothing will come any more.
+#[derive(Debug)]
+struct LastRing(Arc<Doorbell>);
+
+impl Drop for LastRing {
     fn drop(&mut self) {
-        self.bell.ring();
+        self.0.ring();
     }
 }
 

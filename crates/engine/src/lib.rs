@@ -33,6 +33,9 @@ pub mod shard;
 pub mod stats;
 mod sync;
 pub mod tally;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod testing;
 
 pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;

@@ -1,4 +1,4 @@
-//! A consumer's queue where its ring is full: what happens then, and the [`Backlog`] that does it.
+//! A consumer's queue where its ring is full: what happens then, and the backlog that does it.
 //!
 //! The ring is filled first. Once a stream has something in the backlog, everything later of that
 //! stream goes through the backlog too, so order within a stream is kept; streams do not wait for
@@ -107,6 +107,10 @@ const NOTHING: Waiting = Waiting { data: None, status: None, last: 0, live: 0, s
 /// A line is rebuilt without its gone places when it is this much longer than twice its live ones.
 const SLACK: usize = 64;
 
+/// An empty line keeps room for this many places, about 300 KiB; what a longer one took is given
+/// back.
+const PLACES_KEPT: usize = 1_024;
+
 impl Backlog {
     /// An empty one, for at most `trades_max` trades (at least one).
     pub(crate) fn new(trades_max: usize) -> Self {
@@ -201,7 +205,7 @@ impl Backlog {
         loop {
             let ticket = self.head;
             let Some(Place { lane, item }) = self.line.pop_front() else {
-                self.line.shrink_to(SLACK);
+                self.line.shrink_to(PLACES_KEPT);
                 return None;
             };
             self.head += 1;

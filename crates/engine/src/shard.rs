@@ -11,7 +11,7 @@ use model::{
 use pool::Pooled;
 
 use crate::books::{Books, LANES, Lane, Slot, lane_kind};
-use crate::capacity::{Capacity, Pools, QueueCapacity};
+use crate::capacity::{BOOKS_MAX, Capacity, Pools, QueueCapacity};
 use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
 use crate::fanout::Fanout;
@@ -56,12 +56,17 @@ impl Shard {
         }
     }
 
-    /// Makes a queue for a consumer and gives its other end. It gets nothing before a routing
-    /// table says so.
+    /// Makes a queue for a consumer and gives its other end. What it gets is the routing table's
+    /// to say.
     ///
     /// # Errors
     /// [`Remedy::Reject`](model::Remedy::Reject) where the name is taken, or there are too many.
-    pub fn add_consumer(&mut self, name: &str, capacity: QueueCapacity) -> Result<Inbox, Error> {
+    pub fn add_consumer(
+        &mut self,
+        name: &str,
+        capacity: QueueCapacity,
+        now: Nanos,
+    ) -> Result<Inbox, Error> {
         let id = self.catalog.consumer(name)?;
         if self.fanout.outlets().iter().any(|outlet| outlet.consumer() == id) {
             return Err(Error::reject(format!(
@@ -69,7 +74,7 @@ impl Shard {
             )));
         }
         let (outlet, inbox) = queue(id, name, &self.catalog, capacity, self.waker.clone())?;
-        let header = self.blank_header(Nanos::default());
+        let header = self.blank_header(now);
         self.fanout.add(outlet, &self.books, header);
         Ok(inbox)
     }
@@ -296,6 +301,8 @@ impl Pipeline for Port<'_> {
     }
 
     fn count(&mut self, instrument: InstrumentId, kind: Kind, what: Count) {
+        // Messages are counted per kind; what happens to a book is counted with its state.
+        let kind = if what == Count::Decoded { kind } else { lane_kind(kind) };
         if let Some((slot, _)) = self.lane(instrument, kind)
             && let Some(stream) = self.shard.stream_mut(slot, kind)
         {
@@ -319,7 +326,14 @@ impl Pipeline for Port<'_> {
 
     fn list(&mut self, instrument: &Instrument) -> Result<InstrumentId, Error> {
         let id = self.shard.catalog.list(self.provider, instrument)?;
-        if let Some(slot) = self.shard.books.find(self.provider, id) {
+        let slot = self.shard.books.find(self.provider, id);
+        if slot.is_none() && self.shard.books.is_full() {
+            return Err(Error::reject(format!(
+                "no room for '{}': the shard holds its limit of {BOOKS_MAX} books",
+                instrument.name
+            )));
+        }
+        if let Some(slot) = slot {
             self.shard.books.set_places(slot, instrument.price_places);
         }
         Ok(id)

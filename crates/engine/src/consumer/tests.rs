@@ -1,1 +1,248 @@
+//! The consumer's end: batches, panics, sleeping, and the whole protocol over two threads.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::task::Wake;
+use std::time::Duration;
+
+use model::venue::Pipeline;
+use model::{Body, Kind, ProviderId, StreamState};
+
+use super::*;
+use crate::doorbell::thread_waker;
+use crate::testing::{self, Follower};
+use crate::{Capacity, Shard};
+
+struct Count(AtomicUsize);
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counter() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    (count.clone(), Waker::from(count))
+}
+
+fn calls(count: &Count) -> usize {
+    count.0.load(Ordering::Relaxed)
+}
+
+#[derive(Default)]
+struct Batches {
+    events: usize,
+    ends: Vec<usize>,
+    stamps: Vec<Nanos>,
+}
+
+impl Consumer for Batches {
+    fn on_event(&mut self, _: Event, ctx: &mut Context<'_>) {
+        self.events += 1;
+        self.stamps.push(ctx.now);
+    }
+    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
+        assert_eq!(&*ctx.catalog.consumer_name(ctx.consumer).unwrap(), "a");
+        self.ends.push(self.events);
+    }
+}
+
+#[test]
+fn a_batch_is_what_is_there_up_to_a_limit_and_ends_once() {
+    let capacity = QueueCapacity { ring: 1_000, ..QueueCapacity::default() };
+    let (mut shard, mut inboxes) = testing::shard(&[("a", capacity)]);
+    for n in 0..BATCH_MAX as u64 + 10 {
+        testing::trade(&mut shard, Nanos(1_000), n);
+    }
+    shard.end_turn(Nanos(1_000));
+    let mut consumer = Batches::default();
+    let mut now = 1_000;
+    let mut clock = || {
+        now += 500;
+        Nanos(now)
+    };
+    let inbox = &mut inboxes[0];
+    assert_eq!(inbox.drain(&mut consumer, &mut clock), BATCH_MAX);
+    assert_eq!(inbox.drain(&mut consumer, &mut clock), 10);
+    assert_eq!(inbox.drain(&mut consumer, &mut clock), 0);
+    assert_eq!(consumer.ends, [BATCH_MAX, BATCH_MAX + 10], "no end without a batch");
+    assert!(consumer.stamps[..BATCH_MAX].iter().all(|now| *now == Nanos(1_500)));
+    let latency = inbox.tally().latency();
+    assert_eq!((latency.len(), latency.min()), (BATCH_MAX as u64 + 10, 500));
+    assert_eq!(inbox.tally().counts().delivered, BATCH_MAX as u64 + 10);
+}
+
+/// Panics on every second event.
+struct Faulty(u64);
+impl Consumer for Faulty {
+    fn on_event(&mut self, _: Event, _: &mut Context<'_>) {
+        self.0 += 1;
+        assert!(self.0.is_multiple_of(2), "faulty on purpose");
+    }
+    fn on_batch_end(&mut self, _: &mut Context<'_>) {
+        panic!("faulty at the end, too");
+    }
+}
+
+#[test]
+fn a_panicking_consumer_goes_on_and_harms_no_other() {
+    let capacity = QueueCapacity::default();
+    let (mut shard, mut inboxes) = testing::shard(&[("bad", capacity), ("good", capacity)]);
+    for n in 0..10 {
+        testing::trade(&mut shard, Nanos(n), n);
+    }
+    shard.end_turn(Nanos(10));
+    let (mut bad, mut good) = (Faulty(0), Follower::default());
+    assert_eq!(inboxes[0].drain(&mut bad, || Nanos(10)), 10);
+    assert_eq!(inboxes[1].drain(&mut good, || Nanos(10)), 10);
+    let counts = inboxes[0].tally().counts();
+    assert_eq!((counts.delivered, counts.panics, bad.0), (10, 5 + 1, 10));
+    assert_eq!(inboxes[1].tally().counts().panics, 0);
+    assert_eq!(good.trades.len(), 10);
+}
+
+#[test]
+fn a_sleeping_consumer_is_woken_once_a_turn_and_a_busy_one_never() {
+    let (mut shard, mut inboxes) = testing::shard(&[("a", QueueCapacity::default())]);
+    let inbox = &mut inboxes[0];
+    let (woken, waker) = counter();
+    assert!(inbox.attach(waker.clone()) && !inbox.attach(waker));
+    testing::trade(&mut shard, Nanos(1), 1);
+    shard.end_turn(Nanos(1));
+    assert_eq!(calls(&woken), 0, "it is not asleep");
+    assert!(!inbox.may_sleep(), "something is there");
+    inbox.drain(&mut Follower::default(), || Nanos(2));
+    assert!(inbox.may_sleep());
+    shard.end_turn(Nanos(2));
+    assert_eq!(calls(&woken), 0, "nothing came");
+    for n in 2..5 {
+        testing::trade(&mut shard, Nanos(3), n);
+    }
+    shard.end_turn(Nanos(3));
+    shard.end_turn(Nanos(4));
+    assert_eq!(calls(&woken), 1);
+    drop(shard);
+    assert!(!inbox.is_closed() && !inbox.may_sleep(), "what is in the queue is still delivered");
+    assert_eq!(inbox.drain(&mut Follower::default(), || Nanos(2)), 3);
+    assert!(inbox.is_closed() && !inbox.may_sleep());
+}
+
+#[test]
+fn the_end_of_the_shard_wakes_whoever_sleeps() {
+    let (shard, inboxes) = testing::shard(&[("a", QueueCapacity::default())]);
+    let (woken, waker) = counter();
+    inboxes[0].attach(waker);
+    assert!(inboxes[0].may_sleep());
+    drop(shard);
+    assert_eq!(calls(&woken), 1);
+    assert!(inboxes[0].is_closed());
+}
+
+#[test]
+fn a_consumer_that_makes_room_calls_the_shard_only_when_something_waits() {
+    let (called, waker) = counter();
+    let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    let capacity = QueueCapacity { ring: 2, trades: 9 };
+    let mut inbox = shard.add_consumer("a", capacity, Nanos(0)).unwrap();
+    testing::subscribe_all(&mut shard);
+    let mut consumer = Follower::default();
+    for n in 1..=2 {
+        testing::trade(&mut shard, Nanos(n), n);
+    }
+    shard.end_turn(Nanos(2));
+    inbox.drain(&mut consumer, || Nanos(3));
+    assert_eq!(calls(&called), 0, "nothing waited");
+    for n in 3..=5 {
+        testing::trade(&mut shard, Nanos(n), n);
+    }
+    shard.end_turn(Nanos(5));
+    assert_eq!(inbox.tally().counts().waiting, 1);
+    inbox.drain(&mut consumer, || Nanos(6));
+    inbox.drain(&mut consumer, || Nanos(6));
+    assert_eq!(calls(&called), 1);
+    shard.end_turn(Nanos(7));
+    inbox.drain(&mut consumer, || Nanos(8));
+    assert_eq!(calls(&called), 1);
+    assert_eq!(consumer.trades, [1, 2, 3, 4, 5]);
+    assert_eq!(inbox.tally().counts().waiting, 0);
+}
+
+#[test]
+fn a_consumer_that_left_costs_nothing_more() {
+    let capacity = QueueCapacity { ring: 1, trades: 9 };
+    let (mut shard, mut inboxes) = testing::shard(&[("gone", capacity), ("here", capacity)]);
+    drop(inboxes.remove(0));
+    for n in 0..50 {
+        testing::trade(&mut shard, Nanos(n), n);
+        shard.end_turn(Nanos(n));
+        let mut here = Follower::default();
+        assert_eq!(inboxes[0].drain(&mut here, || Nanos(n)), 1);
+    }
+    let (_, gone) = shard.consumers().next().unwrap();
+    assert!(gone.counts().waiting == 0 && gone.counts().offered <= 1, "{:?}", gone.counts());
+}
+
+/// Two threads, a ring of 8, both ends asleep whenever they may: a lost wakeup never ends.
+#[test]
+fn nothing_is_lost_between_two_threads_that_sleep() {
+    const EVENTS: u64 = 100_000;
+    let (result, finished) = sync_channel(2);
+    let (hand_over, take) = sync_channel(1);
+    let failed = result.clone();
+    let shard = std::thread::spawn(move || {
+        let mut shard = Shard::new(Capacity::default(), Catalog::new(), thread_waker());
+        let capacity = QueueCapacity { ring: 8, trades: 16 };
+        let inbox = shard.add_consumer("a", capacity, Nanos(0)).unwrap();
+        testing::subscribe_all(&mut shard);
+        hand_over.send(inbox).unwrap();
+        for n in 1..=EVENTS {
+            let now = Nanos(n);
+            testing::trade(&mut shard, now, n);
+            testing::update(&mut shard, now, n);
+            if n % 64 == 0 {
+                let state = if n % 128 == 0 { StreamState::Live } else { StreamState::Gapped };
+                testing::status(&mut shard, now, Kind::Trade, state);
+            }
+            if n % 5 == 0 {
+                shard.end_turn(now);
+            }
+        }
+        shard.end_turn(Nanos(EVENTS));
+        while shard.consumers().any(|(_, tally)| tally.counts().waiting > 0) {
+            std::thread::park();
+            shard.end_turn(Nanos(EVENTS));
+        }
+        let counts = shard.consumers().next().map(|(_, tally)| tally.counts());
+        let mut port = shard.port(ProviderId(0), Nanos(EVENTS));
+        let book = port.book(testing::INSTRUMENT).clone();
+        drop(shard);
+        drop(result);
+        (book, counts)
+    });
+    let consumer = std::thread::spawn(move || {
+        let mut inbox: Inbox = take.recv().unwrap();
+        inbox.attach(thread_waker());
+        let mut follower = Follower::default();
+        while !inbox.is_closed() {
+            if inbox.drain(&mut follower, || Nanos(0)) == 0 && inbox.may_sleep() {
+                std::thread::park();
+            }
+        }
+        drop(failed);
+        (follower, inbox.tally().counts())
+    });
+    let end: Result<(), _> = finished.recv_timeout(Duration::from_secs(120));
+    assert_eq!(end, Err(RecvTimeoutError::Disconnected), "a wakeup was lost");
+    let (book, _) = shard.join().unwrap();
+    let (follower, counts) = consumer.join().unwrap();
+    follower.assert_same_book(&book);
+    assert_eq!(
+        counts.offered + counts.snapshots,
+        counts.delivered + counts.conflated + counts.merged + counts.dropped,
+        "{counts:?}"
+    );
+    assert_eq!(follower.trades.len() as u64 + counts.dropped, EVENTS);
+    assert_eq!(follower.transitions, EVENTS / 64 + 1, "the book's own first state is the one more");
+    assert!(follower.trades.is_sorted());
+    assert!(matches!(follower.last, Some(Body::Trade(_) | Body::Book(_) | Body::Status(_))));
+}
