@@ -2,13 +2,26 @@
 //!
 //! Everything that is wrong is found before anything starts, each fault with its key, the value
 //! that stands there and what would be right.
+//!
+//! - [`file`]: a text or a file, with the environment over it, in; [`Config`] or [`Fault`]s out
+//! - [`schema`]: which keys there are; [`values`]: what each of them may be
+//! - `written`: the first life, a tree of values; `environment`: what lies over it
+//! - `checked`: from the first life to the second; `suggest`: what was probably meant
+//! - [`duration`]: `10s`, `5m`, `24h`
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Kind;
 
+mod checked;
+pub mod duration;
+mod environment;
 pub mod file;
+pub mod schema;
+mod suggest;
+pub mod values;
+mod written;
 
 pub use file::{Fault, load, load_str};
 
@@ -23,6 +36,15 @@ pub struct Config {
     pub log: Log,
     /// The built-in table of the terminal.
     pub table: Table,
+}
+
+impl Config {
+    /// How many streams it asks for: each kind of each instrument of each provider.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        let of = |provider: &Provider| provider.instruments.len() * provider.kinds.len();
+        self.providers.iter().map(of).sum()
+    }
 }
 
 /// A connection to a venue.

@@ -1,0 +1,218 @@
+//! From the first life to the second: what is written becomes the types of [`super`], or faults.
+//! Nothing stops at the first of them.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use model::Kind;
+
+use super::file::Fault;
+use super::schema::{LOG, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
+use super::suggest::one_of;
+use super::values;
+use super::written::{Data, Node};
+use super::{Config, Log, Network, Provider, Table};
+
+/// Levels a side; the most that any venue offers.
+const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
+/// Below a second every instrument is quiet; above an hour nobody would notice.
+const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Below it nothing far away answers; above it nothing is alive.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
+/// Faster than the eye, and slower than patience.
+const EVERY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
+
+/// The whole configuration; what it holds counts only where no fault was added.
+pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
+    sections_known(root, faults);
+    let providers = providers(root, faults);
+    let mut network = Reader::new(root, &NETWORK, faults);
+    let standard = Network::default();
+    let network = Network {
+        tls_ca_file: network.read("tls_ca_file", values::certificates),
+        connect_timeout: network
+            .read("connect_timeout", values::duration(TIMEOUT))
+            .unwrap_or(standard.connect_timeout),
+        request_timeout: network
+            .read("request_timeout", values::duration(TIMEOUT))
+            .unwrap_or(standard.request_timeout),
+    };
+    let mut log = Reader::new(root, &LOG, faults);
+    let standard = Log::default();
+    let log = Log {
+        filter: log.read("filter", values::filter).unwrap_or(standard.filter),
+        format: log.read("format", values::log_format).unwrap_or(standard.format),
+    };
+    let mut table = Reader::new(root, &TABLE, faults);
+    let standard = Table::default();
+    let table = Table {
+        enabled: table.read("enabled", values::truth).unwrap_or(standard.enabled),
+        every: table.read("every", values::duration(EVERY)).unwrap_or(standard.every),
+    };
+    Config { providers, network, log, table }
+}
+
+fn sections_known(root: &Node, faults: &mut Vec<Fault>) {
+    let Data::Table(entries) = &root.data else { return };
+    let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+    for (name, node) in entries {
+        if names.contains(&name.as_str()) {
+            continue;
+        }
+        let home = SECTIONS.iter().find(|section| section.keys.contains(&name.as_str()));
+        let expected = match home {
+            Some(section) => format!("it below {}: there it is a key", header(section)),
+            None => one_of(name, &names),
+        };
+        add(faults, node, expected);
+    }
+}
+
+fn header(section: &Section) -> String {
+    if section.repeated { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) }
+}
+
+fn add(faults: &mut Vec<Fault>, node: &Node, expected: String) {
+    faults.push(Fault { key: node.key.clone(), value: node.shown.clone(), expected });
+}
+
+fn providers(root: &Node, faults: &mut Vec<Fault>) -> Vec<Provider> {
+    let missing = Node { shown: String::new(), ..Node::table(PROVIDER.name) };
+    let node = root.get(PROVIDER.name).unwrap_or(&missing);
+    let right = "at least one [[provider]] with name, venue and instruments";
+    let nodes = match &node.data {
+        Data::List(nodes) if !nodes.is_empty() => nodes,
+        Data::Table(table) if !table.is_empty() => {
+            add(faults, node, "double brackets: [[provider]], once for each".to_owned());
+            return Vec::new();
+        }
+        _ => {
+            add(faults, node, right.to_owned());
+            return Vec::new();
+        }
+    };
+    let providers = nodes.iter().map(|node| provider(node, faults)).collect();
+    names_unique(nodes, faults);
+    providers
+}
+
+fn names_unique(nodes: &[Node], faults: &mut Vec<Fault>) {
+    let mut first: HashMap<&str, &Node> = HashMap::new();
+    for name in nodes.iter().filter_map(|node| node.get("name")) {
+        let Some(text) = name.text() else { continue };
+        if let Some(other) = first.get(text) {
+            add(faults, name, format!("a name of its own: {} has this one", other.key));
+        } else {
+            first.insert(text, name);
+        }
+    }
+}
+
+fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
+    let mut reader = Reader::of(node, &PROVIDER, faults);
+    let standard = venues::Settings::default();
+    let name = reader.required("name", values::name);
+    let venue = reader.required("venue", values::venue);
+    let instruments = reader.list("instruments", "[\"BTC-USDT\"]", values::instrument);
+    if instruments.is_none() {
+        reader.missing("instruments", "at least one instrument, such as [\"BTC-USDT\"]");
+    }
+    let kinds = reader.list("kinds", "[\"book\", \"trade\"]", values::kind);
+    let settings = venues::Settings {
+        ws_url: reader.read("ws_url", values::ws_url),
+        rest_url: reader.read("rest_url", values::rest_url),
+        book_depth: reader
+            .read("book_depth", values::number(BOOK_DEPTH))
+            .unwrap_or(standard.book_depth),
+        silence: reader.read("silence", values::duration(SILENCE)).unwrap_or(standard.silence),
+        adopt: standard.adopt,
+    };
+    Provider {
+        name: name.unwrap_or_default(),
+        venue: venue.unwrap_or_default(),
+        instruments: instruments.unwrap_or_default(),
+        kinds: kinds.unwrap_or_else(|| vec![Kind::BookUpdate, Kind::Trade, Kind::Quote]),
+        settings,
+    }
+}
+
+/// Reads the keys of one table.
+struct Reader<'a> {
+    /// `None` where it isn't there or is no table.
+    node: Option<&'a Node>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    /// The table of a section that stands once.
+    fn new(root: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
+        match root.get(section.name) {
+            Some(node) => Self::of(node, section, faults),
+            None => Self { node: None, faults },
+        }
+    }
+
+    /// This table; keys that the section has not are faults.
+    fn of(node: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
+        let Data::Table(entries) = &node.data else {
+            add(faults, node, format!("a table: {} and its keys below it", header(section)));
+            return Self { node: None, faults };
+        };
+        for (key, node) in entries {
+            if !section.keys.contains(&key.as_str()) {
+                add(faults, node, one_of(key, section.keys));
+            }
+        }
+        Self { node: Some(node), faults }
+    }
+
+    /// The value of a key; `None` where it is not there or is wrong.
+    fn read<T>(&mut self, key: &str, value: impl Fn(&Node) -> Result<T, String>) -> Option<T> {
+        let node = self.node?.get(key)?;
+        value(node).map_err(|expected| add(self.faults, node, expected)).ok()
+    }
+
+    /// The same for a key that must be there.
+    fn required<T>(&mut self, key: &str, value: impl Fn(&Node) -> Result<T, String>) -> Option<T> {
+        if let Some(node) = self.node.filter(|node| node.get(key).is_none()) {
+            // What would be right, from the reader itself: nothing is never right.
+            if let Err(expected) = value(&Node::table(&node.key)) {
+                self.missing(key, &expected);
+            }
+        }
+        self.read(key, value)
+    }
+
+    /// A fault, where there is a table and the key is not in it.
+    fn missing(&mut self, key: &str, expected: &str) {
+        let Some(node) = self.node.filter(|node| node.get(key).is_none()) else { return };
+        let key = format!("{}.{key}", node.key);
+        self.faults.push(Fault { key, value: String::new(), expected: expected.to_owned() });
+    }
+
+    /// The values of a list without doubles; `None` where it is not there or is wrong.
+    fn list<T: PartialEq>(
+        &mut self,
+        key: &str,
+        example: &str,
+        value: impl Fn(&Node) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let node = self.node?.get(key)?;
+        let Some(nodes) = node.list().filter(|nodes| !nodes.is_empty()) else {
+            add(self.faults, node, format!("a list with at least one entry, such as {example}"));
+            return None;
+        };
+        let mut values = Vec::new();
+        for node in &nodes {
+            match value(node) {
+                Ok(value) if values.contains(&value) => {
+                    add(self.faults, node, "each entry once: this one stands before".to_owned());
+                }
+                Ok(value) => values.push(value),
+                Err(expected) => add(self.faults, node, expected),
+            }
+        }
+        Some(values)
+    }
+}

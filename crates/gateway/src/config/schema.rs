@@ -1,0 +1,36 @@
+//! Which keys there are: one list for reading, for the environment, and for the test that
+//! `config/meltica.toml` explains every one.
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether there are any number of it, written `[[name]]`.
+    pub repeated: bool,
+    /// Its keys.
+    pub keys: &'static [&'static str],
+}
+
+/// A connection to a venue.
+pub const PROVIDER: Section = Section {
+    name: "provider",
+    repeated: true,
+    keys: &["name", "venue", "instruments", "kinds", "ws_url", "rest_url", "book_depth", "silence"],
+};
+
+/// Connections in general.
+pub const NETWORK: Section = Section {
+    name: "network",
+    repeated: false,
+    keys: &["tls_ca_file", "connect_timeout", "request_timeout"],
+};
+
+/// Logs.
+pub const LOG: Section = Section { name: "log", repeated: false, keys: &["filter", "format"] };
+
+/// The table of the terminal.
+pub const TABLE: Section = Section { name: "table", repeated: false, keys: &["enabled", "every"] };
+
+/// All of them.
+pub static SECTIONS: [Section; 4] = [PROVIDER, NETWORK, LOG, TABLE];

@@ -1,0 +1,251 @@
+//! What a single value may be. Each reader says, where it refuses, what would be right.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::Kind;
+use model::instrument::Expiry;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+use super::duration;
+use super::suggest::{hint, one_of};
+use super::written::Node;
+
+/// The kinds that a configuration may ask for, by their names there: one word stands for the
+/// whole book, snapshots and updates.
+pub const KINDS: [(&str, Kind); 6] = [
+    ("book", Kind::BookUpdate),
+    ("trade", Kind::Trade),
+    ("quote", Kind::Quote),
+    ("ticker", Kind::Ticker),
+    ("kline", Kind::Kline),
+    ("funding", Kind::Funding),
+];
+
+/// A name that logs, output and environment variables can bear.
+pub(super) fn name(node: &Node) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    node.text()
+        .filter(|name| (1..=64).contains(&name.len()) && name.chars().all(fits))
+        .map(str::to_owned)
+        .ok_or_else(|| "a name of 1 to 64 letters, digits, '-', '_' and '.'".to_owned())
+}
+
+/// A venue that there is.
+pub(super) fn venue(node: &Node) -> Result<String, String> {
+    let names = venues::registry::names();
+    let text = node.text().unwrap_or_default();
+    let known = names.contains(&text).then(|| text.to_owned());
+    known.ok_or_else(|| one_of(text, &names))
+}
+
+/// A kind of market data.
+pub(super) fn kind(node: &Node) -> Result<Kind, String> {
+    let text = node.text().unwrap_or_default();
+    let found = KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+    found.ok_or_else(|| {
+        if text.starts_with("book") {
+            return one_of("book", &kind_names());
+        }
+        one_of(text, &kind_names())
+    })
+}
+
+fn kind_names() -> Vec<&'static str> {
+    KINDS.iter().map(|(name, _)| *name).collect()
+}
+
+/// A canonical instrument name.
+pub(super) fn instrument(node: &Node) -> Result<String, String> {
+    let text = node.text().unwrap_or_default();
+    if is_canonical(text) {
+        return Ok(text.to_owned());
+    }
+    let tidied = text.trim().to_uppercase().replace(['/', '_', ' ', ':'], "-");
+    let meant = if is_canonical(&tidied) { Some(tidied) } else { split_symbol(&tidied) };
+    let hint = meant.map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
+    Err(format!("BASE-QUOTE, BASE-QUOTE-PERP or BASE-QUOTE-YYMMDD in capitals{hint}"))
+}
+
+fn is_canonical(name: &str) -> bool {
+    let mut parts = name.split('-');
+    let (base, quote, contract) = (parts.next(), parts.next(), parts.next());
+    // Venues list assets with names outside ASCII too; what has no capitals stays as it is.
+    let is_asset = |asset: Option<&str>| {
+        asset.is_some_and(|asset| {
+            (1..=32).contains(&asset.len())
+                && asset.chars().all(char::is_alphanumeric)
+                && asset.to_uppercase() == asset
+        })
+    };
+    let is_contract = |contract: &str| contract == "PERP" || Expiry::parse(contract).is_some();
+    is_asset(base)
+        && is_asset(quote)
+        && contract.is_none_or(is_contract)
+        && parts.next().is_none()
+        && quote != Some("PERP")
+}
+
+/// A guess at `BTCUSDT`, for the hint alone.
+fn split_symbol(symbol: &str) -> Option<String> {
+    let quote = ["USDT", "USDC", "USD", "EUR", "BTC"]
+        .into_iter()
+        .find(|quote| symbol.len() > quote.len() && symbol.ends_with(quote))?;
+    let name = format!("{}-{quote}", symbol.strip_suffix(quote)?);
+    is_canonical(&name).then_some(name)
+}
+
+/// Scheme and host of streams.
+pub(super) fn ws_url(node: &Node) -> Result<String, String> {
+    base_url(node, &["ws://", "wss://"], "wss://stream.example.com:9443")
+}
+
+/// Scheme and host of requests.
+pub(super) fn rest_url(node: &Node) -> Result<String, String> {
+    base_url(node, &["http://", "https://"], "https://api.example.com")
+}
+
+/// A slash at the end is taken off: the venue's paths begin with one.
+fn base_url(node: &Node, schemes: &[&str], example: &str) -> Result<String, String> {
+    let url = node.text().unwrap_or_default();
+    let right = || {
+        format!(
+            "{} with a host and perhaps a port, and nothing behind them, such as {example}",
+            schemes.join(" or ")
+        )
+    };
+    let place = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)).ok_or_else(right)?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    if is_place(place) { Ok(url.strip_suffix('/').unwrap_or(url).to_owned()) } else { Err(right()) }
+}
+
+/// `host`, `host:port` or `[v6]:port`, without user, path, query or fragment.
+fn is_place(place: &str) -> bool {
+    let (host, port) = if let Some(rest) = place.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else { return false };
+        if address.parse::<std::net::Ipv6Addr>().is_err() {
+            return false;
+        }
+        (None, port)
+    } else {
+        let (host, port) = place.split_at(place.find(':').unwrap_or(place.len()));
+        (Some(host), port)
+    };
+    let port_fits = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|port| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0)
+        });
+    port_fits && host.is_none_or(is_host)
+}
+
+fn is_host(host: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(fits);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let numbers = host.chars().all(|c| c.is_ascii_digit() || c == '.');
+    host.len() <= 253
+        && host.split('.').all(is_label)
+        && (!numbers || host.parse::<std::net::Ipv4Addr>().is_ok())
+}
+
+/// A whole number within limits.
+pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&Node) -> Result<u32, String> {
+    move |node| {
+        let number = node.integer().and_then(|number| u32::try_from(number).ok());
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("a whole number from {least} to {most}, without quotation marks")
+        })
+    }
+}
+
+/// A duration within limits.
+pub(super) fn duration(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&Node) -> Result<Duration, String> {
+    move |node| {
+        let right = || {
+            let (least, most) = (duration::show(*range.start()), duration::show(*range.end()));
+            format!(
+                "a duration from {least} to {most} in quotation marks: a whole number with ms, s, \
+                 m or h, such as \"10s\""
+            )
+        };
+        let parsed = node.text().and_then(|text| duration::parse(text).ok());
+        parsed.filter(|duration| range.contains(duration)).ok_or_else(right)
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(node: &Node) -> Result<bool, String> {
+    node.bool().ok_or_else(|| "true or false, without quotation marks".to_owned())
+}
+
+/// The form of a log line.
+pub(super) fn log_format(node: &Node) -> Result<LogFormat, String> {
+    match node.text().unwrap_or_default() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(one_of(other, &["text", "json"])),
+    }
+}
+
+/// A filter that `tracing` can read, as it was written.
+pub(super) fn filter(node: &Node) -> Result<String, String> {
+    let right = "a log level (error, warn, info, debug, trace, off) or levels by target, such as \
+                 warn,net=debug";
+    let text = node.text().filter(|text| !text.trim().is_empty()).ok_or(right)?;
+    match parse_filter(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(why) => {
+            let level = text.rsplit('=').next().unwrap_or(text);
+            let hint = hint(level, &["error", "warn", "info", "debug", "trace", "off"]);
+            Err(format!("{right} ({why}){hint}"))
+        }
+    }
+}
+
+/// The filter itself.
+///
+/// # Errors
+/// What `tracing` says about it.
+pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().parse(text).map_err(|error| super::written::show(&error.to_string()))
+}
+
+/// A file with certificates, there and readable.
+pub(super) fn certificates(node: &Node) -> Result<PathBuf, String> {
+    let path = node.text().filter(|text| !text.is_empty()).map(PathBuf::from);
+    let path = path.ok_or("the path of a PEM file, in quotation marks")?;
+    let pem = read(&path).map_err(|why| format!("the path of a readable PEM file ({why})"))?;
+    if !pem.contains("-----BEGIN CERTIFICATE-----") {
+        return Err("a PEM file with at least one BEGIN CERTIFICATE".to_owned());
+    }
+    Ok(path)
+}
+
+/// A file of text that is larger is none of ours.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Reads a file of text.
+///
+/// # Errors
+/// Why it can't be read, in a few words.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let said = |error: std::io::Error| error.to_string();
+    let file = File::open(path).map_err(said)?;
+    if file.metadata().map_err(said)?.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(said)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
+}
