@@ -114,6 +114,7 @@ impl Requests {
     fn correct(&mut self, used: Option<u32>, now: Nanos) {
         let ours = self.budget.spent(now);
         self.budget.spend(used.unwrap_or(0).saturating_sub(ours), now);
+        self.weight_used = self.budget.spent(now);
     }
 
     fn take_under_way(&mut self, id: RequestId) -> Option<Pending> {

@@ -23,7 +23,8 @@ pub struct Desk {
     pub log: Vec<(Nanos, Action)>,
     /// Connections that no action may name any more.
     dead: BTreeSet<ConnId>,
-    known: BTreeSet<ConnId>,
+    known: BTreeMap<ConnId, LinkId>,
+    open: BTreeSet<ConnId>,
     /// Requests under way, with their weight.
     pub asked: BTreeMap<RequestId, u32>,
 }
@@ -45,7 +46,8 @@ impl Desk {
             now: START,
             log: Vec::new(),
             dead: BTreeSet::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
+            open: BTreeSet::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -86,6 +88,7 @@ impl Desk {
     }
 
     pub fn opened(&mut self, conn: ConnId) {
+        self.open.insert(conn);
         self.session.opened(conn, self.now, &mut self.pipeline);
         self.drain();
     }
@@ -173,12 +176,16 @@ impl Desk {
     /// What holds for every action, whatever happened.
     fn check(&mut self, action: &Action) {
         match action {
-            Action::Connect { conn, .. } => assert!(self.known.insert(*conn), "{conn} again"),
+            Action::Connect { conn, link, .. } => {
+                assert!(self.known.insert(*conn, *link).is_none(), "{conn} again");
+                let live = self.known.iter().filter(|(c, l)| *l == link && !self.dead.contains(c));
+                assert!(live.count() <= 2, "a crowd on link {link}");
+            }
             Action::Send { conn, .. } | Action::Ping { conn, .. } => {
-                assert!(self.known.contains(conn) && !self.dead.contains(conn), "{action:?}");
+                assert!(self.known.contains_key(conn) && !self.dead.contains(conn), "{action:?}");
             }
             Action::Close { conn, .. } => {
-                assert!(self.known.contains(conn) && self.dead.insert(*conn), "{action:?}");
+                assert!(self.known.contains_key(conn) && self.dead.insert(*conn), "{action:?}");
             }
             Action::Request { id, weight, .. } => {
                 assert!(self.asked.insert(*id, *weight).is_none(), "{action:?}");
@@ -191,6 +198,16 @@ impl Desk {
 
     pub fn is_dead(&self, conn: ConnId) -> bool {
         self.dead.contains(&conn)
+    }
+
+    pub fn is_open(&self, conn: ConnId) -> bool {
+        self.open.contains(&conn)
+    }
+
+    /// Connections on their way.
+    pub fn connecting_now(&self) -> Vec<ConnId> {
+        let waits = |conn: &&ConnId| !self.dead.contains(conn) && !self.open.contains(conn);
+        self.known.keys().filter(waits).copied().collect()
     }
 
     pub fn take_log(&mut self) -> Vec<(Nanos, Action)> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 pub mod desk;
+pub mod rig;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
