@@ -189,7 +189,8 @@ pub const RULES: [Rule; 14] = [
     Rule {
         name: "venue's name in code",
         paths: &["crates/store/src/", "crates/sim/src/", "crates/gateway/src/"],
-        except: &["crates/sim/src/dialect.rs"],
+        // The texts of `--help` are documents.
+        except: &["crates/sim/src/dialect.rs", "crates/gateway/src/cli/"],
         lines: Lines::CodeAndLiterals,
         banned: &[VenueName],
         instead: "ask the registry of venues, or the simulator's of dialects",
@@ -199,7 +200,14 @@ pub const RULES: [Rule; 14] = [
         paths: &["crates/"],
         except: &["crates/walls/"],
         lines: Lines::Tests,
-        banned: &[Word("sleep"), Word("sleep_until"), Word("park_timeout")],
+        banned: &[
+            Word("thread::sleep"),
+            Word("time::sleep"),
+            Word("time::sleep_until"),
+            Word("thread::park_timeout"),
+            Sequence(&["use tokio::time::{", "sleep"]),
+            Sequence(&["use std::thread::{", "sleep"]),
+        ],
         instead: "virtual time, or wait for the event itself with a time limit",
     },
     Rule {

@@ -34,7 +34,9 @@ pub fn is_test_file(path: &str) -> bool {
     let name = folders.pop().unwrap_or_default();
     let is_test_folder =
         |folder: &&str| matches!(*folder, "tests" | "testing" | "benches" | "fuzz");
-    folders.iter().any(is_test_folder) || name == "tests.rs" || name.ends_with("_tests.rs")
+    folders.iter().any(is_test_folder)
+        || matches!(name, "tests.rs" | "testing.rs")
+        || name.ends_with("_tests.rs")
 }
 
 /// Marks the items under `#[cfg(test)]` and `#[test]`: from the attribute to the closing brace
