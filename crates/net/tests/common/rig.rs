@@ -23,7 +23,7 @@ use net::{
 };
 use pool::Pool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_websockets::{Message, ServerBuilder, WebSocketStream};
 
@@ -246,7 +246,11 @@ pub type FarSocket = WebSocketStream<TcpStream>;
 
 impl Far {
     pub async fn bind() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+        let socket = TcpSocket::new_v4().unwrap();
+        // Bounded, so that a far end that does not read is noticed on any machine.
+        socket.set_recv_buffer_size(64 * 1_024).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { listener: socket.listen(16).unwrap() }
     }
 
     pub fn url(&self) -> String {
