@@ -1,6 +1,44 @@
-//! Meltica as a library: the gateway, to be embedded.
+//! Meltica as a library: a gateway between crypto exchanges and the programs that trade on them.
+//!
+//! ```no_run
+//! use meltica::{Consumer, Context, Event, Gateway, config};
+//!
+//! struct Printer;
+//!
+//! impl Consumer for Printer {
+//!     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+//!         let name = ctx.catalog.instrument_name(event.header.stream.instrument);
+//!         println!("{} {}", name.as_deref().unwrap_or("?"), event.kind().name());
+//!     }
+//! }
+//!
+//! let config = config::load("config/meltica.toml".as_ref()).expect("a configuration");
+//! Gateway::builder(config).consumer("printer", Printer).run().expect("a run");
+//! ```
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | [`config`] | as written → checked |
+//! | [`gateway`] | the builder, and the one place that knows how the rooms are joined |
+//! | [`live`] | the shard's thread over real sockets |
+//! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
+//! | [`replay`] | a capture through the same machines |
+//! | [`report`], [`event_json`], [`table`] | what people and programs are shown |
+//! | [`cli`] | the commands; [`bench`](mod@bench) measures |
 
 pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod event_json;
+pub mod gateway;
+pub mod live;
+pub mod logging;
+pub mod replay;
+pub mod report;
+pub mod table;
+pub mod virtual_time;
+
+pub use engine::{Catalog, Consumer, Context, Subscription};
+pub use gateway::{Builder, Gateway, RunError, Stop, Summary};
+pub use model::{Body, Event, Kind};

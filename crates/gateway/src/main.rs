@@ -1,1 +1,7 @@
-fn main(){}
+//! The `meltica` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meltica::cli::main()
+}

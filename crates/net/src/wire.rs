@@ -154,7 +154,11 @@ impl Wire {
     }
 
     /// The first half of [`close`](Self::close), for whoever closes several wires at once.
+    ///
+    /// A recording ends here: that the run is over is no fault of the connections, and must not
+    /// look like one when it is replayed.
     pub fn begin_close(&mut self, ports: &mut dyn Ports) {
+        self.tap = None;
         let now = self.connector.clock.now();
         ports.with(now, &mut |pipeline| self.session.shutdown(now, pipeline));
         self.carry_out(now, ports);

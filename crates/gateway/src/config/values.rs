@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::LogFormat;
 use super::duration;
 use super::suggest::{hint, one_of};
-use super::written::Node;
+use super::written::{Node, show};
 
 /// The kinds that a configuration may ask for, by their names there: one word stands for the
 /// whole book, snapshots and updates.
@@ -196,25 +196,24 @@ pub(super) fn log_format(node: &Node) -> Result<LogFormat, String> {
 
 /// A filter that `tracing` can read, as it was written.
 pub(super) fn filter(node: &Node) -> Result<String, String> {
-    let right = "a log level (error, warn, info, debug, trace, off) or levels by target, such as \
-                 warn,net=debug";
-    let text = node.text().filter(|text| !text.trim().is_empty()).ok_or(right)?;
-    match parse_filter(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(why) => {
-            let level = text.rsplit('=').next().unwrap_or(text);
-            let hint = hint(level, &["error", "warn", "info", "debug", "trace", "off"]);
-            Err(format!("{right} ({why}){hint}"))
-        }
-    }
+    let text = node.text().unwrap_or_default();
+    parse_filter(text).map(|_| text.to_owned())
 }
 
 /// The filter itself.
 ///
 /// # Errors
-/// What `tracing` says about it.
+/// What would be right, to be put after "expected".
 pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder().parse(text).map_err(|error| super::written::show(&error.to_string()))
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let right = format!("a level ({}) or levels by target, as warn,net=debug", LEVELS.join(", "));
+    if text.trim().is_empty() {
+        return Err(right);
+    }
+    EnvFilter::builder().parse(text).map_err(|why| {
+        let level = text.rsplit('=').next().unwrap_or(text);
+        format!("{right} ({}){}", show(&why.to_string()), hint(level, &LEVELS))
+    })
 }
 
 /// A file with certificates, there and readable.

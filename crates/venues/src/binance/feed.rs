@@ -365,9 +365,8 @@ impl Venue for Binance {
                 return Ok(());
             }
         };
-        if let Some(id) = response.id {
-            self.requests.remove(&id);
-        }
+        // There is at most one request for a purpose, whoever answered it.
+        self.requests.retain(|_, other| *other != purpose);
         match bulk {
             Ok(bulk) => {
                 self.on_answer(purpose, bulk, now, sink);

@@ -127,10 +127,11 @@ pub static LINES: [Line; 3] = [
 
 /// Quote assets, for symbols that are in no list; the longest that fits is taken. Symbols are
 /// written without a mark between base and quote, so there is no rule but this one.
-const QUOTES: [&str; 32] = [
+const QUOTES: [&str; 41] = [
     "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "IDRT", "BIDR", "BVND",
     "BKRW", "DOGE", "BTC", "ETH", "BNB", "USD", "EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH",
-    "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "TRX", "DAI",
+    "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "TRX", "DAI", "XRP", "UST", "VAI", "AEUR", "EURI", "MXN", "CZK", "COP",
+    "XUSD",
 ];
 
 impl Line {

@@ -15,6 +15,7 @@ use model::venue::{Count, DepthSnapshot, Sink};
 use model::{Kind, Nanos};
 
 use super::super::markets::Probe;
+use super::requests::PROBE_LEVELS;
 use super::{Binance, Purpose};
 use crate::assembler::Ask;
 
@@ -60,7 +61,7 @@ impl Binance {
                 (Purpose::TradeProbe { market: index }, path, self.line.trades_weight)
             }
             _ => {
-                let (levels, weight) = self.line.depth(5);
+                let (levels, weight) = self.line.depth(PROBE_LEVELS);
                 let path = format!("depth?symbol={symbol}&limit={levels}");
                 (Purpose::DepthProbe { market: index }, path, weight)
             }

@@ -13,6 +13,9 @@ use crate::assembler::Ask;
 /// A refused request is tried again after so long: whoever is asked has to change first.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 
+/// Levels that a probe asks for: the best is enough.
+pub(super) const PROBE_LEVELS: u32 = 5;
+
 impl Binance {
     /// Asks for the instrument list, unless it is being asked for.
     pub(super) fn ask_listings(&mut self, now: Nanos, sink: &mut Sink<'_>) {
@@ -91,7 +94,13 @@ impl Binance {
                     None if self.settings.adopt => self.adopt(symbol, sink)?,
                     None => return Ok(None),
                 };
-                Ok(Some(Purpose::Snapshot { market }))
+                // A probe's few levels are no book.
+                let limit = params(query).find(|(name, _)| *name == "limit");
+                let probe = self.line.depth(PROBE_LEVELS).0.to_string();
+                Ok(Some(match limit {
+                    Some((_, levels)) if levels == probe => Purpose::DepthProbe { market },
+                    _ => Purpose::Snapshot { market },
+                }))
             }
             _ => Ok(None),
         }

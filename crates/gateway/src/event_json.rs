@@ -1,0 +1,135 @@
+//! An event as one line of JSON, for people and for programs in other languages. Times are ns
+//! since the Unix epoch, decimals are strings without trailing zeros.
+
+use engine::Catalog;
+use model::decimal::Plain;
+use model::event::{BookMeta, Funding, Kline, Quote, StreamStatus, Ticker, Trade};
+use model::{Body, Decimal, Event, Kind, Level, Nanos};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// An event with the names behind its numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct EventLine<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The names.
+    pub catalog: &'a Catalog,
+}
+
+impl Serialize for EventLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let header = &self.event.header;
+        let name = |name: Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("").to_owned();
+        let mut map = serializer.serialize_map(None)?;
+        let stream = header.stream;
+        map.serialize_entry("provider", &name(self.catalog.provider_name(stream.provider)))?;
+        map.serialize_entry("instrument", &name(self.catalog.instrument_name(stream.instrument)))?;
+        map.serialize_entry("kind", stream.kind.name())?;
+        map.serialize_entry("seq_provider", &header.seq_provider)?;
+        map.serialize_entry("ts_event", &header.ts_event.map(|ts| ts.0))?;
+        map.serialize_entry("ts_recv", &header.ts_recv.0)?;
+        map.serialize_entry("ts_emit", &header.ts_emit.0)?;
+        map.serialize_entry("routing_version", &header.routing_version)?;
+        map.serialize_entry("trace_id", &header.trace_id)?;
+        match &self.event.body {
+            Body::Empty => {}
+            Body::Trade(trade) => put_trade(&mut map, trade)?,
+            Body::Quote(quote) => put_quote(&mut map, quote)?,
+            Body::Ticker(ticker) => put_ticker(&mut map, ticker)?,
+            Body::Book(meta) => put_book(&mut map, meta, self.event)?,
+            Body::Kline(kline) => put_kline(&mut map, kline)?,
+            Body::Funding(funding) => put_funding(&mut map, funding)?,
+            Body::Status(status) => put_status(&mut map, status)?,
+        }
+        map.end()
+    }
+}
+
+fn money<M: SerializeMap>(map: &mut M, name: &str, value: Decimal) -> Result<(), M::Error> {
+    map.serialize_entry(name, &Plain(value).to_string())
+}
+
+/// What the venue did not send is left out.
+fn money_if<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    value: Option<Decimal>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| money(map, name, value))
+}
+
+fn time_if<M: SerializeMap>(map: &mut M, name: &str, at: Option<Nanos>) -> Result<(), M::Error> {
+    at.map_or(Ok(()), |at| map.serialize_entry(name, &at.0))
+}
+
+fn put_trade<M: SerializeMap>(map: &mut M, trade: &Trade) -> Result<(), M::Error> {
+    money(map, "price", trade.price)?;
+    money(map, "quantity", trade.quantity)?;
+    map.serialize_entry("aggressor", trade.aggressor.name())?;
+    map.serialize_entry("trade_id", &trade.trade_id)
+}
+
+fn put_quote<M: SerializeMap>(map: &mut M, quote: &Quote) -> Result<(), M::Error> {
+    money(map, "bid", quote.bid.price)?;
+    money(map, "bid_quantity", quote.bid.quantity)?;
+    money(map, "ask", quote.ask.price)?;
+    money(map, "ask_quantity", quote.ask.quantity)
+}
+
+fn put_ticker<M: SerializeMap>(map: &mut M, ticker: &Ticker) -> Result<(), M::Error> {
+    money(map, "last", ticker.last)?;
+    money_if(map, "last_quantity", ticker.last_quantity)?;
+    money_if(map, "open", ticker.open)?;
+    money_if(map, "high", ticker.high)?;
+    money_if(map, "low", ticker.low)?;
+    money_if(map, "volume", ticker.volume)?;
+    money_if(map, "quote_volume", ticker.quote_volume)?;
+    money_if(map, "bid", ticker.bid)?;
+    money_if(map, "ask", ticker.ask)
+}
+
+fn put_book<M: SerializeMap>(map: &mut M, meta: &BookMeta, event: &Event) -> Result<(), M::Error> {
+    map.serialize_entry("generation", &meta.generation)?;
+    if event.kind() == Kind::BookUpdate {
+        map.serialize_entry("seq_first", &meta.seq_first)?;
+        map.serialize_entry("seq_last", &meta.seq_last)?;
+    }
+    map.serialize_entry("bids", &levels(event.bids()))?;
+    map.serialize_entry("asks", &levels(event.asks()))
+}
+
+fn levels(levels: &[Level]) -> Vec<[String; 2]> {
+    let text = |level: &Level| [Plain(level.price).to_string(), Plain(level.quantity).to_string()];
+    levels.iter().map(text).collect()
+}
+
+fn put_kline<M: SerializeMap>(map: &mut M, kline: &Kline) -> Result<(), M::Error> {
+    map.serialize_entry("interval_s", &kline.interval.as_secs())?;
+    map.serialize_entry("ts_open", &kline.ts_open.0)?;
+    map.serialize_entry("ts_close", &kline.ts_close.0)?;
+    money(map, "open", kline.open)?;
+    money(map, "high", kline.high)?;
+    money(map, "low", kline.low)?;
+    money(map, "close", kline.close)?;
+    money(map, "volume", kline.volume)?;
+    money_if(map, "quote_volume", kline.quote_volume)?;
+    if let Some(trades) = kline.trades {
+        map.serialize_entry("trades", &trades)?;
+    }
+    map.serialize_entry("closed", &kline.closed)
+}
+
+fn put_funding<M: SerializeMap>(map: &mut M, funding: &Funding) -> Result<(), M::Error> {
+    money_if(map, "rate", funding.rate)?;
+    time_if(map, "ts_next", funding.ts_next)?;
+    money_if(map, "mark", funding.mark)?;
+    money_if(map, "index", funding.index)
+}
+
+fn put_status<M: SerializeMap>(map: &mut M, status: &StreamStatus) -> Result<(), M::Error> {
+    map.serialize_entry("of", status.of.name())?;
+    map.serialize_entry("state", status.state.name())?;
+    map.serialize_entry("reason", status.reason.name())?;
+    map.serialize_entry("since", &status.since.0)?;
+    map.serialize_entry("transitions", &status.transitions)
+}

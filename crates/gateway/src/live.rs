@@ -1,0 +1,255 @@
+//! The shard's thread over real sockets: one runtime, one task, turn after turn.
+//!
+//! A turn polls every provider's wire for a bounded number of frames, ends the engine's turn
+//! (queues, wakes) and goes back to the runtime, which waits for sockets, timers and answers.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use engine::{Capacity, Catalog, QueueCapacity, RoutingTable, Shard};
+use model::venue::{Command, Pipeline, Subscription};
+use model::{Nanos, ProviderId};
+use net::http::{HttpConfig, HttpThread};
+use net::{
+    Connector, Ports, Resolver, Session, SessionConfig, SystemResolver, Tls, Wire, WireParts,
+    WsTimeouts,
+};
+use store::capture::RecorderTap;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Network, Provider};
+use crate::gateway::{RunError, Seat, Seated, Stop, Summary};
+use crate::report::VenueReport;
+
+/// Frames read per provider and turn, so that none keeps the others waiting.
+const FRAMES_PER_TURN: usize = 128;
+/// Connections are closed, and consumers finish, within so long each.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a run is made of, beside its consumers.
+pub(crate) struct Parts {
+    pub config: Config,
+    pub clock: SystemClock,
+    /// One per provider, or none.
+    pub taps: Vec<RecorderTap>,
+    pub duration: Option<Duration>,
+    pub stop: Stop,
+    pub signals: bool,
+}
+
+/// One provider on the shard.
+struct Line {
+    name: String,
+    venue: String,
+    provider: ProviderId,
+    wire: Wire,
+}
+
+/// Lends a provider's port, stamped.
+struct ShardPorts<'a> {
+    shard: &'a mut Shard,
+    provider: ProviderId,
+    clock: SystemClock,
+}
+
+impl Ports for ShardPorts<'_> {
+    fn with(&mut self, now: Nanos, f: &mut dyn FnMut(&mut dyn Pipeline)) {
+        let mut port = self.shard.port(self.provider, now);
+        port.ts_emit = self.clock.now();
+        f(&mut port);
+    }
+}
+
+/// Runs until stopped.
+pub(crate) fn run(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::new("the shard's runtime", error))?;
+    runtime.block_on(run_shard(parts, seats))
+}
+
+async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
+    let Parts { config, clock, taps, duration, stop, signals } = parts;
+    let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    let mut lines = lines(&config, taps, &mut shard, clock)?;
+    let seated = seat(&mut shard, seats, clock)?;
+    if signals {
+        stop_on_signals(stop.clone())?;
+    }
+    let started = clock.now();
+    for (line, provider) in lines.iter_mut().zip(&config.providers) {
+        let ports = &mut ShardPorts { shard: &mut shard, provider: line.provider, clock };
+        line.wire.command(&Command::Subscribe(subscriptions(provider)), ports);
+    }
+    let mut end = duration.map(|after| Box::pin(tokio::time::sleep(after)));
+    poll_fn(|cx| {
+        let over = end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
+        if over || stop.poll(cx) {
+            return Poll::Ready(());
+        }
+        if turn(&mut lines, &mut shard, clock, cx) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+    // As it stood before the connections were closed: that is what the run came to.
+    let providers = lines.iter().filter_map(|line| line.report(&shard)).collect();
+    let elapsed = clock.now().since(started);
+    close(&mut lines, &mut shard, clock).await;
+    shard.end_turn(clock.now());
+    for stats in shard.pools().stats().iter().filter(|stats| stats.in_use > 0) {
+        tracing::error!(pool = stats.pool, in_use = stats.in_use, "a pool does not drain");
+    }
+    drop((lines, shard));
+    let stuck = seated.join(CLOSE_WITHIN, clock);
+    Ok(Summary { elapsed, providers, stuck, lines_lost: 0 })
+}
+
+/// One turn of the shard; says whether there is more to do at once.
+fn turn(lines: &mut [Line], shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
+    let mut busy = false;
+    for line in lines {
+        let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+        busy |= line.wire.poll_turn(cx, ports, FRAMES_PER_TURN).is_ready();
+    }
+    shard.end_turn(clock.now());
+    busy
+}
+
+/// Closes every connection, all at once.
+async fn close(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) {
+    for line in lines.iter_mut() {
+        let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+        line.wire.begin_close(ports);
+    }
+    let all = poll_fn(|cx| {
+        let open = lines.iter_mut().filter_map(|line| line.wire.poll_closed(cx).is_pending().then_some(()));
+        if open.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
+        tracing::warn!("some connections did not close in time");
+    }
+}
+
+/// Every provider with its machine, session and wires.
+fn lines(
+    config: &Config,
+    taps: Vec<RecorderTap>,
+    shard: &mut Shard,
+    clock: SystemClock,
+) -> Result<Vec<Line>, RunError> {
+    let network = Wires::new(&config.network, clock)?;
+    let mut taps = taps.into_iter();
+    let mut lines = Vec::new();
+    for (index, provider) in config.providers.iter().enumerate() {
+        let id = shard
+            .catalog()
+            .provider(&provider.name)
+            .map_err(|error| RunError::new("a provider", error))?;
+        let machine = venues::create(&provider.venue, provider.settings.clone())
+            .ok_or_else(|| RunError(format!("the venue '{}' is not known", provider.venue)))?;
+        // Two providers must not jitter alike; the start makes two runs differ.
+        let seed = clock.now().0.wrapping_add(index as u64);
+        let session = Session::new(
+            machine,
+            SessionConfig {
+                request_timeout: config.network.request_timeout,
+                connect_timeout: config.network.connect_timeout + Duration::from_secs(5),
+                ..SessionConfig::new(&provider.name, seed)
+            },
+        );
+        let wire = Wire::new(WireParts {
+            http: network.http.port(session.profile().used_weight_header),
+            session,
+            connector: network.connector.clone(),
+            frames: shard.pools().ws_frames.clone(),
+            tap: taps.next().map(|tap| Box::new(tap) as Box<dyn model::capture::Tap>),
+        });
+        let (name, venue) = (provider.name.clone(), provider.venue.clone());
+        lines.push(Line { name, venue, provider: id, wire });
+    }
+    Ok(lines)
+}
+
+/// What all providers share.
+struct Wires {
+    connector: Arc<Connector>,
+    http: HttpThread,
+}
+
+impl Wires {
+    fn new(network: &Network, clock: SystemClock) -> Result<Self, RunError> {
+        let pem = network
+            .tls_ca_file
+            .as_ref()
+            .map(std::fs::read)
+            .transpose()
+            .map_err(|error| RunError::new("network.tls_ca_file", error))?;
+        let tls = Tls::new(pem.as_deref()).map_err(|error| RunError::new("TLS", error))?;
+        let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver);
+        let config = HttpConfig {
+            connect_timeout: network.connect_timeout,
+            ..HttpConfig::new(resolver.clone(), tls.clone())
+        };
+        let http = HttpThread::start(config).map_err(|error| RunError::new("HTTP", error))?;
+        let timeouts = WsTimeouts { connect: network.connect_timeout, ..WsTimeouts::default() };
+        let clock = Arc::new(clock);
+        Ok(Self { connector: Arc::new(Connector { resolver, tls, clock, timeouts }), http })
+    }
+}
+
+impl Line {
+    fn report(&self, shard: &Shard) -> Option<VenueReport> {
+        let stats = self.wire.session().stats();
+        VenueReport::of(shard, &self.name, &self.venue, (stats.frames, stats.malformed))
+    }
+}
+
+/// Gives every consumer its queue, its routes and its thread.
+fn seat(shard: &mut Shard, seats: Vec<Seat>, clock: SystemClock) -> Result<Seated, RunError> {
+    let (mut ready, mut wanted) = (Vec::new(), Vec::new());
+    for Seat { name, mut wants, consumer } in seats {
+        let inbox = shard
+            .add_consumer(&name, QueueCapacity::default(), clock.now())
+            .map_err(|error| RunError::new("a consumer", error))?;
+        wants.consumer = inbox.id();
+        wanted.push(wants);
+        ready.push((inbox, consumer));
+    }
+    let table = RoutingTable::default()
+        .next(&wanted, shard.catalog())
+        .map_err(|error| RunError::new("a consumer's subscription", error))?;
+    shard.set_routing(Arc::new(table), clock.now());
+    Seated::start(ready, clock)
+}
+
+/// What a provider's configuration subscribes.
+fn subscriptions(provider: &Provider) -> Vec<Subscription> {
+    let all = provider.instruments.iter().flat_map(|name| {
+        provider.kinds.iter().map(move |kind| (name, *kind))
+    });
+    all.map(|(name, kind)| Subscription { instrument: name.as_str().into(), kind }).collect()
+}
+
+/// Ctrl-C and SIGTERM end the run; a second one is the operating system's to handle again.
+fn stop_on_signals(stop: Stop) -> Result<(), RunError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| RunError::new("listening for signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::spawn(async move {
+        poll_fn(|cx| {
+            let asked = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
+            if asked { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        stop.stop();
+    });
+    Ok(())
+}
+

@@ -1,0 +1,139 @@
+//! What replay and run say at the end: per provider and instrument, what came and how the books
+//! stand. The field names are a contract.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use engine::Shard;
+use engine::shard::{BookView, InstrumentView};
+use model::decimal::Plain;
+use model::{Level, Side};
+use serde::Serialize;
+
+/// Levels a side that a report shows.
+const LEVELS_SHOWN: usize = 10;
+
+/// One capture, or one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VenueReport {
+    /// Base name of the capture; the provider's name in a run.
+    pub file: String,
+    /// The venue.
+    pub venue: String,
+    /// WebSocket messages received.
+    pub ws_frames: u64,
+    /// Those that could not be decoded.
+    pub malformed: u64,
+    /// By canonical name.
+    pub instruments: BTreeMap<String, InstrumentReport>,
+}
+
+/// One instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstrumentReport {
+    /// Decoded venue messages per kind.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Its book; `None` where none was received.
+    pub book: Option<BookReport>,
+}
+
+/// One book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BookReport {
+    /// Best bids: price and quantity without trailing zeros.
+    pub bids: Vec<[String; 2]>,
+    /// Best offers.
+    pub asks: Vec<[String; 2]>,
+    /// Levels held: bids, offers.
+    pub levels: [usize; 2],
+    /// Whether its last state is `Live`.
+    pub synced: bool,
+    /// Venue checksums that agreed.
+    pub checksum_ok: u64,
+    /// Venue checksums that differed.
+    pub checksum_failed: u64,
+    /// Transitions out of `Live` by a continuity or checksum fault.
+    pub gaps: u64,
+    /// Returns to `Live` after the first.
+    pub resyncs: u64,
+}
+
+impl VenueReport {
+    /// What a shard knows of the provider of that name, with what its wires counted: messages
+    /// received, and those that could not be decoded. `None` where the shard knows no such name.
+    #[must_use]
+    pub fn of(shard: &Shard, name: &str, venue: &str, frames: (u64, u64)) -> Option<Self> {
+        let (_, provider) = shard.providers().find(|(other, _)| &**other == name)?;
+        let instruments = provider.instruments();
+        let heard = instruments.iter().filter(|view| view.decoded().next().is_some());
+        Some(Self {
+            file: name.to_owned(),
+            venue: venue.to_owned(),
+            ws_frames: frames.0,
+            malformed: frames.1,
+            instruments: heard
+                .map(|view| (view.name.to_string(), InstrumentReport::new(view)))
+                .collect(),
+        })
+    }
+}
+
+impl InstrumentReport {
+    fn new(view: &InstrumentView<'_>) -> Self {
+        Self {
+            events: view.decoded().map(|(kind, count)| (kind.name(), count)).collect(),
+            book: view.book().map(|book| BookReport::new(&book)),
+        }
+    }
+}
+
+impl BookReport {
+    fn new(view: &BookView<'_>) -> Self {
+        let side = |side| view.best(side, LEVELS_SHOWN).iter().map(shown).collect();
+        let (bids, asks) = view.book.depth();
+        Self {
+            bids: side(Side::Buy),
+            asks: side(Side::Sell),
+            levels: [bids, asks],
+            synced: view.is_synced(),
+            checksum_ok: view.stats.checksum_ok,
+            checksum_failed: view.stats.checksum_failed,
+            gaps: view.stats.gaps,
+            resyncs: view.stats.resyncs,
+        }
+    }
+}
+
+fn shown(level: &Level) -> [String; 2] {
+    [Plain(level.price).to_string(), Plain(level.quantity).to_string()]
+}
+
+/// The reports for people: a line an instrument.
+#[must_use]
+pub fn text(reports: &[VenueReport]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let VenueReport { file, venue, ws_frames, malformed, .. } = report;
+        let _ = writeln!(text, "{file} ({venue}): {ws_frames} frames, {malformed} malformed");
+        for (name, instrument) in &report.instruments {
+            let events: Vec<_> =
+                instrument.events.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            let _ = write!(text, "  {name:<20} {}", events.join(", "));
+            if let Some(book) = &instrument.book {
+                let best = |side: &[[String; 2]]| side.first().map_or("-".into(), |l| l[0].clone());
+                let state = if book.synced { "live" } else { "not live" };
+                let _ = write!(
+                    text,
+                    "; book {state}, {} / {}, {} gaps, {} resyncs",
+                    best(&book.bids),
+                    best(&book.asks),
+                    book.gaps,
+                    book.resyncs
+                );
+            }
+            text.push('\n');
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}

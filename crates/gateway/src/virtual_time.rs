@@ -1,0 +1,404 @@
+//! The virtual-time loop: sessions, the engine and far ends joined by plain calls.
+//!
+//! Time stands still while anything happens and then jumps to the next moment at which something
+//! does: a message arrives, a deadline comes. Nothing here sleeps, nothing is random, and the same
+//! inputs give the same outputs. A far end is any [`Machine`]: a player of captures, a simulated
+//! venue, a script in a test.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::Shard;
+use model::venue::{Command, Pipeline, Venue};
+use model::{ConnId, Nanos, ProviderId, RequestId};
+use net::{Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig};
+use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
+
+/// Whether a far end can be reached at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// As it should be.
+    #[default]
+    Up,
+    /// Its name is not known.
+    Unresolved,
+    /// Nobody listens.
+    Refused,
+    /// Connections stay up and nothing comes through, in either direction.
+    Silent,
+}
+
+/// One provider with its far end.
+struct Link {
+    provider: ProviderId,
+    session: Session,
+    far: Box<dyn Machine>,
+    reach: Reach,
+    clients: BTreeMap<ClientId, ConnId>,
+    out: Vec<Output>,
+}
+
+/// Something that is on its way.
+enum Happening {
+    /// To the far end.
+    Connect(ConnId, String),
+    Message(ConnId, String),
+    Ping(ConnId),
+    Gone(ConnId),
+    Request(RequestId, String),
+    /// To the session.
+    Opened(ConnId),
+    Failed(ConnId, ConnectError),
+    Frame(ConnId, Bytes),
+    Pong(ConnId),
+    Closed(ConnId, CloseReason),
+    Answer(RequestId, u16, Vec<(String, String)>, Bytes),
+    Unanswered(RequestId, FetchError),
+}
+
+struct Due {
+    at: Nanos,
+    order: u64,
+    link: usize,
+    what: Happening,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A shard with its providers' sessions and their far ends.
+pub struct World {
+    /// The time.
+    pub now: Nanos,
+    /// The engine.
+    pub shard: Shard,
+    links: Vec<Link>,
+    queue: BinaryHeap<Reverse<Due>>,
+    order: u64,
+    latency: Duration,
+}
+
+impl World {
+    /// A world without providers in which everything takes `latency` one way.
+    #[must_use]
+    pub fn new(shard: Shard, now: Nanos, latency: Duration) -> Self {
+        let queue = BinaryHeap::new();
+        Self { now, shard, links: Vec::new(), queue, order: 0, latency }
+    }
+
+    /// Adds a provider; gives its place.
+    ///
+    /// # Errors
+    /// The engine has no room for it.
+    pub fn add(
+        &mut self,
+        name: &str,
+        venue: Box<dyn Venue>,
+        far: Box<dyn Machine>,
+    ) -> Result<usize, model::Error> {
+        let provider = self.shard.catalog().provider(name)?;
+        let session = Session::new(venue, SessionConfig::new(name, self.links.len() as u64));
+        self.links.push(Link {
+            provider,
+            session,
+            far,
+            reach: Reach::Up,
+            clients: BTreeMap::new(),
+            out: Vec::new(),
+        });
+        Ok(self.links.len() - 1)
+    }
+
+    /// The session of a provider.
+    #[must_use]
+    pub fn session(&self, link: usize) -> &Session {
+        &self.links[link].session
+    }
+
+    /// The number of a provider.
+    #[must_use]
+    pub fn provider(&self, link: usize) -> ProviderId {
+        self.links[link].provider
+    }
+
+    /// Changes whether a far end can be reached. Connections that are up stay so.
+    pub fn set_reach(&mut self, link: usize, reach: Reach) {
+        self.links[link].reach = reach;
+    }
+
+    /// Puts another far end in a provider's place, as a restarted server would be: every
+    /// connection ends without a word.
+    pub fn replace_far(&mut self, link: usize, far: Box<dyn Machine>) {
+        self.links[link].far = far;
+        for conn in std::mem::take(&mut self.links[link].clients).into_values() {
+            self.send(link, Happening::Closed(conn, CloseReason::Eof));
+        }
+    }
+
+    /// Subscriptions change.
+    pub fn command(&mut self, link: usize, command: &Command) {
+        self.session_call(link, |session, now, pipeline| session.command(command, now, pipeline));
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(at) = self.next_at().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until something is as wanted; `false` where it is not within `limit`.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !done(self) {
+            let Some(at) = self.next_at().filter(|at| *at <= end) else {
+                self.now = end;
+                return done(self);
+            };
+            self.now = self.now.max(at);
+            self.step();
+        }
+        true
+    }
+
+    fn next_at(&self) -> Option<Nanos> {
+        let queued = self.queue.peek().map(|Reverse(due)| due.at);
+        let sessions = self.links.iter().filter_map(|link| link.session.deadline());
+        let fars = self.links.iter().filter_map(|link| link.far.deadline());
+        queued.into_iter().chain(sessions).chain(fars).min()
+    }
+
+    /// Everything that is due now, in a fixed order: what is on its way, far ends, sessions.
+    fn step(&mut self) {
+        let now = self.now;
+        while self.queue.peek().is_some_and(|Reverse(due)| due.at <= now) {
+            if let Some(Reverse(due)) = self.queue.pop() {
+                self.happen(due.link, due.what);
+            }
+        }
+        for link in 0..self.links.len() {
+            if self.links[link].far.deadline().is_some_and(|at| at <= now) {
+                self.far_call(link, |far, now, out| far.tick(now, out));
+            }
+            if self.links[link].session.deadline().is_some_and(|at| at <= now) {
+                self.session_call(link, Session::timer);
+            }
+        }
+        self.shard.end_turn(now);
+    }
+
+    fn happen(&mut self, link: usize, what: Happening) {
+        let silent = self.links[link].reach == Reach::Silent;
+        match what {
+            Happening::Connect(conn, target) => self.connect(link, conn, &target),
+            Happening::Request(id, target) => self.request(link, id, target),
+            _ if silent => {}
+            Happening::Message(conn, text) => self.far_call(link, |far, now, out| {
+                far.message(now, client(conn), text.as_bytes(), out);
+            }),
+            Happening::Ping(conn) => self.send(link, Happening::Pong(conn)),
+            Happening::Gone(conn) => {
+                self.links[link].clients.remove(&client(conn));
+                self.far_call(link, |far, now, out| far.disconnected(now, client(conn), out));
+            }
+            Happening::Opened(conn) => {
+                self.session_call(link, |s, now, pipeline| s.opened(conn, now, pipeline));
+            }
+            Happening::Failed(conn, error) => self.session_call(link, |s, now, pipeline| {
+                s.connect_failed(conn, &error, now, pipeline);
+            }),
+            Happening::Frame(conn, payload) => {
+                self.session_call(link, |s, now, pipeline| s.frame(conn, &payload, now, pipeline));
+            }
+            Happening::Pong(conn) => {
+                self.session_call(link, |session, now, _| session.ponged(conn, now));
+            }
+            Happening::Closed(conn, reason) => {
+                self.session_call(link, |s, now, pipeline| s.closed(conn, &reason, now, pipeline));
+            }
+            Happening::Answer(id, status, headers, body) => {
+                self.answer(link, id, status, &headers, &body);
+            }
+            Happening::Unanswered(id, error) => self.session_call(link, |s, now, pipeline| {
+                s.answered(id, Err(error), now, pipeline);
+            }),
+        }
+    }
+
+    fn connect(&mut self, link: usize, conn: ConnId, target: &str) {
+        let error = match self.links[link].reach {
+            Reach::Up => {
+                let mut refusal = None;
+                self.far_call(link, |far, now, out| {
+                    refusal = far.connect(now, client(conn), target, out).err();
+                });
+                refusal.map(|reply| ConnectError::Upgrade {
+                    status: reply.status,
+                    retry_after: None,
+                    body: String::from_utf8_lossy(&reply.body).into_owned(),
+                })
+            }
+            Reach::Unresolved => Some(ConnectError::Resolve {
+                host: "far.end".to_owned(),
+                detail: "no such name".to_owned(),
+            }),
+            Reach::Refused => {
+                Some(ConnectError::Refused { address: SocketAddr::from(([127, 0, 0, 1], 1)) })
+            }
+            // The session gives it up by itself.
+            Reach::Silent => return,
+        };
+        match error {
+            Some(error) => self.send(link, Happening::Failed(conn, error)),
+            None => {
+                self.links[link].clients.insert(client(conn), conn);
+                self.send(link, Happening::Opened(conn));
+            }
+        }
+    }
+
+    fn request(&mut self, link: usize, id: RequestId, target: String) {
+        if self.links[link].reach == Reach::Up {
+            self.far_call(link, |far, now, out| {
+                far.request(now, FarRequestId(id.0), &Request::get(target), out);
+            });
+        } else {
+            let error = FetchError::Connect("the far end can't be reached".to_owned());
+            self.send(link, Happening::Unanswered(id, error));
+        }
+    }
+
+    fn answer(
+        &mut self,
+        link: usize,
+        id: RequestId,
+        status: u16,
+        headers: &[(String, String)],
+        body: &Bytes,
+    ) {
+        let header = |name: &str| {
+            headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        };
+        let retry_after = header("retry-after").and_then(|s| s.parse().ok());
+        let weight_header = self.links[link].session.profile().used_weight_header;
+        let weight_used = weight_header.and_then(header).and_then(|used| used.parse().ok());
+        let reply = Reply {
+            status,
+            weight_used,
+            retry_after: retry_after.map(Duration::from_secs),
+            body: ReplyBody::Raw(body),
+        };
+        self.far_call(link, |far, now, out| far.answered(now, FarRequestId(id.0), true, out));
+        self.session_call(link, |s, now, pipeline| s.answered(id, Ok(reply), now, pipeline));
+    }
+
+    /// Calls a far end and puts what it wants done on its way.
+    fn far_call(
+        &mut self,
+        link: usize,
+        call: impl FnOnce(&mut dyn Machine, Nanos, &mut Vec<Output>),
+    ) {
+        let mut out = std::mem::take(&mut self.links[link].out);
+        call(&mut *self.links[link].far, self.now, &mut out);
+        for output in out.drain(..) {
+            match output {
+                Output::Send { client, payload } => {
+                    if let Some(conn) = conn(client) {
+                        self.send(link, Happening::Frame(conn, payload));
+                    }
+                }
+                Output::Close { client, code, reason } => {
+                    if let Some(conn) = self.links[link].clients.remove(&client) {
+                        let reason = CloseReason::PeerClosed { code, reason };
+                        self.send(link, Happening::Closed(conn, reason));
+                    }
+                }
+                Output::Answer { request, reply } => {
+                    let id = RequestId(request.0);
+                    let (status, headers) = (reply.status, reply.headers);
+                    self.send(link, Happening::Answer(id, status, headers, reply.body));
+                }
+            }
+        }
+        self.links[link].out = out;
+    }
+
+    /// Calls a session and puts what it has decided on its way.
+    fn session_call(
+        &mut self,
+        link: usize,
+        call: impl FnOnce(&mut Session, Nanos, &mut dyn Pipeline),
+    ) {
+        let Link { provider, session, .. } = &mut self.links[link];
+        let mut port = self.shard.port(*provider, self.now);
+        call(session, self.now, &mut port);
+        while let Some(action) = self.links[link].session.next_action() {
+            let what = match action {
+                Action::Connect { conn, url, .. } => Happening::Connect(conn, target(&url)),
+                Action::Send { conn, text } => Happening::Message(conn, text),
+                Action::Ping { conn, .. } => Happening::Ping(conn),
+                Action::Close { conn, .. } => Happening::Gone(conn),
+                Action::Request { id, url, timeout, .. } => {
+                    if self.links[link].reach == Reach::Silent {
+                        let error = FetchError::Timeout;
+                        self.send_after(link, timeout, Happening::Unanswered(id, error));
+                        continue;
+                    }
+                    Happening::Request(id, target(&url))
+                }
+                // An answer that nobody waits for is dropped by the session.
+                Action::Cancel { .. } => continue,
+            };
+            self.send(link, what);
+        }
+    }
+
+    fn send(&mut self, link: usize, what: Happening) {
+        self.send_after(link, self.latency, what);
+    }
+
+    fn send_after(&mut self, link: usize, after: Duration, what: Happening) {
+        self.order += 1;
+        let (at, order) = (self.now + after, self.order);
+        self.queue.push(Reverse(Due { at, order, link, what }));
+    }
+}
+
+fn client(conn: ConnId) -> ClientId {
+    ClientId(u64::from(conn.0))
+}
+
+fn conn(client: ClientId) -> Option<ConnId> {
+    u32::try_from(client.0).ok().map(ConnId)
+}
+
+/// Path and query of an address.
+fn target(url: &str) -> String {
+    match model::capture::split_url(url) {
+        (path, "") => path.to_owned(),
+        (path, query) => format!("{path}?{query}"),
+    }
+}
