@@ -183,7 +183,8 @@ impl WebSocket {
     }
 }
 
-/// The stream ended within a frame, or TLS without its own farewell.
+/// The stream ended within a frame, or TLS without its own farewell. The framing layer has no type
+/// for the former, only words; a change of them would only make it an `Io`.
 fn is_eof(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::UnexpectedEof
         || (error.kind() == std::io::ErrorKind::Other && error.to_string().contains("remaining"))

@@ -1,5 +1,5 @@
 //! Every way in which a connect can fail, in its own words; and TLS.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A wire over real loopback sockets, and the far end that it talks to. Nothing here sleeps: a
 //! script at the far end and the wire are polled together until the script is through.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
