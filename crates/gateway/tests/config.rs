@@ -1,5 +1,6 @@
 //! Bad configuration: one clear message for each fault, with its key, the value that stands there
 //! and what would be right; and the example that explains every key.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,7 +57,7 @@ fn but(from: &str, to: &str) -> String {
 #[test]
 fn syntax_is_one_fault_with_its_line_and_column() {
     let found = faults(&with("silence = \n[log]"));
-    assert_one(&found, "line 6, column 10", "silence =", &["TOML"]);
+    assert_one(&found, "line 6, column 11", "silence =", &["TOML"]);
     let found = faults("[log]\nfilter = \"info\"\nfilter = \"warn\"\n");
     assert_one(&found, "line 3, column 1", "filter = \"warn\"", &["TOML", "duplicate key"]);
 }

@@ -3,7 +3,7 @@
 use super::file::Fault;
 use super::schema::{PROVIDER, SECTIONS, Section};
 use super::suggest;
-use super::written::{Data, Node};
+use super::written::{Data, Node, show};
 
 /// What every variable of ours begins with.
 pub(super) const PREFIX: &str = "MELTICA_";
@@ -54,7 +54,7 @@ fn place(variable: &str, names: &[String]) -> Result<Place, String> {
             several => {
                 return Err(format!(
                     "a variable that means one provider; this one means {}: rename one of them",
-                    several.join(" and ")
+                    show(&several.join(" and "))
                 ));
             }
         }

@@ -53,7 +53,7 @@ impl Node {
     /// What stands in the environment.
     pub fn variable(name: &str, value: &str) -> Self {
         let shown = if is_secret(name) { HIDDEN.to_owned() } else { show(value) };
-        Self { key: name.to_owned(), shown, data: Data::Variable(value.to_owned()) }
+        Self { key: show(name), shown, data: Data::Variable(value.to_owned()) }
     }
 
     /// The text, where it is one.
