@@ -42,6 +42,7 @@ impl Lane {
 
     /// The lane of that number, for tests of what is indexed by lanes.
     #[cfg(test)]
+    #[cfg(not(loom))]
     pub(crate) fn numbered(index: u32) -> Self {
         Self(index)
     }

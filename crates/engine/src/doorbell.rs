@@ -13,8 +13,9 @@
 //!    nothing: sleeps
 //! ```
 //! The two fences are totally ordered. If the sleeper's comes first, the other side sees the flag
-//! and wakes; if the other's comes first, the sleeper sees the changed queue and stays awake. The
-//! loom model below tries every interleaving of it.
+//! and wakes; if the other's comes first, the sleeper sees the changed queue and stays awake. Every
+//! change of the flag is a read-modify-write, so that there is one order of them all. The loom model
+//! below tries every interleaving of it.
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
@@ -51,13 +52,13 @@ impl Doorbell {
 
     /// The sleeper's first step. It must look at the queue once more before it sleeps.
     pub fn arm(&self) {
-        self.armed.store(true, Ordering::Relaxed);
+        self.armed.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
     }
 
     /// The sleeper stays awake. A ring that came in between has been or will be heard in vain.
     pub fn disarm(&self) {
-        self.armed.store(false, Ordering::Relaxed);
+        self.armed.swap(false, Ordering::AcqRel);
     }
 
     /// The other side's step after it changed the queue: wakes a sleeper, once.
@@ -116,33 +117,51 @@ mod tests {
     }
 }
 
-/// Run with `RUSTFLAGS="--cfg loom" cargo test -p engine --lib --release doorbell`.
+/// Run with `RUSTFLAGS="--cfg loom" cargo test -p engine --lib --release`.
 #[cfg(test)]
 #[cfg(loom)]
 mod model {
     use super::*;
-    use loom::sync::Arc;
     use loom::sync::atomic::AtomicUsize;
+    use loom::sync::{Arc as Shared, Condvar, Mutex};
     use loom::thread;
 
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
+    /// Sleeping until woken, where a wake that comes first is kept, as with `std::thread::park`.
+    /// (Loom's own `unpark` also ends a `join`, which it should not.)
+    struct Sleeper {
+        woken: Mutex<bool>,
+        wake: Condvar,
+    }
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            *self.woken.lock().unwrap() = true;
+            self.wake.notify_one();
         }
     }
 
-    fn here() -> Waker {
-        Waker::from(std::sync::Arc::new(Unpark(thread::current())))
+    impl Sleeper {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { woken: Mutex::new(false), wake: Condvar::new() })
+        }
+
+        fn sleep(&self) {
+            let mut woken = self.woken.lock().unwrap();
+            while !*woken {
+                woken = self.wake.wait(woken).unwrap();
+            }
+            *woken = false;
+        }
     }
 
     /// The queue is its length: the producer publishes with release, as the ring's tail is. A lost
-    /// wakeup leaves the consumer parked for ever, which loom reports as a deadlock.
+    /// wakeup leaves the consumer asleep for ever, which loom reports as a deadlock.
     #[test]
     fn whatever_was_pushed_is_seen_without_a_timeout() {
         loom::model(|| {
-            let bell = Arc::new(Doorbell::new(here()));
-            let pushed = Arc::new(AtomicUsize::new(0));
+            let sleeper = Sleeper::new();
+            let bell = Shared::new(Doorbell::new(Waker::from(sleeper.clone())));
+            let pushed = Shared::new(AtomicUsize::new(0));
             let producer = {
                 let (bell, pushed) = (bell.clone(), pushed.clone());
                 thread::spawn(move || {
@@ -154,14 +173,13 @@ mod model {
             };
             let mut seen = 0;
             while seen < 2 {
-                seen = pushed.load(Ordering::Acquire);
-                if seen < 2 {
-                    bell.arm();
-                    if pushed.load(Ordering::Acquire) > seen {
-                        bell.disarm();
-                    } else {
-                        thread::park();
-                    }
+                bell.arm();
+                let there = pushed.load(Ordering::Acquire);
+                if there > seen {
+                    bell.disarm();
+                    seen = there;
+                } else {
+                    sleeper.sleep();
                 }
             }
             producer.join().unwrap();
@@ -172,38 +190,34 @@ mod model {
     /// consumer waits for events.
     #[test]
     fn a_full_queue_and_an_empty_one_never_wait_for_each_other() {
+        /// Waits until the queue is `wanted`: full for one side, empty for the other.
+        fn wait(full: &AtomicUsize, wanted: usize, bell: &Doorbell, sleeper: &Sleeper) {
+            loop {
+                bell.arm();
+                if full.load(Ordering::Acquire) == wanted {
+                    return bell.disarm();
+                }
+                sleeper.sleep();
+            }
+        }
         loom::model(|| {
-            let full = Arc::new(loom::sync::atomic::AtomicBool::new(false));
-            let room = Arc::new(Doorbell::new(here()));
-            let (bell, rung) = (Arc::new(Doorbell::default()), room.clone());
+            let (here, there) = (Sleeper::new(), Sleeper::new());
+            let room = Shared::new(Doorbell::new(Waker::from(here.clone())));
+            let bell = Shared::new(Doorbell::new(Waker::from(there.clone())));
+            let full = Shared::new(AtomicUsize::new(0));
             let consumer = {
-                let (full, bell) = (full.clone(), bell.clone());
+                let (full, bell, room) = (full.clone(), bell.clone(), room.clone());
                 thread::spawn(move || {
-                    bell.attach(here());
                     for _ in 0..2 {
-                        while !full.load(Ordering::Acquire) {
-                            bell.arm();
-                            if full.load(Ordering::Acquire) {
-                                bell.disarm();
-                            } else {
-                                thread::park();
-                            }
-                        }
-                        full.store(false, Ordering::Release);
-                        rung.ring();
+                        wait(&full, 1, &bell, &there);
+                        full.store(0, Ordering::Release);
+                        room.ring();
                     }
                 })
             };
             for _ in 0..2 {
-                while full.load(Ordering::Acquire) {
-                    room.arm();
-                    if full.load(Ordering::Acquire) {
-                        thread::park();
-                    } else {
-                        room.disarm();
-                    }
-                }
-                full.store(true, Ordering::Release);
+                wait(&full, 0, &room, &here);
+                full.store(1, Ordering::Release);
                 bell.ring();
             }
             consumer.join().unwrap();
