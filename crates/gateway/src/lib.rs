@@ -20,7 +20,8 @@
 //! | --- | --- |
 //! | [`config`] | as written → checked |
 //! | [`gateway`] | the builder, and the one place that knows how the rooms are joined |
-//! | [`live`] | the shard's thread over real sockets |
+//! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
+//! | [`outcome`] | how a run is ended, and what it came to |
 //! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
 //! | [`replay`] | a capture through the same machines |
 //! | [`report`], [`event_json`], [`table`] | what people and programs are shown |
@@ -30,15 +31,18 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod consumers;
 pub mod event_json;
 pub mod gateway;
 pub mod live;
 pub mod logging;
+pub mod outcome;
 pub mod replay;
 pub mod report;
 pub mod table;
 pub mod virtual_time;
 
 pub use engine::{Catalog, Consumer, Context, Subscription};
-pub use gateway::{Builder, Gateway, RunError, Stop, Summary};
+pub use gateway::{Builder, Gateway};
 pub use model::{Body, Event, Kind};
+pub use outcome::{RunError, Stop, Summary};

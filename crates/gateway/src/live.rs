@@ -20,7 +20,8 @@ use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Network, Provider};
-use crate::gateway::{RunError, Seat, Seated, Stop, Summary};
+use crate::consumers::{Seat, Seated};
+use crate::outcome::{RunError, Stop, Summary};
 use crate::report::VenueReport;
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
@@ -128,7 +129,9 @@ async fn close(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) {
         line.wire.begin_close(ports);
     }
     let all = poll_fn(|cx| {
-        let open = lines.iter_mut().filter_map(|line| line.wire.poll_closed(cx).is_pending().then_some(()));
+        let open = lines
+            .iter_mut()
+            .filter_map(|line| line.wire.poll_closed(cx).is_pending().then_some(()));
         if open.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
     if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
@@ -230,13 +233,14 @@ fn seat(shard: &mut Shard, seats: Vec<Seat>, clock: SystemClock) -> Result<Seate
 
 /// What a provider's configuration subscribes.
 fn subscriptions(provider: &Provider) -> Vec<Subscription> {
-    let all = provider.instruments.iter().flat_map(|name| {
-        provider.kinds.iter().map(move |kind| (name, *kind))
-    });
+    let all = provider
+        .instruments
+        .iter()
+        .flat_map(|name| provider.kinds.iter().map(move |kind| (name, *kind)));
     all.map(|(name, kind)| Subscription { instrument: name.as_str().into(), kind }).collect()
 }
 
-/// Ctrl-C and SIGTERM end the run; a second one is the operating system's to handle again.
+/// Ctrl-C and SIGTERM end the run; closing is bounded in time, so a second one is not needed.
 fn stop_on_signals(stop: Stop) -> Result<(), RunError> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error| RunError::new("listening for signals", error);
@@ -252,4 +256,3 @@ fn stop_on_signals(stop: Stop) -> Result<(), RunError> {
     });
     Ok(())
 }
-

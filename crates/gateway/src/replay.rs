@@ -57,7 +57,8 @@ impl Replay {
     /// # Errors
     /// The engine has no room for it.
     pub fn subscribe(&mut self) -> Result<Inbox, model::Error> {
-        let inbox = self.shard.add_consumer("replay", QueueCapacity::default(), Nanos::default())?;
+        let inbox =
+            self.shard.add_consumer("replay", QueueCapacity::default(), Nanos::default())?;
         let all = Subscription { consumer: inbox.id(), ..Subscription::default() };
         let table = RoutingTable::default().next(&[all], self.shard.catalog())?;
         self.shard.set_routing(table.into(), Nanos::default());
@@ -130,11 +131,7 @@ impl Replay {
         }
     }
 
-    fn with<R>(
-        &mut self,
-        now: Nanos,
-        call: impl FnOnce(&mut dyn Venue, &mut Sink<'_>) -> R,
-    ) -> R {
+    fn with<R>(&mut self, now: Nanos, call: impl FnOnce(&mut dyn Venue, &mut Sink<'_>) -> R) -> R {
         let mut port = self.shard.port(self.provider, now);
         let mut sink = Sink { pipeline: &mut port, outbox: &mut self.outbox };
         let result = call(&mut *self.machine, &mut sink);
@@ -205,5 +202,6 @@ impl Captures {
 }
 
 fn base_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }

@@ -49,7 +49,8 @@ impl<W: Write + Send> Table<W> {
     fn row(&mut self, event: &Event, ctx: &Context<'_>) -> &mut Row {
         let stream = event.header.stream;
         self.rows.entry((stream.provider.0, stream.instrument.0)).or_insert_with(|| {
-            let text = |name: Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("?").to_owned();
+            let text =
+                |name: Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("?").to_owned();
             Row {
                 provider: text(ctx.catalog.provider_name(stream.provider)),
                 instrument: text(ctx.catalog.instrument_name(stream.instrument)),

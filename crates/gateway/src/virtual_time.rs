@@ -14,7 +14,9 @@ use bytes::Bytes;
 use engine::Shard;
 use model::venue::{Command, Pipeline, Venue};
 use model::{ConnId, Nanos, ProviderId, RequestId};
-use net::{Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig};
+use net::{
+    Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig,
+};
 use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
 
 /// Whether a far end can be reached at all.

@@ -30,8 +30,7 @@ pub(super) struct BenchArguments {
 }
 
 pub(super) fn run(arguments: &BenchArguments) -> Outcome {
-    let options =
-        Options { only: arguments.only.clone(), captures: arguments.captures.clone() };
+    let options = Options { only: arguments.only.clone(), captures: arguments.captures.clone() };
     let report = bench::run(&options).map_err(Failure::failed)?;
     if arguments.json {
         return print_json(&report);

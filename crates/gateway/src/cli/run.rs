@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{Failure, Outcome, check, finish, print_json};
 use crate::config::{self, Config, Fault};
-use crate::gateway::{Builder, Gateway, Summary};
+use crate::gateway::{Builder, Gateway};
+use crate::outcome::Summary;
 use crate::report::{self, VenueReport};
 use crate::table::Table;
 

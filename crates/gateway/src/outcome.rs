@@ -1,0 +1,65 @@
+//! How a run is ended, and what it came to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+
+use crate::report::VenueReport;
+
+/// What went wrong before or while a gateway ran.
+#[derive(Debug)]
+pub struct RunError(pub String);
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl RunError {
+    pub(crate) fn new(what: &str, error: impl fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// Per provider.
+    pub providers: Vec<VenueReport>,
+    /// Consumers whose handler did not return in time; their threads were left behind.
+    pub stuck: Vec<String>,
+    /// Lines that a recorder had to drop.
+    pub lines_lost: u64,
+}
+
+/// Ends a run from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<StopFlag>);
+
+#[derive(Debug, Default)]
+struct StopFlag {
+    set: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Stop {
+    /// The run ends: connections are closed properly, consumers get what they have coming.
+    pub fn stop(&self) {
+        self.0.set.store(true, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    /// Whether it was called; if not, the task is woken when it is.
+    pub(crate) fn poll(&self, cx: &std::task::Context<'_>) -> bool {
+        self.0.waker.register(cx.waker());
+        self.0.set.load(Ordering::Acquire)
+    }
+}
