@@ -77,6 +77,43 @@ fn naive(text: &str) -> (bool, String, i64) {
     if digits.is_empty() { (false, digits, 0) } else { (negative, digits, power) }
 }
 
+#[test]
+fn a_number_in_quotation_marks_takes_its_closing_mark() {
+    for number in [
+        "0",
+        "7",
+        "1563",
+        "1234567",
+        "12345678",
+        "0.1",
+        "7.6150",
+        "12.3456",
+        "123456.7",
+        "0.12345",
+        "0.123456",
+        "0.35130000",
+        "6195.00000000",
+        "150.00000000",
+        "1234567.1",
+        "1234567.1234567",
+        "12345678.5",
+        "123456789012345",
+        "1.2345678901234",
+        "12345678901234567890",
+        "-0.5",
+        "1e-05",
+    ] {
+        let scanned = parse(number.as_bytes()).unwrap();
+        for rest in ["", "]", ",\"123456789012345\"]", "................"] {
+            let text = format!("{number}\"{rest}");
+            let (value, len) = scan_quoted(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((value.serialize(), len), (scanned.serialize(), number.len() + 1), "{text}");
+        }
+        assert_eq!(scan_quoted(number.as_bytes()), None);
+        assert_eq!(scan_quoted(format!("{number},\"12345678901234\"").as_bytes()), None);
+    }
+}
+
 proptest! {
     #[test]
     fn agrees_with_the_naive_reading(input in "-?[0-9]{1,24}(\\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?") {
@@ -106,5 +143,29 @@ proptest! {
     #[test]
     fn any_bytes_are_a_number_or_an_error(input in proptest::collection::vec(any::<u8>(), 0..40)) {
         let _ = parse(&input);
+    }
+
+    #[test]
+    fn the_fast_way_in_reads_what_the_general_one_reads(
+        text in prop_oneof![
+            4 => "-?[0-9]{0,10}\\.?[0-9]{0,10}\"[0-9.,\"\\]]{0,20}",
+            1 => "[0-9.\"e,\\-]{0,24}",
+            1 => proptest::collection::vec(any::<u8>(), 0..24)
+                .prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        ],
+    ) {
+        let general = scan(text.as_bytes()).ok().and_then(|(value, len)| {
+            (text.as_bytes().get(len) == Some(&b'"')).then_some((value.serialize(), len + 1))
+        });
+        let fast = scan_quoted(text.as_bytes()).map(|(value, len)| (value.serialize(), len));
+        prop_assert_eq!(fast, general, "{}", text);
+    }
+
+    #[test]
+    fn integers_are_read_as_the_library_reads_them(text in "[0-9]{0,21}[,}x\u{e9}]?[0-9]{0,16}") {
+        let run = text.bytes().take_while(u8::is_ascii_digit).count();
+        let spelled = run == 1 || (run > 1 && !text.starts_with('0'));
+        let value = text[..run].parse::<u64>().ok().filter(|_| spelled && run <= 19);
+        prop_assert_eq!(scan_uint(text.as_bytes()), value.map(|value| (value, run)));
     }
 }

@@ -37,30 +37,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes an unsigned integer of up to 19 digits, without leading zeros.
-    #[inline]
+    #[inline(always)]
     pub fn uint(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        let mut len = 0;
-        while let Some(digit) = self.rest.get(len).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10)
-        {
-            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            len += 1;
-        }
-        let leading_zero = len > 1 && self.rest.first() == Some(&b'0');
-        if len == 0 || len > 19 || leading_zero {
-            return None;
-        }
-        self.rest = &self.rest[len..];
+        let (value, len) = decimal::scan_uint(self.rest)?;
+        self.rest = self.rest.get(len..)?;
         Some(value)
     }
 
     /// Takes a decimal number between quotation marks.
-    #[inline]
+    #[inline(always)]
     pub fn quoted_decimal(&mut self) -> Option<Decimal> {
         self.lit(b"\"")?;
-        let (value, len) = decimal::scan(self.rest).ok()?;
-        self.rest = &self.rest[len..];
-        self.lit(b"\"")?;
+        self.decimal_and_mark()
+    }
+
+    /// Takes a decimal number and the quotation mark after it.
+    #[inline(always)]
+    fn decimal_and_mark(&mut self) -> Option<Decimal> {
+        let (value, len) = decimal::scan_quoted(self.rest)?;
+        self.rest = self.rest.get(len..)?;
         Some(value)
     }
 
@@ -91,19 +86,17 @@ impl<'a> Cursor<'a> {
     /// Takes `[["price","quantity"],…]` onto the end of `levels`.
     #[inline]
     pub fn levels(&mut self, levels: &mut Vec<Level>) -> Option<()> {
-        self.lit(b"[")?;
-        if self.at(b"]") {
+        if self.at(b"[]") {
             return Some(());
         }
+        self.lit(b"[[\"")?;
         loop {
-            self.lit(b"[")?;
-            let price = self.quoted_decimal()?;
-            self.lit(b",")?;
-            let quantity = self.quoted_decimal()?;
-            self.lit(b"]")?;
+            let price = self.decimal_and_mark()?;
+            self.lit(b",\"")?;
+            let quantity = self.decimal_and_mark()?;
             levels.push(Level { price, quantity });
-            if !self.at(b",") {
-                return self.lit(b"]");
+            if !self.at(b"],[\"") {
+                return self.lit(b"]]");
             }
         }
     }
@@ -134,17 +127,16 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Marks the high bit of each byte that isn't plain. Bytes above the first marked one may be
-/// marked wrongly (a borrow runs upwards), so only the lowest mark counts.
-#[inline]
+/// marked wrongly (carries and borrows run upwards), so only the lowest mark counts.
+#[inline(always)]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
-    const HIGH: u64 = ONES * 0x80;
-    let zero_bytes = |w: u64| w.wrapping_sub(ONES) & !w & HIGH;
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-    let delete = zero_bytes(word ^ (ONES * 0x7F));
-    let quote = zero_bytes(word ^ (ONES * u64::from(b'"')));
-    let escape = zero_bytes(word ^ (ONES * u64::from(b'\\')));
-    (word & HIGH) | below_space | delete | quote | escape
+    let above_ascii = word;
+    let delete = word.wrapping_add(ONES);
+    let below_space = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+    let escape = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
+    (above_ascii | delete | below_space | quote | escape) & (ONES * 0x80)
 }
 
 #[cfg(test)]

@@ -140,8 +140,8 @@ fn trade<'a>(c: &mut Cursor<'a>, event: &mut CanonicalEvent) -> Option<&'a str> 
     }
     let price = field(c, b"\"p\":")?;
     let quantity = field(c, b",\"q\":")?;
-    if c.at(b",\"nq\":") {
-        c.quoted_decimal()?;
+    if c.at(b",\"nq\":\"") {
+        c.skip_text()?;
     }
     c.lit(b",\"f\":")?;
     c.uint()?;
@@ -164,19 +164,19 @@ fn ticker<'a>(c: &mut Cursor<'a>, event: &mut CanonicalEvent) -> Option<&'a str>
     let ts_event = c.uint()?;
     c.lit(b",")?;
     let symbol = symbol(c)?;
-    field(c, b"\"p\":")?;
-    field(c, b",\"P\":")?;
-    field(c, b",\"w\":")?;
-    if c.at(b",\"x\":") {
-        c.quoted_decimal()?;
+    skip(c, b"\"p\":\"")?;
+    skip(c, b",\"P\":\"")?;
+    skip(c, b",\"w\":\"")?;
+    if c.at(b",\"x\":\"") {
+        c.skip_text()?;
     }
     let mut ticker = Ticker { last: field(c, b",\"c\":")?, ..Ticker::default() };
     ticker.last_quantity = Some(field(c, b",\"Q\":")?);
     if c.at(b",\"b\":") {
         ticker.bid = Some(c.quoted_decimal()?);
-        field(c, b",\"B\":")?;
+        skip(c, b",\"B\":\"")?;
         ticker.ask = Some(field(c, b",\"a\":")?);
-        field(c, b",\"A\":")?;
+        skip(c, b",\"A\":\"")?;
     }
     ticker.open = Some(field(c, b",\"o\":")?);
     ticker.high = Some(field(c, b",\"h\":")?);
@@ -226,10 +226,9 @@ fn kline<'a>(c: &mut Cursor<'a>, event: &mut CanonicalEvent) -> Option<&'a str> 
     c.lit(b",\"x\":")?;
     kline.closed = c.boolean()?;
     kline.quote_volume = Some(field(c, b",\"q\":")?);
-    field(c, b",\"V\":")?;
-    field(c, b",\"Q\":")?;
-    c.lit(b",\"B\":\"")?;
-    c.skip_text()?;
+    skip(c, b",\"V\":\"")?;
+    skip(c, b",\"Q\":\"")?;
+    skip(c, b",\"B\":\"")?;
     c.lit(b"}")?;
     fill_kline(event, ts_event, &kline);
     Some(symbol)
@@ -242,11 +241,11 @@ fn funding<'a>(c: &mut Cursor<'a>, event: &mut CanonicalEvent) -> Option<&'a str
     c.lit(b",")?;
     let symbol = symbol(c)?;
     let mark = Some(field(c, b"\"p\":")?);
-    if c.at(b",\"ap\":") {
-        c.quoted_decimal()?;
+    if c.at(b",\"ap\":\"") {
+        c.skip_text()?;
     }
     let index = if c.at(b",\"i\":") { Some(c.quoted_decimal()?) } else { None };
-    field(c, b",\"P\":")?;
+    skip(c, b",\"P\":\"")?;
     let rate = Some(field(c, b",\"r\":")?);
     c.lit(b",\"T\":")?;
     let ts_next = next_time(c.uint()?);
@@ -259,4 +258,11 @@ fn funding<'a>(c: &mut Cursor<'a>, event: &mut CanonicalEvent) -> Option<&'a str
 fn field<const N: usize>(c: &mut Cursor<'_>, name: &[u8; N]) -> Option<Decimal> {
     c.lit(name)?;
     c.quoted_decimal()
+}
+
+/// A field that is passed over; `name` goes up to and with the quotation mark of its value.
+#[inline(always)]
+fn skip<const N: usize>(c: &mut Cursor<'_>, name: &[u8; N]) -> Option<()> {
+    c.lit(name)?;
+    c.skip_text()
 }
