@@ -1,9 +1,9 @@
-//! Configuration in two lives: as written ([`file`]), then checked (the types here).
+//! Configuration in two lives: as written ([`mod@file`]), then checked (the types here).
 //!
 //! Everything that is wrong is found before anything starts, each fault with its key, the value
 //! that stands there and what would be right.
 //!
-//! - [`file`]: a text or a file, with the environment over it, in; [`Config`] or [`Fault`]s out
+//! - [`mod@file`]: a text or a file, with the environment over it, in; [`Config`] or [`Fault`]s out
 //! - [`schema`]: which keys there are; [`values`]: what each of them may be
 //! - `written`: the first life, a tree of values; `environment`: what lies over it
 //! - `checked`: from the first life to the second; `suggest`: what was probably meant
