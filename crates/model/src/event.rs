@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::Reset;
+use pool::{Reset, reset_vec};
 use rust_decimal::Decimal;
 
 use crate::ids::Stream;
@@ -451,10 +451,8 @@ impl Reset for CanonicalEvent {
         let Self { header, body, bids, asks } = self;
         *header = Header::default();
         *body = Body::default();
-        for levels in [bids, asks] {
-            levels.clear();
-            levels.shrink_to(LEVELS_KEPT);
-        }
+        reset_vec(bids, LEVELS_KEPT);
+        reset_vec(asks, LEVELS_KEPT);
     }
 }
 

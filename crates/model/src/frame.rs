@@ -1,7 +1,7 @@
 //! The pooled records of raw traffic.
 
 use bytes::Bytes;
-use pool::Reset;
+use pool::{Reset, reset_vec};
 
 use crate::ids::{ConnId, ProviderId};
 use crate::time::Nanos;
@@ -50,7 +50,6 @@ impl Reset for ProviderRaw {
         *ts_recv = Nanos::default();
         *provider = ProviderId::default();
         *conn = ConnId::default();
-        payload.clear();
-        payload.shrink_to(PAYLOAD_KEPT);
+        reset_vec(payload, PAYLOAD_KEPT);
     }
 }

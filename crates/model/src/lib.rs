@@ -12,13 +12,18 @@ pub mod event;
 pub mod frame;
 pub mod ids;
 pub mod instrument;
+pub mod merged;
+pub mod order;
 pub mod time;
 pub mod venue;
 
 pub use book::Book;
 pub use error::{Error, Remedy};
 pub use event::{Body, CanonicalEvent, Event, Header, Kind, Level, Side, StreamState};
+pub use frame::{ProviderRaw, WsFrame};
 pub use ids::{ConnId, ConsumerId, InstrumentId, LinkId, ProviderId, RequestId, Stream};
 pub use instrument::Instrument;
+pub use merged::MergedEvent;
+pub use order::{ExecReport, OrderRequest};
 pub use rust_decimal::Decimal;
 pub use time::Nanos;

@@ -1,0 +1,225 @@
+//! Trade orders on their way out, and what became of them on the way back: the pooled forms.
+//!
+//! Both are filled in place and hold nothing that has to wait: an order that waits for its venue,
+//! or a report that waits for its consumer, is a fact in the ledger.
+
+use pool::{Reset, reset_string};
+use rust_decimal::Decimal;
+
+use crate::event::Side;
+use crate::ids::{ConsumerId, InstrumentId, ProviderId};
+use crate::time::Nanos;
+
+/// The longest id that a returned object keeps room for; venues take 32 to 36 characters.
+pub const ID_KEPT: usize = 64;
+/// The longest text of a venue that a returned object keeps room for.
+pub const TEXT_KEPT: usize = 256;
+
+/// What a consumer wants of a venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// A new order.
+    #[default]
+    Submit,
+    /// An order of ours is to go.
+    Cancel,
+    /// An order of ours is to change in price or quantity.
+    Amend,
+}
+
+/// How an order is priced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderType {
+    /// At its price or better.
+    #[default]
+    Limit,
+    /// At what the book gives.
+    Market,
+}
+
+/// How long an order stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeInForce {
+    /// Until it is cancelled.
+    #[default]
+    Gtc,
+    /// What can be filled at once; the rest is cancelled.
+    Ioc,
+    /// All of it at once, or nothing.
+    Fok,
+    /// Only if it does not take.
+    PostOnly,
+}
+
+/// A request to a venue, from submit until its intent is queued to the ledger and its bytes are
+/// encoded.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OrderRequest {
+    /// Whose it is.
+    pub consumer: ConsumerId,
+    /// The consumer's own id, unique for ever within the consumer.
+    pub client_order_id: String,
+    /// Where it goes.
+    pub provider: ProviderId,
+    /// What it is for.
+    pub instrument: InstrumentId,
+    /// What is wanted.
+    pub intent: Intent,
+    /// Which side.
+    pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it stands.
+    pub time_in_force: TimeInForce,
+    /// In quote currency; `None` for market orders.
+    pub price: Option<Decimal>,
+    /// In base currency or contracts.
+    pub quantity: Decimal,
+    /// When the consumer handed it in.
+    pub ts_submit: Nanos,
+    /// Follows the order through logs.
+    pub decision_id: u64,
+}
+
+impl Reset for OrderRequest {
+    fn reset(&mut self) {
+        let Self {
+            consumer,
+            client_order_id,
+            provider,
+            instrument,
+            intent,
+            side,
+            order_type,
+            time_in_force,
+            price,
+            quantity,
+            ts_submit,
+            decision_id,
+        } = self;
+        *consumer = ConsumerId::default();
+        reset_string(client_order_id, ID_KEPT);
+        *provider = ProviderId::default();
+        *instrument = InstrumentId::default();
+        *intent = Intent::default();
+        *side = Side::default();
+        *order_type = OrderType::default();
+        *time_in_force = TimeInForce::default();
+        *price = None;
+        *quantity = Decimal::ZERO;
+        *ts_submit = Nanos::default();
+        *decision_id = 0;
+    }
+}
+
+/// What state a report brings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderState {
+    /// The venue has it.
+    #[default]
+    Acknowledged,
+    /// Some of it is filled.
+    Partial,
+    /// All of it is filled.
+    Filled,
+    /// It is gone before it was filled.
+    Cancelled,
+    /// The venue does not take it.
+    Rejected,
+    /// Its time in force has ended it.
+    Expired,
+}
+
+impl OrderState {
+    /// Whether nothing more can come.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Acknowledged | Self::Partial)
+    }
+}
+
+/// What became of an order, from receipt until its fact is queued and its copies are enqueued.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ExecReport {
+    /// Who says so.
+    pub provider: ProviderId,
+    /// What it is about.
+    pub instrument: InstrumentId,
+    /// Whose order it is.
+    pub consumer: ConsumerId,
+    /// The consumer's id of the order.
+    pub client_order_id: String,
+    /// The venue's id of the order, unique per instrument on some venues.
+    pub venue_order_id: String,
+    /// The venue's id of the trade, where it is a fill.
+    pub trade_id: Option<u64>,
+    /// The state from here on.
+    pub state: OrderState,
+    /// Which side.
+    pub side: Side,
+    /// The last quantity that the venue confirmed.
+    pub quantity: Decimal,
+    /// Filled in all.
+    pub filled: Decimal,
+    /// Price of this fill.
+    pub last_price: Option<Decimal>,
+    /// Quantity of this fill.
+    pub last_quantity: Option<Decimal>,
+    /// The venue's reason for a rejection, as it came.
+    pub text: String,
+    /// When it happened, by the venue's clock.
+    pub ts_event: Option<Nanos>,
+    /// When its frame arrived.
+    pub ts_recv: Nanos,
+}
+
+impl ExecReport {
+    /// What is not filled, in every state.
+    #[must_use]
+    pub fn remaining(&self) -> Decimal {
+        self.quantity - self.filled
+    }
+
+    /// What can still be filled: [`remaining`](Self::remaining) while the order is open, else zero.
+    #[must_use]
+    pub fn leaves(&self) -> Decimal {
+        if self.state.is_terminal() { Decimal::ZERO } else { self.remaining() }
+    }
+}
+
+impl Reset for ExecReport {
+    fn reset(&mut self) {
+        let Self {
+            provider,
+            instrument,
+            consumer,
+            client_order_id,
+            venue_order_id,
+            trade_id,
+            state,
+            side,
+            quantity,
+            filled,
+            last_price,
+            last_quantity,
+            text,
+            ts_event,
+            ts_recv,
+        } = self;
+        *provider = ProviderId::default();
+        *instrument = InstrumentId::default();
+        *consumer = ConsumerId::default();
+        reset_string(client_order_id, ID_KEPT);
+        reset_string(venue_order_id, ID_KEPT);
+        *trade_id = None;
+        *state = OrderState::default();
+        *side = Side::default();
+        *quantity = Decimal::ZERO;
+        *filled = Decimal::ZERO;
+        *last_price = None;
+        *last_quantity = None;
+        reset_string(text, TEXT_KEPT);
+        *ts_event = None;
+        *ts_recv = Nanos::default();
+    }
+}
