@@ -331,7 +331,8 @@ fn a_replacement_that_is_announced_to_end_is_replaced_in_its_turn() {
     assert!(!desk.is_dead(old));
     desk.frame(new, "data");
     assert!(desk.is_dead(old));
-    let (third, _) = desk.next_connect();
+    let (third, wait) = desk.next_connect();
+    assert!(wait <= BACKOFF_BASE * 4 && !desk.is_dead(new), "{wait:?}");
     desk.opened(third);
     desk.frame(third, "data");
     assert!(desk.is_dead(new));
@@ -455,6 +456,32 @@ fn messages_keep_to_the_venues_rate_and_leave_room_for_a_pong() {
     assert_eq!(desk.done().len(), 4);
     desk.pass(sec(1));
     assert_eq!(desk.done(), ["send 1 8", "send 1 9"]);
+}
+
+#[test]
+fn pongs_count() {
+    let (mut desk, conn) = Desk::open(PROFILE, |_| {});
+    desk.pass(sec(2));
+    for _ in 0..3 {
+        desk.session.pinged(conn, desk.now);
+    }
+    desk.pass(Duration::from_millis(500));
+    desk.want(|outbox| outbox.frames.extend((0..4).map(|i| (conn, i.to_string()))));
+    assert_eq!(desk.done().len(), 1, "four of five are spent, one is kept for the next pong");
+    desk.pass(Duration::from_millis(500));
+    assert_eq!(desk.done().len(), 3);
+}
+
+#[test]
+fn what_was_not_carried_out_yet_is_forgotten_with_its_connection() {
+    let (mut desk, conn) = Desk::open(PROFILE, |_| {});
+    desk.pass(sec(2));
+    // A driver that fails while it carries out the first of several actions.
+    desk.venue.lock().wants.frames.extend((0..3).map(|i| (conn, i.to_string())));
+    desk.session.frame(conn, b"data", desk.now, &mut desk.pipeline);
+    assert!(matches!(desk.session.next_action(), Some(Action::Send { .. })));
+    desk.closed(conn);
+    assert!(desk.done().is_empty());
 }
 
 #[test]

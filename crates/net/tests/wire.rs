@@ -424,7 +424,8 @@ async fn closing_shakes_hands() {
     });
     assert_eq!(codes, [Some(1_000), Some(1_000)]);
     assert_eq!(rig.wire.session().stats().open, 0);
-    assert!(ended(&rig).ends_with("shutting down"));
+    // The end of a run is no fault of its connections: the recording ends before it.
+    assert_eq!(rig.seen.lines(), ["open 1", "open 2"]);
 }
 
 #[tokio::test]

@@ -300,7 +300,10 @@ pub async fn send(far: &mut FarSocket, text: &str) {
 pub async fn close_code(far: &mut FarSocket) -> Option<u16> {
     while let Some(Ok(message)) = far.next().await {
         if let Some((code, _)) = message.as_close() {
-            return Some(code.into());
+            // The library's answer is only queued yet.
+            let code = code.into();
+            let _ = far.next().await;
+            return Some(code);
         }
     }
     None
