@@ -1,0 +1,177 @@
+//! Frame bytes to a filled event: by the cursor, by the fallback, and by an ordinary library.
+//!
+//! All levels become exact decimals. A case is all frames of one kind that one product line sent;
+//! they are read one after the other, as they come.
+
+use std::hint::black_box;
+
+use model::{CanonicalEvent, Kind};
+use pool::Reset;
+use serde::Serialize;
+use venues::binance::wire;
+
+use super::frames::Captures;
+use super::report::{hundredth, tenth};
+use super::{Rounds, race};
+
+const ROUNDS: Rounds = Rounds { count: 41, operations: 8_000 };
+
+/// One kind of frame of one product line.
+#[derive(Clone, Debug, Serialize)]
+pub struct Case {
+    /// `venue/kind`.
+    pub case: String,
+    /// How many different frames were read in turn.
+    pub frames: usize,
+    /// Their mean length.
+    pub frame_bytes: usize,
+    /// Their mean number of levels.
+    pub levels: usize,
+    /// By the cursor.
+    pub ns: f64,
+    /// By the fallback.
+    pub fallback_ns: f64,
+    /// By `serde_json`, the same work.
+    pub serde_json_ns: Option<f64>,
+    /// How many times faster the cursor is than `serde_json`.
+    pub speedup: Option<f64>,
+}
+
+/// Frames of one kind that one product line sent.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    venue: &'a str,
+    kind: Kind,
+    /// The frames, in the order in which they came.
+    pub frames: Vec<&'a [u8]>,
+}
+
+/// Measures every case that `captures` hold.
+///
+/// # Errors
+/// The contenders don't read the same from a frame.
+pub fn measure(captures: &Captures) -> Result<Vec<Case>, String> {
+    cases(captures)?.iter().map(case).collect()
+}
+
+/// The cases that `captures` hold, each frame read by all contenders to the same event.
+///
+/// # Errors
+/// The contenders don't read the same from a frame.
+pub fn cases(captures: &Captures) -> Result<Vec<Frames<'_>>, String> {
+    let mut cases: Vec<Frames<'_>> = Vec::new();
+    for (venue, frame) in captures.frames() {
+        let Some(event) = by_cursor(frame) else { continue };
+        check(venue, frame, &event)?;
+        let kind = event.header.stream.kind;
+        match cases.iter_mut().find(|case| (case.venue, case.kind) == (venue, kind)) {
+            Some(case) => case.frames.push(frame),
+            None => cases.push(Frames { venue, kind, frames: vec![frame] }),
+        }
+    }
+    cases.sort_by_key(|case| (case.venue, place(case.kind)));
+    Ok(cases)
+}
+
+impl Frames<'_> {
+    /// `venue/kind`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.venue, self.kind.name())
+    }
+
+    /// The mean length of a frame.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        self.mean(|frame| frame.len())
+    }
+
+    /// The mean number of levels in a frame.
+    #[must_use]
+    pub fn levels(&self) -> usize {
+        self.mean(|frame| by_cursor(frame).map_or(0, |event| event.bids.len() + event.asks.len()))
+    }
+
+    fn mean(&self, of: impl Fn(&[u8]) -> usize) -> usize {
+        let (sum, count) = (self.frames.iter().map(|f| of(f)).sum::<usize>(), self.frames.len());
+        (sum + count / 2) / count.max(1)
+    }
+}
+
+/// Books first, then by how often they come.
+fn place(kind: Kind) -> (bool, Kind) {
+    (kind != Kind::BookUpdate, kind)
+}
+
+fn by_cursor(frame: &[u8]) -> Option<CanonicalEvent> {
+    let mut event = CanonicalEvent::default();
+    wire::follow(frame, &mut event).map(|_| event)
+}
+
+/// Whether all contenders read the same from a frame, to the last digit.
+fn check(venue: &str, frame: &[u8], event: &CanonicalEvent) -> Result<(), String> {
+    let mut other = CanonicalEvent::default();
+    let read = wire::read_slowly(frame, &mut other);
+    if !matches!(read, Ok(wire::Message::Event { .. })) || !same(event, &other) {
+        return Err(differs("the fallback", venue, frame));
+    }
+    #[cfg(feature = "yardsticks")]
+    {
+        let other = super::yardsticks::event(frame, event.header.stream.kind)
+            .map_err(|error| format!("serde_json: {error}"))?;
+        if !same(event, &other) {
+            return Err(differs("serde_json", venue, frame));
+        }
+    }
+    Ok(())
+}
+
+/// Decimals compare by value; written out, they show their digits too.
+fn same(event: &CanonicalEvent, other: &CanonicalEvent) -> bool {
+    event == other && format!("{event:?}") == format!("{other:?}")
+}
+
+fn differs(who: &str, venue: &str, frame: &[u8]) -> String {
+    let frame = String::from_utf8_lossy(frame);
+    format!("{who} reads a frame of {venue} otherwise than the cursor: {frame}")
+}
+
+fn case(case: &Frames<'_>) -> Result<Case, String> {
+    let frames = &case.frames;
+    let (mut one, mut two) = (CanonicalEvent::default(), CanonicalEvent::default());
+    let mut cursor = || {
+        for frame in frames {
+            one.reset();
+            black_box(wire::follow(black_box(frame), &mut one));
+            black_box(&one);
+        }
+        Ok(())
+    };
+    let mut fallback = || {
+        for frame in frames {
+            two.reset();
+            let _ = black_box(wire::read_slowly(black_box(frame), &mut two));
+            black_box(&two);
+        }
+        Ok(())
+    };
+    #[cfg(feature = "yardsticks")]
+    let times = {
+        let mut serde_json = super::yardsticks::decoder(case.kind, frames);
+        race(ROUNDS, frames.len(), &mut [&mut cursor, &mut fallback, &mut serde_json])?
+    };
+    #[cfg(not(feature = "yardsticks"))]
+    let times = race(ROUNDS, frames.len(), &mut [&mut cursor, &mut fallback])?;
+
+    let serde_json_ns = times.get(2).copied();
+    Ok(Case {
+        case: case.name(),
+        frames: frames.len(),
+        frame_bytes: case.frame_bytes(),
+        levels: case.levels(),
+        ns: tenth(times[0]),
+        fallback_ns: tenth(times[1]),
+        serde_json_ns: serde_json_ns.map(tenth),
+        speedup: serde_json_ns.map(|ns| hundredth(ns / times[0])),
+    })
+}

@@ -1,0 +1,105 @@
+//! The result, as JSON and as a table.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{decode, replay, websocket};
+
+/// What was measured; a section that was not is `null`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Frame bytes to a filled event.
+    pub decode: Option<Vec<decode::Case>>,
+    /// Bytes of a connection to messages.
+    pub websocket: Option<Vec<websocket::Case>>,
+    /// Captures through the whole way to a consumer.
+    pub replay: Option<Vec<replay::Case>>,
+    /// Of a later version.
+    pub fanout: Option<()>,
+    /// Of a later version.
+    pub pipeline: Option<()>,
+    /// Of a later version.
+    pub allocations: Option<()>,
+    /// Of a later version.
+    pub orders: Option<()>,
+    /// Of a later version.
+    pub stall_ms: Option<()>,
+}
+
+/// To one place behind the point: more is noise.
+pub(super) fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// To two places behind the point.
+pub(super) fn hundredth(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// A figure, or a dash where it was not measured.
+struct Figure(Option<f64>, usize);
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Some(value), places) => f.pad(&format!("{value:.places$}")),
+            Self(None, _) => f.pad("-"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        if let Some(cases) = &self.decode {
+            decode(f, cases)?;
+            gap = "\n";
+        }
+        if let Some(cases) = &self.websocket {
+            f.write_str(std::mem::replace(&mut gap, "\n"))?;
+            websocket(f, cases)?;
+        }
+        if let Some(cases) = &self.replay {
+            f.write_str(gap)?;
+            writeln!(f, "{:30} {:>6} {:>12}", "replay", "frames", "frames/s")?;
+            for replay::Case { capture, frames, frames_per_s } in cases {
+                writeln!(f, "{capture:30} {frames:>6} {frames_per_s:>12}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode(f: &mut fmt::Formatter<'_>, cases: &[decode::Case]) -> fmt::Result {
+    writeln!(
+        f,
+        "{:30} {:>6} {:>6} {:>6} {:>7} {:>11} {:>13} {:>7}",
+        "decode", "frames", "bytes", "levels", "ns", "fallback ns", "serde_json ns", "speedup"
+    )?;
+    for row in cases {
+        let decode::Case { case, frames, frame_bytes, levels, ns, fallback_ns, .. } = row;
+        let (theirs, speedup) = (Figure(row.serde_json_ns, 1), Figure(row.speedup, 2));
+        writeln!(
+            f,
+            "{case:30} {frames:>6} {frame_bytes:>6} {levels:>6} {ns:>7.1} {fallback_ns:>11.1} \
+             {theirs:>13} {speedup:>7}"
+        )?;
+    }
+    Ok(())
+}
+
+fn websocket(f: &mut fmt::Formatter<'_>, cases: &[websocket::Case]) -> fmt::Result {
+    writeln!(
+        f,
+        "{:30} {:>6} {:>7} {:>14} {:>9}",
+        "websocket", "bytes", "ns", "tungstenite ns", "less by %"
+    )?;
+    for row in cases {
+        let websocket::Case { read_bytes, frame_bytes, ns, .. } = row;
+        let reads = format!("reads of {read_bytes}");
+        let (theirs, less) = (Figure(row.tungstenite_ns, 1), Figure(row.reduction_pct, 1));
+        writeln!(f, "{reads:30} {frame_bytes:>6} {ns:>7.1} {theirs:>14} {less:>9}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The built-in frames are read, and every contender reads the same from them.
+
+use super::*;
+
+#[test]
+fn the_built_in_frames_are_of_every_kind_and_read_alike() {
+    let captures = Captures::built_in().unwrap();
+    let cases = decode::cases(&captures).unwrap();
+    let of = |case: &str| cases.iter().find(|c| c.name() == case);
+    for line in venues::registry::names().into_iter().take(2) {
+        for kind in ["book_update", "trade", "quote", "ticker", "kline"] {
+            assert!(of(&format!("{line}/{kind}")).is_some(), "{line}/{kind}");
+        }
+    }
+    assert!(cases.iter().any(|case| case.name().ends_with("/funding")));
+    // The design's depth frame: 326 bytes with 8 levels.
+    assert!(
+        cases.iter().any(|case| (325..330).contains(&case.frame_bytes()) && case.levels() == 8)
+    );
+    assert_eq!(
+        captures.frames().count(),
+        cases.iter().map(|case| case.frames.len()).sum::<usize>()
+    );
+}
+
+#[test]
+fn a_folder_without_captures_is_an_error_that_names_it() {
+    let error = Captures::read("no such folder".as_ref()).unwrap_err();
+    assert!(error.contains("no such folder"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let error = Captures::read(empty.path()).unwrap_err();
+    assert!(error.contains("no capture"), "{error}");
+}
+
+#[test]
+fn contenders_take_turns_and_warm_up_first() {
+    let order = std::cell::RefCell::new(String::new());
+    let mut first = || {
+        order.borrow_mut().push('a');
+        Ok(())
+    };
+    let mut second = || {
+        order.borrow_mut().push('b');
+        Ok(())
+    };
+    let rounds = Rounds { count: 2, operations: 1 };
+    let times = race(rounds, 1, &mut [&mut first, &mut second]).unwrap();
+    assert_eq!(times.len(), 2);
+    assert_eq!(*order.borrow(), "ab".repeat(WARM_UP + 2));
+}
+
+#[test]
+fn a_contender_that_fails_ends_the_race() {
+    let rounds = Rounds { count: 2, operations: 1 };
+    let result = race(rounds, 1, &mut [&mut || Err("reads less".to_owned())]);
+    assert_eq!(result, Err("reads less".to_owned()));
+}
+
+#[test]
+fn websocket_frames_arrive_whole_however_they_are_cut() {
+    for read_bytes in [1, 100, 16_384] {
+        websocket::proof(read_bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_report_prints_what_was_measured_and_null_for_the_rest() {
+    let report = Report {
+        websocket: Some(vec![websocket::Case {
+            read_bytes: 1_500,
+            frame_bytes: 256,
+            ns: 100.0,
+            tungstenite_ns: None,
+            reduction_pct: None,
+        }]),
+        ..Report::default()
+    };
+    let json = serde_json::to_string(&report).unwrap();
+    assert!(
+        json.contains(r#""tungstenite_ns":null"#) && json.contains(r#""orders":null"#),
+        "{json}"
+    );
+    let text = report.to_string();
+    assert!(text.contains("reads of 1500") && !text.contains("speedup"), "{text}");
+}

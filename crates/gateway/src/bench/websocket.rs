@@ -1,0 +1,185 @@
+//! Bytes of a connection to messages, without a system call: a server's frames lie in memory and
+//! are handed out so many bytes a read.
+//!
+//! 16 KiB a read is what a busy connection gives, 1,500 what a single packet brings. The messages
+//! are text, which both libraries check for UTF-8; a server does not mask.
+
+use std::hint::black_box;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_websockets::{ClientBuilder, Limits};
+
+use super::report::tenth;
+use super::{Rounds, race};
+
+const ROUNDS: Rounds = Rounds { count: 41, operations: FRAMES };
+/// A pass: about 1 MiB at 256 bytes, so that it stays in the cache.
+const FRAMES: usize = 4_096;
+/// The same as the gateway's own connections have.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// One size of frame and of read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Case {
+    /// What a read gives at most.
+    pub read_bytes: usize,
+    /// A frame's payload.
+    pub frame_bytes: usize,
+    /// `tokio-websockets`, as the gateway uses it: a frame.
+    pub ns: f64,
+    /// `tungstenite`: a frame. The best of several sizes of its read buffer.
+    pub tungstenite_ns: Option<f64>,
+    /// How much less time the gateway's takes.
+    pub reduction_pct: Option<f64>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// A contender can't read the frames, or reads other ones.
+pub fn measure() -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    for frame_bytes in [256, 1_024] {
+        let wire = wire(frame_bytes);
+        for read_bytes in [16_384, 1_500] {
+            cases.push(case(&wire, frame_bytes, read_bytes)?);
+        }
+    }
+    Ok(cases)
+}
+
+fn case(wire: &[u8], frame_bytes: usize, read_bytes: usize) -> Result<Case, String> {
+    let expect = |found: &Count| found.check(frame_bytes);
+    let mut ours = || expect(&ours(wire, read_bytes)?);
+    #[cfg(feature = "yardsticks")]
+    let times = {
+        /// Sizes of tungstenite's read buffer; the last is its default.
+        const BUFFERS: [usize; 3] = [4 << 10, 16 << 10, 128 << 10];
+        let mut theirs = BUFFERS.map(|buffer| {
+            move || {
+                let mut found = Count::default();
+                yardstick::websocket::read_all(wire, read_bytes, buffer, |text| found.add(text))
+                    .map_err(|error| format!("tungstenite: {error}"))?;
+                found.check(frame_bytes)
+            }
+        });
+        let [small, middle, large] = &mut theirs;
+        race(ROUNDS, FRAMES, &mut [&mut ours, small, middle, large])?
+    };
+    #[cfg(not(feature = "yardsticks"))]
+    let times = race(ROUNDS, FRAMES, &mut [&mut ours])?;
+
+    let best = times[1..].iter().copied().min_by(f64::total_cmp);
+    Ok(Case {
+        read_bytes,
+        frame_bytes,
+        ns: tenth(times[0]),
+        tungstenite_ns: best.map(tenth),
+        reduction_pct: best.map(|best| tenth(100.0 * (1.0 - times[0] / best))),
+    })
+}
+
+/// Whether all frames arrive, cut into reads of that many bytes.
+#[cfg(test)]
+pub(super) fn proof(read_bytes: usize) -> Result<(), String> {
+    ours(&wire(256), read_bytes)?.check(256)
+}
+
+/// What was read, so that nobody reads less.
+#[derive(Debug, Default)]
+struct Count {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Count {
+    #[inline]
+    fn add(&mut self, message: &[u8]) {
+        self.frames += 1;
+        self.bytes += black_box(message).len();
+    }
+
+    fn check(&self, frame_bytes: usize) -> Result<(), String> {
+        if self.frames == FRAMES && self.bytes == FRAMES * frame_bytes {
+            return Ok(());
+        }
+        let Self { frames, bytes } = self;
+        Err(format!("of {FRAMES} frames of {frame_bytes} bytes, {frames} with {bytes} were read"))
+    }
+}
+
+/// Reads all of `wire` the way that the gateway's connections do, polled by hand.
+fn ours(wire: &[u8], read_bytes: usize) -> Result<Count, String> {
+    let memory = Memory { rest: wire, read_bytes };
+    let limits = Limits::default().max_payload_len(Some(MESSAGE_BYTES_MAX));
+    let mut stream = ClientBuilder::new().limits(limits).take_over(memory);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut found = Count::default();
+    while found.frames < FRAMES {
+        match Pin::new(&mut stream).poll_next(&mut context) {
+            Poll::Ready(Some(Ok(message))) => {
+                let payload: Bytes = message.into_payload().into();
+                found.add(&payload);
+            }
+            Poll::Ready(Some(Err(error))) => return Err(format!("tokio-websockets: {error}")),
+            Poll::Ready(None) => break,
+            Poll::Pending => return Err("memory kept a reader waiting".to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+/// Bytes in memory, handed out at most `read_bytes` at a time.
+struct Memory<'a> {
+    rest: &'a [u8],
+    read_bytes: usize,
+}
+
+impl AsyncRead for Memory<'_> {
+    #[inline]
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.rest.len().min(self.read_bytes).min(buffer.remaining());
+        let (head, tail) = self.rest.split_at(len);
+        buffer.put_slice(head);
+        self.rest = tail;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory<'_> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(b.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Unmasked text frames of `frame_bytes` each, as a server sends them.
+fn wire(frame_bytes: usize) -> Vec<u8> {
+    let payload: Vec<u8> =
+        br#"{"e":"trade","p":"0.35130000","q":"6195.00","#.iter().cycle().take(frame_bytes).copied().collect();
+    let length = u16::try_from(frame_bytes).unwrap_or(u16::MAX).to_be_bytes();
+    let mut wire = Vec::with_capacity(FRAMES * (frame_bytes + 4));
+    for _ in 0..FRAMES {
+        // Final text frame; 126 announces a length in the two bytes that follow.
+        wire.extend([0x81, 126, length[0], length[1]]);
+        wire.extend(&payload);
+    }
+    wire
+}
