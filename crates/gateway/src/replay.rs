@@ -23,6 +23,8 @@ pub struct Replay {
     outbox: Outbox,
     /// The recording's connections, by its names; the number is the place.
     conns: Vec<String>,
+    /// Those that are up.
+    up: Vec<ConnId>,
     ws_frames: u64,
     malformed: u64,
 }
@@ -47,6 +49,7 @@ impl Replay {
             provider,
             outbox: Outbox::default(),
             conns: Vec::new(),
+            up: Vec::new(),
             ws_frames: 0,
             malformed: 0,
         })
@@ -94,11 +97,17 @@ impl Replay {
 
     fn opened(&mut self, line: &CaptureLine) {
         let conn = self.conn(&line.conn);
+        // A connection that opens again had ended, also where the recorder did not write so.
+        if self.up.contains(&conn) {
+            self.closed(line);
+        }
+        self.up.push(conn);
         self.with(line.t, |machine, sink| machine.on_open(LinkId(0), conn, line.t, sink));
     }
 
     fn closed(&mut self, line: &CaptureLine) {
         let conn = self.conn(&line.conn);
+        self.up.retain(|other| *other != conn);
         self.with(line.t, |machine, sink| machine.on_close(conn, line.t, sink));
     }
 
