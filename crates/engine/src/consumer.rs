@@ -139,13 +139,19 @@ impl Inbox {
         self.ring.is_abandoned() && self.ring.is_empty()
     }
 
+    /// Whether nothing is in the queue now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// Hands one batch to the consumer and says how many events it was; `now` is read once per
     /// event.
     pub fn drain(&mut self, consumer: &mut dyn Consumer, now: impl FnMut() -> Nanos) -> usize {
         self.drain_up_to(BATCH_MAX, consumer, now)
     }
 
-    fn drain_up_to(
+    pub(crate) fn drain_up_to(
         &mut self,
         most: usize,
         consumer: &mut dyn Consumer,

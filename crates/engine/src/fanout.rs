@@ -6,7 +6,7 @@ use model::event::CanonicalEvent;
 use model::{ConsumerId, Event, Header, Kind, Nanos, Stream};
 use rtrb::{Producer, PushError};
 
-use crate::books::{Books, LANES, Lane, Slot};
+use crate::books::{Books, LANES, Lane, Slot, lane_kind};
 use crate::doorbell::Doorbell;
 use crate::queue::{Backlog, Item};
 use crate::route::RoutingTable;
@@ -26,7 +26,7 @@ pub(crate) struct Outlet {
     room: Arc<Doorbell>,
     /// Something was put into the ring in this turn.
     filled: bool,
-    /// Something was offered since the counters were last published.
+    /// Something changed since the counters were last published.
     counted: bool,
     /// The consumer's end is gone.
     closed: bool,
@@ -82,8 +82,15 @@ impl Outlet {
     /// The consumer's book of that lane is to be replaced by a fresh snapshot.
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
         if !self.closed {
+            self.counted = true;
             self.backlog.hold_book(lane, header);
         }
+    }
+
+    /// The consumer does not want the book of that lane any more.
+    fn leave_book(&mut self, lane: Lane) {
+        self.counted = true;
+        self.backlog.leave_book(lane);
     }
 
     /// Moves what waits into the ring, as far as there is room, and wakes the consumer.
@@ -234,7 +241,8 @@ impl Fanout {
     /// Finds who gets the streams of a slot. Whoever is new to a book that is already known gets
     /// its snapshot first, then exactly what follows.
     pub(crate) fn resolve(&mut self, slot: Slot, header: Header, book_known: bool) {
-        for kind in Kind::ALL.into_iter().take(LANES) {
+        let own_lane = |kind: &Kind| lane_kind(*kind) == *kind;
+        for kind in Kind::ALL.into_iter().take(LANES).filter(own_lane) {
             let Some(lane) = slot.lane(kind) else { continue };
             let stream = Stream { kind, ..header.stream };
             let wanting = |wants: &dyn Fn(ConsumerId) -> bool| -> Box<[u16]> {
@@ -249,9 +257,15 @@ impl Fanout {
                 self.routes.resize(lane.index() + 1, Route::default());
             }
             let before = std::mem::replace(&mut self.routes[lane.index()], route.clone());
-            if kind == Kind::BookUpdate && book_known {
-                let new = route.events.iter().filter(|outlet| !before.events.contains(outlet));
-                new.for_each(|n| self.outlets[usize::from(*n)].hold_book(lane, header));
+            if kind == Kind::BookUpdate {
+                let without = |other: &Route, n: u16| !other.events.contains(&n);
+                for (n, outlet) in (0..).zip(&mut self.outlets) {
+                    match (without(&before, n), without(&route, n)) {
+                        (true, false) if book_known => outlet.hold_book(lane, header),
+                        (false, true) => outlet.leave_book(lane),
+                        _ => {}
+                    }
+                }
             }
         }
     }

@@ -191,6 +191,15 @@ impl Backlog {
         }
     }
 
+    /// The lane's book is not wanted any more: what was withheld of it is given up.
+    pub(crate) fn leave_book(&mut self, lane: Lane) {
+        self.set_starved(lane, false);
+        if let Some(ticket) = self.waiting(lane).data {
+            self.erase(ticket);
+            self.tidy();
+        }
+    }
+
     /// The lane's snapshot could not be taken: its next one, or its return to `Live`, will do.
     pub(crate) fn set_starved(&mut self, lane: Lane, starved: bool) {
         let waiting = self.waiting(lane);
