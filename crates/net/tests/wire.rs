@@ -14,7 +14,7 @@ use common::rig::{
 };
 use common::{Call, PROFILE};
 use futures_util::{SinkExt, StreamExt};
-use model::venue::Profile;
+use model::venue::{LinkChange, Profile, Rate};
 use model::{ConnId, LinkId, RequestId};
 use net::WsTimeouts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,6 +97,39 @@ async fn a_ping_is_answered_with_its_payload() {
         assert_eq!(&pong.into_payload()[..], b"1700000000123");
     })
     .await;
+}
+
+#[tokio::test]
+async fn pings_of_the_far_end_count_as_messages() {
+    let messages = Rate { count: 5, per: Duration::from_secs(3_600) };
+    let profile = Profile { messages, ..PROFILE };
+    let (mut rig, far) = up_with(&RigConfig { profile, ..RigConfig::default() }).await;
+    rig.run(async {
+        let mut socket = far.accept().await;
+        for _ in 0..4 {
+            socket.send(Message::ping("!")).await.unwrap();
+            assert!(socket.next().await.unwrap().unwrap().is_pong());
+        }
+        // What is kept is for pongs.
+        send(&mut socket, "say too much").await;
+        socket.send(Message::ping("last")).await.unwrap();
+        assert!(socket.next().await.unwrap().unwrap().is_pong());
+    })
+    .await;
+    assert_eq!(rig.texts(), ["say too much"]);
+}
+
+#[tokio::test]
+async fn a_connect_that_is_not_wanted_any_more_is_given_up() {
+    let (mut rig, far) = up().await;
+    let mut tcp = rig.run(far.accept_raw()).await;
+    let close = LinkChange { link: LinkId(0), url: None };
+    rig.venue.lock().wants.links.push(close);
+    rig.command();
+    let mut request = Vec::new();
+    rig.run(tcp.read_to_end(&mut request)).await.unwrap();
+    assert!(request.starts_with(b"GET /ws HTTP/1.1"));
+    assert!(rig.venue.calls().is_empty());
 }
 
 #[tokio::test]
@@ -256,7 +289,8 @@ async fn a_half_closed_socket_is_closed_and_comes_back() {
 async fn a_silent_socket_is_pinged_and_given_up() {
     let (ping_after, pong_timeout) = (Duration::from_millis(30), Duration::from_millis(60));
     let profile = Profile { ping_after, pong_timeout, ..PROFILE };
-    let (mut rig, far) = up_with(&RigConfig { profile, ..RigConfig::default() }).await;
+    let timeouts = WsTimeouts { close: Duration::from_millis(30), ..WsTimeouts::default() };
+    let (mut rig, far) = up_with(&RigConfig { timeouts, profile, ..RigConfig::default() }).await;
     let tcp = rig
         .run(async {
             let mut tcp = far.accept_bytes().await;
