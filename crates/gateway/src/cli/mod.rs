@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-//mod bench;
+mod bench;
 pub mod check;
 mod replay;
 mod run;
@@ -31,7 +31,7 @@ enum Command {
     Replay(replay::ReplayArguments),
     Record(run::RecordArguments),
     Sim(sim::SimArguments),
-    //Bench(bench::BenchArguments),
+    Bench(bench::BenchArguments),
 }
 
 /// Why a command ended without a result.
@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Record(arguments) => run::record(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
-        //Command::Bench(arguments) => bench::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(io::stderr(), "meltica: {}", failure.message);
