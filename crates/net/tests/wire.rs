@@ -121,7 +121,9 @@ async fn pings_of_the_far_end_count_as_messages() {
 
 #[tokio::test]
 async fn a_connect_that_is_not_wanted_any_more_is_given_up() {
-    let (mut rig, far) = up().await;
+    // Longer than the test may take: it must not be the deadline that ends it.
+    let timeouts = WsTimeouts { connect: Duration::from_secs(60), ..WsTimeouts::default() };
+    let (mut rig, far) = up_with(&RigConfig { timeouts, ..RigConfig::default() }).await;
     let mut tcp = rig.run(far.accept_raw()).await;
     let close = LinkChange { link: LinkId(0), url: None };
     rig.venue.lock().wants.links.push(close);
