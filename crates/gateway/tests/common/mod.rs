@@ -4,7 +4,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod exchange;
+pub mod follower;
 pub mod naive;
+pub mod rig;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
