@@ -72,6 +72,7 @@ fn a_report_prints_what_was_measured_and_null_for_the_rest() {
             ns: 100.0,
             tungstenite_ns: None,
             reduction_pct: None,
+            tungstenite_tuned_ns: None,
         }]),
         ..Report::default()
     };
