@@ -46,6 +46,8 @@ pub struct Follower(Arc<Mutex<Inner>>);
 #[derive(Default)]
 pub struct Inner {
     pub known: BTreeMap<Name, Known>,
+    /// Events that are neither books nor states, by provider.
+    pub plain: BTreeMap<String, u64>,
     /// Every event in its order, to be compared with those of another run.
     pub events: Vec<Event>,
     pub keep_events: bool,
@@ -77,6 +79,9 @@ impl Consumer for Follower {
         let provider = name(ctx.catalog.provider_name(stream.provider));
         let instrument = name(ctx.catalog.instrument_name(stream.instrument));
         let mut inner = self.inner();
+        if !matches!(event.body, Body::Book(_) | Body::Status(_)) {
+            *inner.plain.entry(provider.clone()).or_default() += 1;
+        }
         let known = inner.known.entry((provider, instrument)).or_default();
         if let Err(broken) = known.take(&event) {
             let complaint = format!("{broken}; {event:?} after {known:?}");

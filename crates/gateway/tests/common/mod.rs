@@ -6,6 +6,7 @@
 
 pub mod exchange;
 pub mod follower;
+pub mod host;
 pub mod naive;
 pub mod rig;
 
