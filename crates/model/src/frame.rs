@@ -1,21 +1,23 @@
 //! The pooled records of raw traffic.
 
-use bytes::Bytes;
 use pool::{Reset, reset_vec};
 
 use crate::ids::{ConnId, ProviderId};
 use crate::time::Nanos;
 
-/// A frame between the socket read and the end of the turn: the stamp, the connection and the
-/// WebSocket library's own handle on the payload, which must not outlive the turn.
+/// A returned payload keeps this many bytes of room; most messages are below 4 KiB.
+pub const PAYLOAD_KEPT: usize = 16 * 1_024;
+
+/// A message between the socket read and the end of the turn: the stamp, the connection and the
+/// payload, copied out of the connection's buffer so that the next read has it to itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct WsFrame {
     /// When the read that completed it returned.
     pub ts_recv: Nanos,
     /// Which connection brought it.
     pub conn: ConnId,
-    /// The payload, not copied.
-    pub payload: Bytes,
+    /// The payload.
+    pub payload: Vec<u8>,
 }
 
 impl Reset for WsFrame {
@@ -23,7 +25,7 @@ impl Reset for WsFrame {
         let Self { ts_recv, conn, payload } = self;
         *ts_recv = Nanos::default();
         *conn = ConnId::default();
-        *payload = Bytes::new();
+        reset_vec(payload, PAYLOAD_KEPT);
     }
 }
 
@@ -40,9 +42,6 @@ pub struct ProviderRaw {
     /// The payload.
     pub payload: Vec<u8>,
 }
-
-/// A returned [`ProviderRaw`] keeps this many bytes of room; most frames are below 4 KiB.
-pub const PAYLOAD_KEPT: usize = 16 * 1_024;
 
 impl Reset for ProviderRaw {
     fn reset(&mut self) {

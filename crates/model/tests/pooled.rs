@@ -6,7 +6,6 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bytes::Bytes;
 use model::event::{BookMeta, Funding, Kline, Quote, Reason, StreamStatus, Ticker, Trade};
 use model::merged::Fragment;
 use model::order::{Intent, OrderState, OrderType, TimeInForce};
@@ -135,7 +134,7 @@ trait Fill: Reset + Debug + PartialEq + Send + 'static {
 
 impl Fill for WsFrame {
     fn fill(c: &mut Contents) -> Self {
-        Self { ts_recv: c.nanos(), conn: ConnId(c.small().into()), payload: Bytes::from(c.text()) }
+        Self { ts_recv: c.nanos(), conn: ConnId(c.small().into()), payload: c.text().into_bytes() }
     }
 }
 

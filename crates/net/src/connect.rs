@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_websockets::{ClientBuilder, Limits};
+use tokio_websockets::ClientBuilder;
 
 use crate::clock::Clock;
 use crate::fault::{ConnectError, Phase};
@@ -94,11 +94,11 @@ impl Connector {
             Transport::Plain(stamped)
         };
         progress.enter(Phase::Upgrade);
-        let io = Io::new(transport, Answer::new(progress.clone()));
-        let limits = Limits::default().max_payload_len(Some(message_bytes_max));
-        let upgrade = ClientBuilder::from_uri(target.uri).limits(limits);
-        let (stream, _) = upgrade.connect_on(io).await.map_err(upgrade_error)?;
-        Ok(WebSocket::new(stream, message_bytes_max, self.timeouts))
+        let mut io = Io::new(transport, Answer::new(progress.clone()));
+        // The library shakes hands; frames are read and written by ours (see `frames`).
+        let upgrade = ClientBuilder::from_uri(target.uri);
+        upgrade.connect_on(&mut io).await.map_err(upgrade_error)?;
+        Ok(WebSocket::new(io, message_bytes_max, self.timeouts))
     }
 
     async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, ConnectError> {

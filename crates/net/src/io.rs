@@ -1,5 +1,5 @@
 //! The stream under a WebSocket: TCP or TLS over TCP, which remembers when bytes last arrived and
-//! reads the answer to the upgrade ahead of the WebSocket library.
+//! reads the answer to the upgrade ahead of the library that shakes hands.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -79,16 +79,21 @@ pub(crate) enum Transport {
     Tls(Box<TlsStream<Stamped>>),
 }
 
-/// What the WebSocket library reads from and writes to.
+/// What the handshake, and then the frames, are read from and written to.
 pub(crate) struct Io {
     transport: Transport,
-    /// Until the upgrade's answer was handed on.
+    /// While hands are shaken.
     answer: Option<Answer>,
 }
 
 impl Io {
     pub(crate) fn new(transport: Transport, answer: Answer) -> Self {
         Self { transport, answer: Some(answer) }
+    }
+
+    /// What came behind the upgrade's answer.
+    pub(crate) fn take_behind_answer(&mut self) -> Vec<u8> {
+        self.answer.take().map_or_else(Vec::new, Answer::behind)
     }
 
     /// When the last read that brought bytes returned.
@@ -114,10 +119,9 @@ impl AsyncRead for Io {
                 ready!(poll_read(&mut this.transport, cx, &mut room))?;
                 answer.take(room.filled())?;
             }
-            if answer.hand_on(buf) {
-                return Poll::Ready(Ok(()));
-            }
-            this.answer = None;
+            // Once all of it was handed on, the library has no more to read.
+            answer.hand_on(buf);
+            return Poll::Ready(Ok(()));
         }
         poll_read(&mut this.transport, cx, buf)
     }

@@ -5,8 +5,8 @@
 //! 1. The shard polls [`Wire::poll_turn`]. For each connection in turn a pooled
 //!    [`WsFrame`](model::frame::WsFrame) is acquired *before* the socket is read; without one,
 //!    reading stops until the next turn.
-//! 2. [`WebSocket::poll_frame`] lets the library read and assemble. Below TLS, each read that
-//!    brought bytes is stamped by the [`Clock`] that was handed in, so that a message carries the
+//! 2. [`WebSocket::poll_frame`] reads and assembles ([`frames`]), and copies the message into the
+//!    record. Below TLS, each read that brought bytes is stamped by the [`Clock`] that was handed in, so that a message carries the
 //!    return of the read that completed it, however many came with that read.
 //! 3. The [`Tap`](model::capture::Tap), if there is one, sees the payload. It is not copied here.
 //! 4. [`Ports::with`] lends the engine's pipeline as of the stamp, and [`Session::frame`] hands the
@@ -37,7 +37,7 @@
 //!
 //! # Where to read
 //! `connect` (name, TCP, TLS, upgrade within one deadline), `io` (the stamps), `upgrade` (the answer
-//! to the upgrade), `ws` (one open connection), [`http`] (a thread of its own), [`session`] (all
+//! to the upgrade), [`frames`] (RFC 6455 without a socket), `ws` (one open connection), [`http`] (a thread of its own), [`session`] (all
 //! decisions), [`wire`] (one provider's sockets), `fault` (what can go wrong, in words).
 //!
 //! # What is deliberately absent
@@ -53,6 +53,7 @@ mod clock;
 mod connect;
 mod date;
 mod fault;
+pub mod frames;
 pub mod http;
 mod io;
 mod resolve;

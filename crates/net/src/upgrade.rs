@@ -62,6 +62,8 @@ impl Progress {
 /// Collects the answer, judges it, and hands its bytes on.
 pub(crate) struct Answer {
     bytes: Vec<u8>,
+    /// Where an acceptance ends; what came behind it is not the WebSocket library's.
+    accepted: Option<usize>,
     given: usize,
     complete: bool,
     progress: Arc<Progress>,
@@ -69,7 +71,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn new(progress: Arc<Progress>) -> Self {
-        Self { bytes: Vec::new(), given: 0, complete: false, progress }
+        Self { bytes: Vec::new(), accepted: None, given: 0, complete: false, progress }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -94,6 +96,7 @@ impl Answer {
                     return Err(bad("its Sec-WebSocket-Accept is not a hash"));
                 }
                 self.complete = true;
+                self.accepted = Some(head_len + 4);
             }
             Some(status) => {
                 self.complete |= body.len() >= expected_body_len(head);
@@ -108,11 +111,16 @@ impl Answer {
 
     /// Copies what fits; `false` when all was handed on before.
     pub(crate) fn hand_on(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let rest = &self.bytes[self.given..];
+        let rest = &self.bytes[self.given..self.accepted.unwrap_or(self.bytes.len())];
         let fits = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..fits]);
         self.given += fits;
         !rest.is_empty()
+    }
+
+    /// What came behind an acceptance: the first frames.
+    pub(crate) fn behind(mut self) -> Vec<u8> {
+        self.accepted.map_or_else(Vec::new, |head| self.bytes.split_off(head))
     }
 }
 
@@ -173,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acceptance_is_handed_on_with_what_came_behind_it() {
+    fn an_acceptance_is_handed_on_and_what_came_behind_it_is_kept() {
         let whole = b"HTTP/1.1 101 Switching Protocols\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02{}";
         for split in 1..whole.len() - 4 {
@@ -189,7 +197,8 @@ mod tests {
                 }
                 handed.extend_from_slice(room.filled());
             }
-            assert_eq!(handed, whole);
+            assert_eq!(handed, whole[..whole.len() - 4]);
+            assert_eq!(answer.behind(), b"\x81\x02{}"[4 - (whole.len() - split).min(4)..]);
         }
     }
 

@@ -288,15 +288,15 @@ impl Wire {
             };
             // Gone when a message made the session close its connection.
             let Some(socket) = self.sockets.get(conn) else { return used };
-            let Poll::Ready(incoming) = socket.stream.poll_frame(cx) else {
+            let Poll::Ready(incoming) = socket.stream.poll_frame(cx, &mut frame.payload) else {
                 socket.readable = false;
                 return used;
             };
             turn.busy = true;
             match incoming {
-                Ok(Incoming::Message(at, payload)) => {
+                Ok(Incoming::Message(at)) => {
                     turn.frames += 1;
-                    (frame.ts_recv, frame.conn, frame.payload) = (at, conn, payload);
+                    (frame.ts_recv, frame.conn) = (at, conn);
                     self.take_frame(&frame, ports);
                 }
                 Ok(Incoming::Ping) => {
@@ -407,7 +407,7 @@ impl Wire {
         }
         if let Some(socket) = self.sockets.get(conn) {
             self.stats.bytes_sent += text.len() as u64;
-            socket.stream.send_text(text);
+            socket.stream.send_text(&text);
         }
     }
 

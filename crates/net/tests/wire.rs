@@ -272,14 +272,14 @@ async fn a_connection_that_drops_comes_back() {
 
 #[tokio::test]
 async fn a_half_closed_socket_is_closed_and_comes_back() {
-    // Between two frames there is a farewell from us; within one, only the end of our side.
-    for (bytes, code) in [(6, Some(1_000)), (3, None)] {
+    // Between two frames or within one: its other half still hears a farewell from us.
+    for bytes in [6, 3] {
         let (mut rig, far) = up().await;
         rig.run(async {
             let mut tcp = far.accept_bytes().await;
             tcp.write_all(&raw(0x81, b"data")[..bytes]).await.unwrap();
             tcp.shutdown().await.unwrap();
-            assert_eq!(raw_close_code(&mut tcp).await, code);
+            assert_eq!(raw_close_code(&mut tcp).await, Some(1_000));
         })
         .await;
         assert!(ended(&rig).contains("without a close frame"), "{}", ended(&rig));

@@ -92,15 +92,25 @@ fn decode(f: &mut fmt::Formatter<'_>, cases: &[decode::Case]) -> fmt::Result {
 fn websocket(f: &mut fmt::Formatter<'_>, cases: &[websocket::Case]) -> fmt::Result {
     writeln!(
         f,
-        "{:30} {:>6} {:>7} {:>14} {:>9} {:>8}",
-        "websocket", "bytes", "ns", "tungstenite ns", "less by %", "tuned ns"
+        "{:30} {:>6} {:>7} {:>14} {:>9} {:>8} {:>19}",
+        "websocket",
+        "bytes",
+        "ns",
+        "tungstenite ns",
+        "less by %",
+        "tuned ns",
+        "tokio-websockets ns"
     )?;
     for row in cases {
         let websocket::Case { read_bytes, frame_bytes, ns, .. } = row;
         let reads = format!("reads of {read_bytes}");
         let (theirs, less) = (Figure(row.tungstenite_ns, 1), Figure(row.reduction_pct, 1));
         let tuned = Figure(row.tungstenite_tuned_ns, 1);
-        writeln!(f, "{reads:30} {frame_bytes:>6} {ns:>7.1} {theirs:>14} {less:>9} {tuned:>8}")?;
+        let library = row.tokio_websockets_ns;
+        writeln!(
+            f,
+            "{reads:30} {frame_bytes:>6} {ns:>7.1} {theirs:>14} {less:>9} {tuned:>8} {library:>19.1}"
+        )?;
     }
     Ok(())
 }

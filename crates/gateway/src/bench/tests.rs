@@ -70,6 +70,7 @@ fn a_report_prints_what_was_measured_and_null_for_the_rest() {
             read_bytes: 1_500,
             frame_bytes: 256,
             ns: 100.0,
+            tokio_websockets_ns: 100.0,
             tungstenite_ns: None,
             reduction_pct: None,
             tungstenite_tuned_ns: None,

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use net::frames::{FrameReader, Received};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_websockets::{ClientBuilder, Limits};
@@ -31,8 +32,10 @@ pub struct Case {
     pub read_bytes: usize,
     /// A frame's payload.
     pub frame_bytes: usize,
-    /// `tokio-websockets`, as the gateway uses it: a frame.
+    /// The gateway's own reader, with the copy into the frame that waits for the decoder: a frame.
     pub ns: f64,
+    /// `tokio-websockets`, which shakes the gateway's hands and could read for it: a frame.
+    pub tokio_websockets_ns: f64,
     /// `tungstenite` as it comes, with a read buffer of 128 KiB: a frame.
     pub tungstenite_ns: Option<f64>,
     /// How much less time the gateway's takes than that.
@@ -60,6 +63,7 @@ pub fn measure() -> Result<Vec<Case>, String> {
 fn case(wire: &[u8], frame_bytes: usize, read_bytes: usize) -> Result<Case, String> {
     let expect = |found: &Count| found.check(frame_bytes);
     let mut ours = || expect(&ours(wire, read_bytes)?);
+    let mut library = || expect(&library(wire, read_bytes)?);
     #[cfg(feature = "yardsticks")]
     let times = {
         let theirs = |buffer: usize| {
@@ -71,16 +75,17 @@ fn case(wire: &[u8], frame_bytes: usize, read_bytes: usize) -> Result<Case, Stri
             }
         };
         let (mut default, mut tuned) = (theirs(128 << 10), theirs(read_bytes.next_power_of_two()));
-        race(ROUNDS, FRAMES, &mut [&mut ours, &mut default, &mut tuned])?
+        race(ROUNDS, FRAMES, &mut [&mut ours, &mut library, &mut default, &mut tuned])?
     };
     #[cfg(not(feature = "yardsticks"))]
-    let times = race(ROUNDS, FRAMES, &mut [&mut ours])?;
+    let times = race(ROUNDS, FRAMES, &mut [&mut ours, &mut library])?;
 
-    let (default, tuned) = (times.get(1), times.get(2));
+    let (default, tuned) = (times.get(2), times.get(3));
     Ok(Case {
         read_bytes,
         frame_bytes,
         ns: tenth(times[0]),
+        tokio_websockets_ns: tenth(times[1]),
         tungstenite_ns: default.copied().map(tenth),
         reduction_pct: default.map(|theirs| tenth(100.0 * (1.0 - times[0] / theirs))),
         tungstenite_tuned_ns: tuned.copied().map(tenth),
@@ -90,7 +95,9 @@ fn case(wire: &[u8], frame_bytes: usize, read_bytes: usize) -> Result<Case, Stri
 /// Whether all frames arrive, cut into reads of that many bytes.
 #[cfg(test)]
 pub(super) fn proof(read_bytes: usize) -> Result<(), String> {
-    ours(&wire(256), read_bytes)?.check(256)
+    let wire = wire(256);
+    ours(&wire, read_bytes)?.check(256)?;
+    library(&wire, read_bytes)?.check(256)
 }
 
 /// What was read, so that nobody reads less.
@@ -116,8 +123,33 @@ impl Count {
     }
 }
 
-/// Reads all of `wire` the way that the gateway's connections do, polled by hand.
+/// Reads all of `wire` the way that the gateway's connections do.
 fn ours(wire: &[u8], read_bytes: usize) -> Result<Count, String> {
+    let mut rest = wire;
+    let mut reader = FrameReader::new(MESSAGE_BYTES_MAX);
+    let (mut found, mut frame) = (Count::default(), Vec::new());
+    loop {
+        match reader.next().map_err(|fault| format!("the gateway's reader: {fault:?}"))? {
+            Some(Received::Message(payload)) => {
+                frame.clear();
+                frame.extend_from_slice(payload);
+                found.add(&frame);
+            }
+            Some(other) => return Err(format!("the gateway's reader: {other:?}")),
+            None if rest.is_empty() => return Ok(found),
+            None => {
+                let room = reader.room();
+                let (head, tail) = rest.split_at(rest.len().min(read_bytes).min(room.len()));
+                room[..head.len()].copy_from_slice(head);
+                reader.filled(head.len());
+                rest = tail;
+            }
+        }
+    }
+}
+
+/// Reads all of `wire` with the library, polled by hand.
+fn library(wire: &[u8], read_bytes: usize) -> Result<Count, String> {
     let memory = Memory { rest: wire, read_bytes };
     let limits = Limits::default().max_payload_len(Some(MESSAGE_BYTES_MAX));
     let mut stream = ClientBuilder::new().limits(limits).take_over(memory);
