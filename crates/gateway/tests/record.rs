@@ -70,11 +70,11 @@ fn a_recording_of_a_played_capture_replays_to_the_same() {
         assert!(of(Wire::Ws, Direction::Open) >= 1 && of(Wire::Http, Direction::In) >= 2);
         assert_eq!(of(Wire::Http, Direction::In), of(Wire::Http, Direction::Out));
         assert_eq!(of(Wire::Ws, Direction::Close), 0, "that the run ended is no fault of it");
-        // A message is stamped when it was read, an answer when it is taken: each kind is in the
-        // order of its time.
-        for wire in [Wire::Ws, Wire::Http] {
-            let times: Vec<_> = lines.iter().filter(|l| l.wire == wire).map(|l| l.t).collect();
-            assert!(times.is_sorted(), "{wire:?}");
+        // Connections are read in turns, and an answer is stamped when it is taken: what is in the
+        // order of its time is each connection.
+        for conn in lines.iter().map(|line| &line.conn) {
+            let times: Vec<_> = lines.iter().filter(|l| l.conn == *conn).map(|l| l.t).collect();
+            assert!(times.is_sorted(), "{conn}");
         }
     }
 }
