@@ -3,12 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model::decimal::{DecimalError, parse, scan, scan_quoted, scan_uint};
+use model::decimal::{parse, scan, scan_quoted, scan_uint};
 
 fuzz_target!(|text: &[u8]| {
     let parsed = parse(text);
     match naive(text) {
-        None => assert_eq!(parsed, Err(DecimalError::Malformed)),
+        // Which fault is named first, that of the number or that of what follows it, is open.
+        None => assert!(parsed.is_err()),
         Some(expected) => match parsed {
             Ok(value) => {
                 let shown = value.to_string();
