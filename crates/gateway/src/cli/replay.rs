@@ -34,8 +34,8 @@ pub(super) struct ReplayArguments {
     /// Print what a consumer would receive, one JSON line an event, instead of the summary
     #[arg(long, conflicts_with = "json")]
     events: bool,
-    /// Pace the output: 1x as recorded, 10x ten times as fast
-    #[arg(long, value_name = "FACTOR", requires = "events", value_parser = factor)]
+    /// Pace the events that are printed: 1x as recorded, 10x ten times as fast; a summary comes at once
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
     speed: Option<u32>,
 }
 
