@@ -130,8 +130,8 @@ pub static LINES: [Line; 3] = [
 const QUOTES: [&str; 41] = [
     "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "IDRT", "BIDR", "BVND",
     "BKRW", "DOGE", "BTC", "ETH", "BNB", "USD", "EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH",
-    "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "TRX", "DAI", "XRP", "UST", "VAI", "AEUR", "EURI", "MXN", "CZK", "COP",
-    "XUSD",
+    "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "TRX", "DAI", "XRP", "UST", "VAI", "AEUR", "EURI",
+    "MXN", "CZK", "COP", "XUSD",
 ];
 
 impl Line {
