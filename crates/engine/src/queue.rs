@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use model::{Body, Event, Header, Kind};
+use model::{Body, Event, Header, Kind, StreamState};
 
 use crate::books::Lane;
 use crate::tally::ConsumerCounts;
@@ -147,18 +147,12 @@ impl Backlog {
         if waiting.live > 0 || !waiting.starved {
             return waiting.live == 0;
         }
-        match (event.kind(), &event.body) {
-            (Kind::BookSnapshot, _) => {
+        match event.kind() {
+            Kind::BookSnapshot => {
                 self.set_starved(lane, false);
                 true
             }
-            (Kind::StreamStatus, Body::Status(status)) => {
-                let live = status.state == model::StreamState::Live;
-                if live {
-                    self.hold_book(lane, event.header);
-                }
-                !live
-            }
+            Kind::StreamStatus => !is_live(event),
             _ => false,
         }
     }
@@ -239,6 +233,9 @@ impl Backlog {
     }
 
     fn put_status(&mut self, lane: Lane, mut event: Event, counts: &mut ConsumerCounts) {
+        if self.waiting(lane).starved && is_live(&event) {
+            self.hold_book(lane, event.header);
+        }
         let Waiting { status, last, .. } = *self.waiting(lane);
         if let Some(ticket) = status {
             counts.merged += 1;
@@ -354,6 +351,10 @@ impl Backlog {
 
 fn is_trade(item: &Item) -> bool {
     matches!(item, Item::Event(event) if WhenFull::of(event.kind()) == Some(WhenFull::OldestDropped))
+}
+
+fn is_live(event: &Event) -> bool {
+    matches!(&event.body, Body::Status(status) if status.state == StreamState::Live)
 }
 
 fn add_transitions(newer: &mut Event, older: &Event) {

@@ -125,6 +125,17 @@ fn dropping_trades_spares_the_states_between_them() {
 }
 
 #[test]
+fn a_line_that_closed_its_gaps_still_keeps_everyones_turn() {
+    let mut line = Line::new(1);
+    line.put(0, event(Quote, 1));
+    for seq in 2..500 {
+        line.put(1, event(Trade, seq));
+    }
+    line.put(0, event(Quote, 500));
+    assert_eq!(line.drain(), [(0, Quote, 500), (1, Trade, 499)]);
+}
+
+#[test]
 fn withheld_updates_become_one_snapshot() {
     let mut line = Line::new(9);
     line.put(0, event(BookUpdate, 1));
@@ -189,6 +200,15 @@ fn a_starved_book_takes_no_update_until_a_snapshot_or_its_return_to_live() {
     line.put(0, live(5));
     assert_eq!(line.drain(), [(0, BookSnapshot, 5), (0, Status, 5)]);
     assert_eq!(line.backlog.starved, 0);
+}
+
+#[test]
+fn a_starved_book_is_made_up_for_also_when_its_last_state_still_waits() {
+    let mut line = Line::new(9);
+    line.put(0, event(Status, 1));
+    line.backlog.set_starved(Lane::numbered(0), true);
+    line.put(0, live(2));
+    assert_eq!(line.drain(), [(0, BookSnapshot, 2), (0, Status, 2)]);
 }
 
 proptest! {

@@ -168,6 +168,24 @@ fn a_new_subscriber_of_a_book_gets_its_snapshot_and_then_what_follows() {
 }
 
 #[test]
+fn whoever_left_a_book_is_not_owed_its_snapshot() {
+    let capacity = QueueCapacity { ring: 2, trades: 9 };
+    let (mut shard, mut inboxes) = testing::shard(&[("a", capacity)]);
+    for n in 1..=3 {
+        testing::update(&mut shard, Nanos(n), n);
+    }
+    shard.end_turn(Nanos(3));
+    assert_eq!(inboxes[0].tally().counts().waiting, 1);
+    let table = RoutingTable::default().next(&[], shard.catalog()).unwrap();
+    shard.set_routing(Arc::new(table), Nanos(4));
+    shard.end_turn(Nanos(4));
+    assert_eq!(inboxes[0].tally().counts().waiting, 0);
+    assert_eq!(kinds(&take(&mut inboxes[0])), [Kind::BookSnapshot, Kind::StreamStatus]);
+    shard.end_turn(Nanos(5));
+    assert!(take(&mut inboxes[0]).is_empty());
+}
+
+#[test]
 fn a_recovered_book_reaches_consumers_even_if_its_snapshot_found_no_pooled_event() {
     let (mut shard, mut inbox) = one();
     testing::update(&mut shard, Nanos(1), 1);

@@ -24,6 +24,8 @@ enum Step {
     },
     /// The book is not to be relied on any more.
     Gap(usize),
+    /// The book was in doubt and turns out to be right: no new snapshot.
+    Confirm(usize),
     /// The book is rebuilt; its snapshot goes out, or finds no pooled event.
     Recover {
         pair: usize,
@@ -51,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => pair.clone().prop_map(Step::Gap),
         3 => (pair.clone(), any::<bool>())
             .prop_map(|(pair, announced)| Step::Recover { pair, announced }),
+        1 => pair.clone().prop_map(Step::Confirm),
         1 => pair.clone().prop_map(Step::Refresh),
         4 => pair.clone().prop_map(Step::Trade),
         3 => pair.clone().prop_map(Step::Quote),
@@ -325,6 +328,13 @@ impl World {
             Step::Gap(pair) => {
                 venue.turn_book(pair, StreamState::Gapped);
                 self.turn_state(pair, Kind::BookUpdate, StreamState::Gapped);
+            }
+            Step::Confirm(pair) => {
+                let (mut port, instrument) = venue.port(pair);
+                if port.book(instrument).generation > 0 {
+                    venue.turn_book(pair, StreamState::Live);
+                    self.turn_state(pair, Kind::BookUpdate, StreamState::Live);
+                }
             }
             Step::Recover { pair, announced } => {
                 if !venue.live(pair) {
