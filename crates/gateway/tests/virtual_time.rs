@@ -18,6 +18,7 @@ use meltica::Kind;
 use meltica::report::VenueReport;
 use meltica::virtual_time::{Reach, World};
 use model::Nanos;
+use model::capture::{CaptureLine, Direction};
 use model::event::{Reason, StreamState};
 use sim::play::{PlayOptions, Player};
 
@@ -136,6 +137,31 @@ fn a_player_that_is_restarted_midway_ends_in_the_same_books() {
     assert_eq!(played.world.session(1).stats().reconnects, 0);
 }
 
+/// USDⓈ-M has books on one connection and trades on another.
+#[test]
+fn a_lost_connection_takes_only_its_own_streams_with_it() {
+    let mut lines = fixture_lines("binance-usdm");
+    let middle = lines.len() / 2;
+    let of_trades = lines.iter().find(|line| line.url.contains("/market/stream")).unwrap();
+    let (t, data) = (lines[middle].t, b"1012: restarts".to_vec());
+    let close = CaptureLine { t, direction: Direction::Close, data, ..of_trades.clone() };
+    lines.insert(middle, close);
+    let mut played = Played::new();
+    let far = Player::new(lines, &PlayOptions::default()).unwrap();
+    played.world.replace_far(1, Box::new(far));
+    played.run_for(12 * SECOND);
+    let (venue, instrument) = ("binance-usdm", "BTC-USDT-PERP");
+    let states = |of| played.follower.states(venue, instrument, of);
+    // Nothing had come yet when the first player was replaced.
+    assert_eq!(states(Kind::BookUpdate), [START, LIVE]);
+    assert_eq!(states(Kind::Quote), [START, FLOWS]);
+    for of in [Kind::Trade, Kind::Funding] {
+        assert_eq!(states(of), [START, FLOWS, LOST, FLOWS], "{}", of.name());
+    }
+    let expected = replayed(&fixture_lines(venue)).instruments[instrument].book.clone();
+    assert_eq!(played.report(venue).instruments[instrument].book, expected);
+}
+
 // ---- What is wrong in the stream. ----
 
 #[test]
@@ -171,15 +197,18 @@ fn a_snapshot_older_than_the_diffs_is_fetched_again() {
 }
 
 #[test]
-fn a_duplicate_diff_is_dropped_and_nothing_else_happens() {
+fn duplicate_diffs_and_trades_are_dropped_and_nothing_else_happens() {
     let mut rig = Rig::live();
     rig.during(Faults { double: 5, ..Faults::default() }, SECOND);
     rig.assert_recovers();
     assert_books(&rig, &[]);
     let (provider, catalog) = (rig.world.provider(FAULTY), rig.world.shard.catalog());
     let id = catalog.find_instrument("BTC-USDT").unwrap();
-    let stats = rig.world.shard.stream(provider, id, Kind::BookUpdate).unwrap();
-    assert_eq!((stats.duplicates, stats.gaps), (5, 0));
+    let stats = |kind| rig.world.shard.stream(provider, id, kind).unwrap();
+    assert_eq!((stats(Kind::BookUpdate).duplicates, stats(Kind::BookUpdate).gaps), (5, 0));
+    assert_eq!(stats(Kind::Trade).duplicates, 5);
+    assert_trades(&rig, &[]);
+    assert!(trades_are_whole(&rig), "none twice");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub struct State {
 pub struct Faults {
     /// So many diffs of each market are not sent.
     pub lose: u32,
-    /// So many diffs of each market are sent twice.
+    /// So many diffs and trades of each market are sent twice.
     pub double: u32,
     /// So many diffs of each market change places with the one after.
     pub swap: u32,
@@ -259,7 +259,8 @@ impl State {
             for diff in &diffs {
                 self.send(&market.stream("depth@100ms"), diff, out);
             }
-            if !muted {
+            let copies = if muted { 0 } else { diffs.len().max(1) };
+            for _ in 0..copies {
                 self.send(&market.stream("aggTrade"), &trade, out);
             }
         }
