@@ -67,12 +67,20 @@ pub struct Exception {
 }
 
 /// The ratchet: every breach that stands, with its reason.
-pub const EXCEPTIONS: &[Exception] = &[Exception {
-    rule: "venue's name in code",
-    path: "crates/store/src/capture/line.rs",
-    lines: 1,
-    why: "an error says by example what would be right",
-}];
+pub const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        rule: "venue's name in code",
+        path: "crates/store/src/capture/line.rs",
+        lines: 1,
+        why: "an error says by example what would be right",
+    },
+    Exception {
+        rule: "lifted ban",
+        path: "crates/engine/examples/emit_cost.rs",
+        lines: 2,
+        why: "a measurement reads the clock",
+    },
+];
 
 /// Exchanges, those that come later too. A folder of `venues` that is not in here fails a test.
 pub const VENUE_NAMES: [&str; 12] = [
