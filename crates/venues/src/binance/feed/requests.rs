@@ -31,7 +31,8 @@ impl Binance {
     /// the last minute allow it.
     pub(super) fn ask_snapshot(&mut self, market: usize, now: Nanos, sink: &mut Sink<'_>) {
         let fetch = &mut self.markets.all[market].fetch;
-        if fetch.asked.is_some() {
+        // Every diff that waits asks; one that was put off, after a refusal too, stays put off.
+        if fetch.asked.is_some() || fetch.retry_at.is_some_and(|at| at > now) {
             return;
         }
         if let Err(due) = fetch.permit(now) {
