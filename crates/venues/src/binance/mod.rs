@@ -1,6 +1,6 @@
 //! Binance: spot, USDⓈ-M and COIN-M, one machine for the three.
 //!
-//! - [`line`]: what differs between the product lines, as data
+//! - [`mod@line`]: what differs between the product lines, as data
 //! - [`wire`]: payloads of the market streams; [`rest`]: REST answers
 //! - [`feed`]: the machine: frames and answers → events
 //! - [`links`]: which stream stands on which connection
