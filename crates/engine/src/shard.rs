@@ -104,11 +104,6 @@ impl Shard {
         self.pools.have_room()
     }
 
-    /// Counts a frame that could not be decoded.
-    pub fn malformed(&mut self, provider: ProviderId) {
-        self.provider_mut(provider).malformed += 1;
-    }
-
     /// The shard's pools.
     #[must_use]
     pub fn pools(&self) -> &Pools {

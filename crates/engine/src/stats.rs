@@ -157,8 +157,6 @@ fn ns(from: Nanos, to: Nanos) -> u64 {
 /// The counters of one provider that belong to no stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderStats {
-    /// Frames that could not be decoded.
-    pub malformed: u64,
     /// Events that a decoder wanted while the pool was exhausted.
     pub exhausted: u64,
     /// Events that have no lane: the shard's table of books is full, or their kind is no market

@@ -115,8 +115,10 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
 fn turn(lines: &mut [Line], shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
     let mut busy = false;
     for line in lines {
+        // Without a free event nothing could be decoded: what is there waits for the next turn.
+        let frames = if shard.can_read() { FRAMES_PER_TURN } else { 0 };
         let ports = &mut ShardPorts { shard, provider: line.provider, clock };
-        busy |= line.wire.poll_turn(cx, ports, FRAMES_PER_TURN).is_ready();
+        busy |= line.wire.poll_turn(cx, ports, frames).is_ready();
     }
     shard.end_turn(clock.now());
     busy

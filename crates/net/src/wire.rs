@@ -222,8 +222,10 @@ impl Wire {
             let now = self.connector.clock.now();
             match result {
                 Ok(stream) => {
+                    // The read that completed the upgrade may have brought the first messages too:
+                    // they are not to look older than their connection.
                     if let Some(tap) = &mut self.tap {
-                        tap.opened(now, conn, &url);
+                        tap.opened(stream.read_at(), conn, &url);
                     }
                     self.sockets.add(Socket::new(conn, url, stream));
                     ports.with(now, &mut |pipeline| self.session.opened(conn, now, pipeline));

@@ -80,6 +80,11 @@ impl WebSocket {
         }
     }
 
+    /// When the last read that brought bytes returned: at first, when hands were shaken.
+    pub(crate) fn read_at(&self) -> Nanos {
+        self.io.read_at()
+    }
+
     /// The next thing that arrived; a message's payload is put into `payload`.
     ///
     /// # Errors
