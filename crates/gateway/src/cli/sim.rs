@@ -86,8 +86,10 @@ async fn serve(arguments: &SimArguments) -> Outcome {
         let path = arguments.play.display();
         return Err(Failure::failed(format!("{path} holds no line to play")));
     }
+    // Before anybody is told that it is ready: whoever is may end it at once.
+    let interrupted = interrupted()?;
     announce(&servers, arguments.json)?;
-    interrupted().await?;
+    interrupted.await;
     for (_, server) in servers {
         server.stop().await;
     }
@@ -117,13 +119,12 @@ fn announce(servers: &[(String, ServerHandle)], json: bool) -> Result<(), Failur
     written.and_then(|()| out.flush()).map_err(Failure::failed)
 }
 
-async fn interrupted() -> Result<(), Failure> {
+/// Ready when the process is asked to end; listens from now on.
+fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-    poll_fn(|cx| {
+    Ok(poll_fn(move |cx| {
         let asked = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
         if asked { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    Ok(())
+    }))
 }
