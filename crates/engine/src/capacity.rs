@@ -18,15 +18,13 @@ pub struct Capacity {
 impl Default for Capacity {
     fn default() -> Self {
         Self {
-            ws_frames: 128 // the frames of one turn: read in one go, dropped at its end
-                + 64       // one per connection, old and replacement, whose read is under way
-                + 8, // spare: the written starting point is 200
-            provider_raws: 128 // the recorder's queue to its writer
-                + 64           // malformed frames on their way to the dead-letter queue
-                + 8, // spare: the written starting point is 200
-            canonical_events: 256 // one message's events, where all are read before the first goes
-                + 3               // of one message: the update, the snapshot and the quote from it
-                + 41, // spare: the written starting point is 300
+            ws_frames: 64 // one per provider: the message whose read and decoding is under way
+                + 136, // spare: the written starting point is 200
+            // Nobody's yet: what waits for a snapshot or a disk is plain memory. Malformed frames on
+            // their way to the dead-letter queue will be these.
+            provider_raws: 200,
+            canonical_events: 3 // of one message: the update, the snapshot and the quote from it
+                + 297, // spare: the written starting point is 300; each goes before the next comes
         }
     }
 }

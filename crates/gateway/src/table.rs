@@ -65,7 +65,7 @@ impl<W: Write + Send> Table<W> {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "{:<16} {:<18} {:<8} {:>14} {:>14} {:>9} {:>5} {:>10}",
+            "{:<16} {:<18} {:<28} {:>14} {:>14} {:>9} {:>5} {:>10}",
             "provider", "instrument", "state", "bid", "ask", "events/s", "gaps", "p99"
         );
         for row in self.rows.values_mut() {
@@ -77,10 +77,10 @@ impl<W: Write + Send> Table<W> {
             let p99 = row.latency.as_ref().map_or(0, |h| h.value_at_quantile(0.99));
             let _ = writeln!(
                 text,
-                "{:<16} {:<18} {:<8} {:>14} {:>14} {:>9} {:>5} {:>10}",
+                "{:<16} {:<18} {:<28} {:>14} {:>14} {:>9} {:>5} {:>10}",
                 row.provider,
                 row.instrument,
-                row.state.name(),
+                row.standing(),
                 price(row.bid),
                 price(row.ask),
                 rate,
@@ -129,6 +129,14 @@ impl<W: Write + Send> Consumer for Table<W> {
 }
 
 impl Row {
+    /// The state, and why where it is not live.
+    fn standing(&self) -> String {
+        match self.state {
+            StreamState::Live => self.state.name().to_owned(),
+            state => format!("{} ({})", state.name(), self.reason.name()),
+        }
+    }
+
     fn take(&mut self, event: &Event) {
         match event.body {
             Body::Quote(quote) => (self.bid, self.ask) = (Some(quote.bid), Some(quote.ask)),

@@ -25,15 +25,8 @@ use crate::table::Table;
   meltica run --config config/meltica.toml --for 5m --json
   MELTICA_LOG_FILTER=debug meltica run --config config/meltica.toml")]
 pub(super) struct RunArguments {
-    /// The configuration; config/meltica.toml explains every key
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Stop after so long: 10s, 5m, 24h
-    #[arg(long = "for", value_name = "DURATION", value_parser = config::duration::parse)]
-    duration: Option<Duration>,
-    /// Print one JSON object at the end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 /// Records what the providers of a configuration receive and send.
@@ -45,12 +38,19 @@ pub(super) struct RunArguments {
   meltica record --config config/meltica.toml --out captures
   meltica record --config config/meltica.toml --out captures --for 10m --json")]
 pub(super) struct RecordArguments {
-    /// The configuration; config/meltica.toml explains every key
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    how: How,
     /// Where the captures go; made where it is missing
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+}
+
+/// What every run of the gateway is told.
+#[derive(Debug, Args)]
+struct How {
+    /// The configuration; config/meltica.toml explains every key
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
     /// Stop after so long: 10s, 5m, 24h
     #[arg(long = "for", value_name = "DURATION", value_parser = config::duration::parse)]
     duration: Option<Duration>,
@@ -89,15 +89,14 @@ struct ProviderReport {
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Outcome {
-    let config = load(&arguments.config)?;
-    let builder = Gateway::builder(config.clone());
-    go(builder, &config, arguments.duration, arguments.json)
+    let config = load(&arguments.how.config)?;
+    go(Gateway::builder(config.clone()), &config, &arguments.how)
 }
 
 pub(super) fn record(arguments: &RecordArguments) -> Outcome {
-    let config = load(&arguments.config)?;
+    let config = load(&arguments.how.config)?;
     let builder = Gateway::builder(config.clone()).record(&arguments.out);
-    go(builder, &config, arguments.duration, arguments.json)
+    go(builder, &config, &arguments.how)
 }
 
 pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
@@ -105,17 +104,17 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     ExitCode::from(check::run(&arguments.config, arguments.json, &mut out, &mut err))
 }
 
-fn go(mut builder: Builder, config: &Config, duration: Option<Duration>, json: bool) -> Outcome {
+fn go(mut builder: Builder, config: &Config, how: &How) -> Outcome {
     crate::logging::init(&config.log).map_err(|fault| Failure::usage(told(&[fault])))?;
     builder = builder.stop_on_signals();
-    if let Some(duration) = duration {
+    if let Some(duration) = how.duration {
         builder = builder.stop_after(duration);
     }
-    if !json && config.table.enabled && io::stdout().is_terminal() {
+    if !how.json && config.table.enabled && io::stdout().is_terminal() {
         builder = builder.consumer("table", Table::new(io::stdout(), config.table.every));
     }
     let summary = builder.run().map_err(Failure::failed)?;
-    if json { print_json(&RunReport::new(summary)) } else { print_text(&summary) }
+    if how.json { print_json(&RunReport::new(summary)) } else { print_text(&summary) }
 }
 
 fn print_text(summary: &Summary) -> Outcome {
