@@ -407,6 +407,16 @@ fn an_unsubscribed_stream_is_silent_and_can_come_back() {
 }
 
 #[test]
+fn nothing_is_fetched_for_a_book_that_nobody_wants_any_more() {
+    let mut bench = live();
+    spot(&mut bench, 102, 103, 5);
+    assert!(bench.take_request("depth").is_none(), "put off: the last fetch was just now");
+    bench.unsubscribe(&[("BTC-USDT", Kind::BookUpdate)]);
+    bench.pass(60_000);
+    assert!(bench.take_request("depth").is_none());
+}
+
+#[test]
 fn a_recording_is_taken_as_it_comes() {
     let settings = Settings { adopt: true, ..Settings::default() };
     let mut bench = Bench::new(venues::create("binance-coinm", settings).unwrap());

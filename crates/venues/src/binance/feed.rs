@@ -202,6 +202,7 @@ impl Binance {
             }
             if unwanted.kind == Kind::BookUpdate {
                 sink.outbox.cancelled.extend(market.fetch.asked.take());
+                market.fetch.retry_at = None;
                 let book = sink.pipeline.book(market.instrument);
                 book.clear();
                 book.state = StreamState::Syncing;
