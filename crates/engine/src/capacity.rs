@@ -1,8 +1,12 @@
 //! How many of everything a shard has: each number is a sum with one term per owner.
 
+use std::sync::Arc;
+
 use model::event::CanonicalEvent;
 use model::frame::{ProviderRaw, WsFrame};
-use pool::{Pool, PoolStats};
+use model::merged::MergedEvent;
+use model::order::{ExecReport, OrderRequest};
+use pool::{LocalPool, Manager, Pool, Reset};
 
 /// The sizes of a shard's pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,15 @@ pub struct Capacity {
     pub provider_raws: u16,
     /// Objects in the pool of [`CanonicalEvent`].
     pub canonical_events: u16,
+    /// Objects in the pool of [`MergedEvent`].
+    pub merged_events: u16,
+    /// Objects in the pool of [`OrderRequest`].
+    pub order_requests: u16,
+    /// Objects in the pool of [`ExecReport`].
+    pub exec_reports: u16,
+    /// Whether the pools only count: each loan is then a box of its own with buffers of its own. To
+    /// measure what pooling is worth.
+    pub boxed: bool,
 }
 
 impl Default for Capacity {
@@ -25,9 +38,19 @@ impl Default for Capacity {
             provider_raws: 200,
             canonical_events: 3 // of one message: the update, the snapshot and the quote from it
                 + 297, // spare: the written starting point is 300; each goes before the next comes
+            merged_events: 1 // of the window that closes; the next is closed after it
+                + 49, // spare: the written starting point is 50
+            order_requests: 16 // one per consumer, from submit until its intent is queued
+                + ORDER_REQUESTS_FOR_CANCELS,
+            exec_reports: 1 // of the report that is received; the next is read after it
+                + 19, // spare: the written starting point is 20
+            boxed: false,
         }
     }
 }
+
+/// Of the order requests, those that only cancels may take.
+pub const ORDER_REQUESTS_FOR_CANCELS: u16 = 4;
 
 /// The sizes of one consumer's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,45 +90,77 @@ pub const PARTIES_MAX: usize = 1_024;
 /// Distinct names of unknown message types and the like that are counted one by one, per provider.
 pub const NOTICES_MAX: usize = 256;
 
-/// The pools of a shard. Handles: clones share the same objects.
+/// The six pools of a shard. Handles: clones share the same objects.
+///
+/// What never leaves the shard's thread comes from a [`LocalPool`], a third of the cost; what other
+/// threads take or give back from a [`Pool`].
 #[derive(Clone)]
 pub struct Pools {
     /// Frames between the socket read and the end of the turn.
-    pub ws_frames: Pool<WsFrame>,
-    /// Payloads that outlive their frame.
+    pub ws_frames: LocalPool<WsFrame>,
+    /// Payloads that outlive their frame, on their way to another thread.
     pub provider_raws: Pool<ProviderRaw>,
     /// Events between decode and fan-out.
-    pub canonical_events: Pool<CanonicalEvent>,
+    pub canonical_events: LocalPool<CanonicalEvent>,
+    /// Windows between their close and fan-out.
+    pub merged_events: LocalPool<MergedEvent>,
+    /// Orders from submit, on a consumer's thread, until the intent is queued and the bytes are
+    /// encoded.
+    pub order_requests: Pool<OrderRequest>,
+    /// Reports from receipt until the fact is queued and the copies are enqueued.
+    pub exec_reports: LocalPool<ExecReport>,
+    manager: Arc<Manager>,
 }
 
 impl Pools {
     /// Pools of those sizes, all objects made now.
     #[must_use]
     pub fn new(capacity: Capacity) -> Self {
-        Self {
-            ws_frames: Pool::new("WsFrame", capacity.ws_frames),
-            provider_raws: Pool::new("ProviderRaw", capacity.provider_raws),
-            canonical_events: Pool::new("CanonicalEvent", capacity.canonical_events),
-        }
+        let Capacity { boxed, .. } = capacity;
+        let pools = Self {
+            ws_frames: local("WsFrame", capacity.ws_frames, boxed),
+            provider_raws: shared("ProviderRaw", capacity.provider_raws, boxed),
+            canonical_events: local("CanonicalEvent", capacity.canonical_events, boxed),
+            merged_events: local("MergedEvent", capacity.merged_events, boxed),
+            order_requests: shared("OrderRequest", capacity.order_requests, boxed),
+            exec_reports: local("ExecReport", capacity.exec_reports, boxed),
+            manager: Arc::new(Manager::new()),
+        };
+        let Self { manager, .. } = &pools;
+        manager.add_local(&pools.ws_frames);
+        let raws = manager.add(&pools.provider_raws);
+        manager.add_local(&pools.canonical_events);
+        manager.add_local(&pools.merged_events);
+        let orders = manager.add(&pools.order_requests);
+        manager.add_local(&pools.exec_reports);
+        debug_assert!(raws.and(orders).is_ok(), "the manager is new, the types differ");
+        pools
     }
 
-    /// The gauges, in the order of the fields.
+    /// Knows all six, from any thread, and outlives the shard: gauges, and the shutdown.
     #[must_use]
-    pub fn stats(&self) -> [PoolStats; 3] {
-        [self.ws_frames.stats(), self.provider_raws.stats(), self.canonical_events.stats()]
+    pub fn manager(&self) -> &Arc<Manager> {
+        &self.manager
     }
 
     /// Whether another frame can be read and decoded now.
     #[must_use]
     pub fn have_room(&self) -> bool {
-        let free = |stats: PoolStats| stats.in_use < stats.capacity;
-        free(self.ws_frames.stats()) && free(self.canonical_events.stats())
+        self.ws_frames.has_free() && self.canonical_events.has_free()
     }
+}
+
+fn local<T: Reset>(name: &'static str, capacity: u16, boxed: bool) -> LocalPool<T> {
+    if boxed { LocalPool::boxed(name, capacity) } else { LocalPool::new(name, capacity) }
+}
+
+fn shared<T: Reset + Send>(name: &'static str, capacity: u16, boxed: bool) -> Pool<T> {
+    if boxed { Pool::boxed(name, capacity) } else { Pool::new(name, capacity) }
 }
 
 impl std::fmt::Debug for Pools {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.stats()).finish()
+        self.manager.fmt(f)
     }
 }
 
@@ -116,23 +171,42 @@ mod tests {
 
     #[test]
     fn the_sums_are_the_written_starting_points() {
-        let capacity = Capacity::default();
-        assert_eq!(
-            (capacity.ws_frames, capacity.provider_raws, capacity.canonical_events),
-            (200, 200, 300)
-        );
+        let stats = Pools::new(Capacity::default()).manager().stats();
+        let sizes = stats.iter().map(|pool| (pool.pool, pool.capacity));
+        let expected = [
+            ("WsFrame", 200),
+            ("ProviderRaw", 200),
+            ("CanonicalEvent", 300),
+            ("MergedEvent", 50),
+            ("OrderRequest", 20),
+            ("ExecReport", 20),
+        ];
+        assert!(sizes.eq(expected));
+    }
+
+    #[test]
+    fn a_shared_pool_is_found_by_its_type() {
+        let pools = Pools::new(Capacity::default());
+        let held = pools.order_requests.try_acquire();
+        let found = pools.manager().get::<OrderRequest>().unwrap();
+        assert_eq!(found.stats().in_use, 1);
+        drop(held);
+        assert_eq!(found.stats().in_use, 0);
     }
 
     #[test]
     fn there_is_room_until_either_pool_is_out() {
-        let pools = Pools::new(Capacity { ws_frames: 1, provider_raws: 0, canonical_events: 1 });
-        assert!(pools.have_room());
-        let frame = pools.ws_frames.try_acquire();
-        assert!(!pools.have_room());
-        drop(frame);
-        let event = pools.canonical_events.try_acquire();
-        assert!(!pools.have_room());
-        drop(event);
-        assert!(pools.have_room());
+        let one = Capacity { ws_frames: 1, canonical_events: 1, ..Capacity::default() };
+        for capacity in [one, Capacity { boxed: true, ..one }] {
+            let pools = Pools::new(capacity);
+            assert!(pools.have_room());
+            let frame = pools.ws_frames.try_acquire();
+            assert!(!pools.have_room());
+            drop(frame);
+            let event = pools.canonical_events.try_acquire();
+            assert!(!pools.have_room());
+            drop(event);
+            assert!(pools.have_room());
+        }
     }
 }

@@ -8,7 +8,7 @@ use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
     Body, Book, Error, Event, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
 };
-use pool::Pooled;
+use pool::LocalPooled;
 
 use crate::books::{Books, LANES, Lane, Slot, lane_kind};
 use crate::capacity::{BOOKS_MAX, Capacity, Pools, QueueCapacity};
@@ -23,7 +23,13 @@ mod summary;
 
 pub use summary::{BookView, InstrumentView, ProviderView};
 
-/// Everything between venue machines and consumers, on one thread.
+/// Everything between venue machines and consumers, on one thread: it is made where it runs.
+///
+/// ```compile_fail,E0277
+/// # use engine::{Capacity, Catalog, Shard};
+/// let shard = Shard::new(Capacity::default(), Catalog::new(), std::task::Waker::noop().clone());
+/// std::thread::spawn(move || drop(shard)); // its pools stay on their thread
+/// ```
 #[derive(Debug)]
 pub struct Shard {
     pools: Pools,
@@ -186,7 +192,7 @@ pub struct Port<'a> {
 impl Port<'_> {
     /// Sends an event to whoever subscribed, and gives the pooled original back.
     #[inline]
-    fn publish(&mut self, mut event: Pooled<CanonicalEvent>, from_venue: bool) {
+    fn publish(&mut self, mut event: LocalPooled<CanonicalEvent>, from_venue: bool) {
         let Stream { instrument, kind, .. } = event.header.stream;
         let Some((slot, lane)) = self.lane(instrument, kind) else { return };
         let (now, provider, ts_emit) = (self.now, self.provider, self.ts_emit);
@@ -253,7 +259,7 @@ impl Port<'_> {
 }
 
 impl Pipeline for Port<'_> {
-    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+    fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>> {
         let event = self.shard.pools.canonical_events.try_acquire();
         if event.is_none() {
             self.shard.provider_mut(self.provider).exhausted += 1;
@@ -261,15 +267,15 @@ impl Pipeline for Port<'_> {
         event
     }
 
-    fn emit(&mut self, event: Pooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.publish(event, true);
     }
 
-    fn derive(&mut self, event: Pooled<CanonicalEvent>) {
+    fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.publish(event, false);
     }
 
-    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard) {
+    fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
         let Stream { instrument, kind, .. } = event.header.stream;
         if let Some((slot, _)) = self.lane(instrument, kind)
             && let Some(stream) = self.shard.stream_mut(slot, kind)

@@ -103,7 +103,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let elapsed = clock.now().since(started);
     close(&mut lines, &mut shard, clock).await;
     shard.end_turn(clock.now());
-    for stats in shard.pools().stats().iter().filter(|stats| stats.in_use > 0) {
+    for stats in shard.pools().manager().stats().iter().filter(|stats| stats.in_use > 0) {
         tracing::error!(pool = stats.pool, in_use = stats.in_use, "a pool does not drain");
     }
     drop((lines, shard));

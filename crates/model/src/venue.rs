@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use pool::Pooled;
+use pool::LocalPooled;
 
 use crate::book::Book;
 use crate::error::Error;
@@ -69,17 +69,17 @@ pub struct Sink<'a> {
 /// The engine, as a venue sees it. Everything is about the one provider that it was made for.
 pub trait Pipeline {
     /// An event to fill; `None` when the pool is exhausted, which the pipeline counts.
-    fn event(&mut self) -> Option<Pooled<CanonicalEvent>>;
+    fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>>;
 
     /// A decoded venue message goes to whoever subscribed.
-    fn emit(&mut self, event: Pooled<CanonicalEvent>);
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>);
 
     /// An event that the gateway derived goes to whoever subscribed: the snapshot after a repair,
     /// a quote from a book. Not counted as a venue message.
-    fn derive(&mut self, event: Pooled<CanonicalEvent>);
+    fn derive(&mut self, event: LocalPooled<CanonicalEvent>);
 
     /// A decoded venue message goes to nobody, for the reason given.
-    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard);
+    fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard);
 
     /// A stream's state changes from here on.
     fn status(&mut self, instrument: InstrumentId, of: Kind, state: StreamState, reason: Reason);

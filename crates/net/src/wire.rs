@@ -15,7 +15,7 @@ use model::capture::{Direction, Tap};
 use model::frame::WsFrame;
 use model::venue::{Command, Pipeline};
 use model::{ConnId, Nanos};
-use pool::Pool;
+use pool::LocalPool;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::connect::Connector;
@@ -67,7 +67,7 @@ pub struct WireParts {
     /// Makes requests.
     pub http: HttpPort,
     /// Records of messages between read and end of turn.
-    pub frames: Pool<WsFrame>,
+    pub frames: LocalPool<WsFrame>,
     /// Sees everything that goes over the wire.
     pub tap: Option<Box<dyn Tap>>,
 }
@@ -77,7 +77,7 @@ pub struct Wire {
     session: Session,
     connector: Arc<Connector>,
     http: HttpPort,
-    frames: Pool<WsFrame>,
+    frames: LocalPool<WsFrame>,
     tap: Option<Box<dyn Tap>>,
     sockets: Sockets,
     sleep: Pin<Box<Sleep>>,

@@ -184,6 +184,14 @@ impl<T: Reset> LocalPool<T> {
         Some(LocalPooled { object: fresh.or(object), index, shared: Rc::clone(&self.shared) })
     }
 
+    /// Whether [`try_acquire`](Self::try_acquire) would give an object now; counts nothing.
+    #[inline]
+    pub fn has_free(&self) -> bool {
+        let gauges = &*self.shared.gauges;
+        gauges.in_use.load(Ordering::Relaxed) < gauges.capacity
+            && !gauges.closed.load(Ordering::Acquire)
+    }
+
     /// The pool's name.
     pub fn name(&self) -> &'static str {
         self.shared.gauges.name

@@ -60,13 +60,17 @@ fn a_local_pool_does_the_same() {
         let mut first = pool.try_acquire().unwrap();
         first.bytes.push(1);
         assert!(pool.try_acquire_above(1).is_none());
+        assert!(pool.has_free());
         let second = pool.try_acquire().unwrap();
+        assert!(!pool.has_free());
         assert!(pool.try_acquire().is_none());
         drop(first);
         let again = pool.try_acquire().unwrap();
         assert_eq!(*again, Item::default());
         drop(again);
+        assert!(pool.has_free());
         pool.close();
+        assert!(!pool.has_free());
         assert!(pool.try_acquire().is_none());
         assert_eq!(pool.report().out, 1);
         drop(second);

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use model::event::{BookMeta, Reason, StreamState};
 use model::venue::{Count, DepthSnapshot, Discard, Pipeline};
 use model::{Body, CanonicalEvent, InstrumentId, Kind, Level, Nanos};
-use pool::Pooled;
+use pool::LocalPooled;
 
 /// How a venue's diffs follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Assembler {
     /// Takes a decoded diff: emits it, keeps it, or drops it.
     pub fn on_diff(
         &mut self,
-        mut event: Pooled<CanonicalEvent>,
+        mut event: LocalPooled<CanonicalEvent>,
         now: Nanos,
         pipeline: &mut dyn Pipeline,
     ) -> Ask {

@@ -209,7 +209,7 @@ fn a_flood_empties_no_pool_and_a_held_event_stops_reading() {
         testing::update(&mut shard, Nanos(n), n);
     }
     shard.end_turn(Nanos(10_000));
-    for pool in shard.pools().stats() {
+    for pool in shard.pools().manager().stats() {
         assert_eq!((pool.in_use, pool.exhausted), (0, 0), "{pool:?}");
         assert!(pool.high_water <= 1, "an event is out from decode to fan-out only");
     }
@@ -279,11 +279,12 @@ fn the_listed_precision_is_the_books() {
 }
 
 #[test]
-fn a_shard_and_its_ends_can_be_moved_to_their_threads() {
+fn what_other_threads_need_of_a_shard_can_be_moved_to_them() {
     fn movable<T: Send>() {}
-    movable::<Shard>();
     movable::<Inbox>();
     fn shared<T: Send + Sync>() {}
+    shared::<pool::Manager>();
+    shared::<pool::Pool<model::OrderRequest>>();
     shared::<Catalog>();
     shared::<Arc<crate::Tally>>();
 }

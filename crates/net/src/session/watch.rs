@@ -5,7 +5,7 @@ use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{CanonicalEvent, Error, Instrument, InstrumentId};
-use pool::Pooled;
+use pool::LocalPooled;
 
 /// The pipeline, watched. Only in the way until a connection's first data.
 pub(super) struct Watch<'a> {
@@ -14,20 +14,20 @@ pub(super) struct Watch<'a> {
 }
 
 impl Pipeline for Watch<'_> {
-    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+    fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>> {
         self.inner.event()
     }
 
-    fn emit(&mut self, event: Pooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.saw_data = true;
         self.inner.emit(event);
     }
 
-    fn derive(&mut self, event: Pooled<CanonicalEvent>) {
+    fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.inner.derive(event);
     }
 
-    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard) {
+    fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
         // While two connections overlap, the new one's data are mostly duplicates: data all the same.
         self.saw_data = true;
         self.inner.discard(event, why);

@@ -16,7 +16,7 @@ use model::venue::{
 use model::{
     CanonicalEvent, ConnId, Error, Instrument, InstrumentId, LinkId, Nanos, Remedy, RequestId,
 };
-use pool::{Pool, Pooled};
+use pool::{LocalPool, LocalPooled};
 
 /// What the venue's machine was told, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,29 +222,29 @@ impl Venue for FakeVenue {
 
 /// A pipeline that goes nowhere.
 pub struct Nowhere {
-    events: Pool<CanonicalEvent>,
+    events: LocalPool<CanonicalEvent>,
     book: Book,
     pub emitted: usize,
 }
 
 impl Nowhere {
     pub fn new() -> Self {
-        Self { events: Pool::new("events", 4), book: Book::default(), emitted: 0 }
+        Self { events: LocalPool::new("events", 4), book: Book::default(), emitted: 0 }
     }
 }
 
 impl Pipeline for Nowhere {
-    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+    fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>> {
         self.events.try_acquire()
     }
 
-    fn emit(&mut self, _: Pooled<CanonicalEvent>) {
+    fn emit(&mut self, _: LocalPooled<CanonicalEvent>) {
         self.emitted += 1;
     }
 
-    fn derive(&mut self, _: Pooled<CanonicalEvent>) {}
+    fn derive(&mut self, _: LocalPooled<CanonicalEvent>) {}
 
-    fn discard(&mut self, _: Pooled<CanonicalEvent>, _: Discard) {}
+    fn discard(&mut self, _: LocalPooled<CanonicalEvent>, _: Discard) {}
 
     fn status(&mut self, _: InstrumentId, _: Kind, _: StreamState, _: Reason) {}
 

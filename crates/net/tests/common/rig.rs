@@ -21,7 +21,7 @@ use net::http::{HttpConfig, HttpThread};
 use net::{
     Connector, Ports, Resolver, Resolving, Session, SessionConfig, Tls, Wire, WireParts, WsTimeouts,
 };
-use pool::Pool;
+use pool::LocalPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -157,7 +157,7 @@ pub struct Rig {
     pub venue: Handle,
     pub ports: Nowhere,
     pub seen: Seen,
-    pub frames: Pool<WsFrame>,
+    pub frames: LocalPool<WsFrame>,
     pub http: HttpThread,
 }
 
@@ -168,7 +168,7 @@ impl Rig {
         let mut session = SessionConfig::new("test", 1);
         session.request_timeout = config.request_timeout;
         let http = config.http();
-        let (seen, frames) = (Seen::default(), Pool::new("frames", config.frames));
+        let (seen, frames) = (Seen::default(), LocalPool::new("frames", config.frames));
         let wire = Wire::new(WireParts {
             session: Session::new(Box::new(fake), session),
             connector: config.connector(),

@@ -10,7 +10,7 @@ use model::venue::{
     Command, Discard, Notice, Outcome, Profile, Response, Sink, Subscription, Venue,
 };
 use model::{Body, CanonicalEvent, ConnId, Error, Instrument, Kind, LinkId, Nanos, RequestId};
-use pool::Pooled;
+use pool::LocalPooled;
 
 use super::line::Line;
 use super::links::Links;
@@ -77,7 +77,7 @@ impl Binance {
     fn on_event(
         &mut self,
         symbol: &str,
-        mut event: Pooled<CanonicalEvent>,
+        mut event: LocalPooled<CanonicalEvent>,
         now: Nanos,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {

@@ -14,10 +14,10 @@ use model::{
     Book, CanonicalEvent, ConnId, Error, Event, Instrument, InstrumentId, Kind, LinkId, Nanos,
     Side, StreamState,
 };
-use pool::{Pool, Pooled};
+use pool::{LocalPool, LocalPooled};
 
 pub struct TestPipeline {
-    pool: Pool<CanonicalEvent>,
+    pool: LocalPool<CanonicalEvent>,
     names: Interner,
     pub books: BTreeMap<InstrumentId, Book>,
     pub emitted: Vec<Event>,
@@ -32,7 +32,7 @@ pub struct TestPipeline {
 impl Default for TestPipeline {
     fn default() -> Self {
         Self {
-            pool: Pool::new("CanonicalEvent", 2),
+            pool: LocalPool::new("CanonicalEvent", 2),
             names: Interner::new(1_000),
             books: BTreeMap::new(),
             emitted: Vec::new(),
@@ -61,19 +61,19 @@ impl TestPipeline {
 }
 
 impl Pipeline for TestPipeline {
-    fn event(&mut self) -> Option<Pooled<CanonicalEvent>> {
+    fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>> {
         self.pool.try_acquire()
     }
 
-    fn emit(&mut self, event: Pooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.emitted.push(event.to_event());
     }
 
-    fn derive(&mut self, event: Pooled<CanonicalEvent>) {
+    fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
         self.derived.push(event.to_event());
     }
 
-    fn discard(&mut self, event: Pooled<CanonicalEvent>, why: Discard) {
+    fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
         self.discarded.push((event.header.stream.kind, why));
     }
 

@@ -408,7 +408,7 @@ impl World {
                 assert_eq!(checker.quotes, self.quotes);
             }
         }
-        for pool in self.venue.shard.pools().stats() {
+        for pool in self.venue.shard.pools().manager().stats() {
             assert_eq!(pool.in_use, 0);
         }
     }
