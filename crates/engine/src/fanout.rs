@@ -30,6 +30,9 @@ pub(crate) struct Outlet {
     counted: bool,
     /// The consumer's end is gone.
     closed: bool,
+    /// The next event makes it panic, as a bug would.
+    #[cfg(test)]
+    broken: bool,
 }
 
 impl Outlet {
@@ -51,6 +54,8 @@ impl Outlet {
             filled: false,
             counted: false,
             closed: false,
+            #[cfg(test)]
+            broken: false,
         }
     }
 
@@ -68,6 +73,8 @@ impl Outlet {
         if self.closed {
             return;
         }
+        #[cfg(test)]
+        assert!(!std::mem::take(&mut self.broken), "broken on purpose");
         self.counts.offered += 1;
         self.counted = true;
         if !self.backlog.admits(lane, &event) {
@@ -184,6 +191,12 @@ impl Fanout {
 
     pub(crate) fn outlets(&self) -> &[Outlet] {
         &self.outlets
+    }
+
+    /// Makes the next copy for that outlet panic.
+    #[cfg(test)]
+    pub(crate) fn break_outlet(&mut self, index: usize) {
+        self.outlets[index].broken = true;
     }
 
     /// Copies an event to whoever subscribed its stream.

@@ -26,7 +26,7 @@ use crate::report::VenueReport;
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
 const FRAMES_PER_TURN: usize = 128;
-/// Connections are closed, and consumers finish, within so long each.
+/// Connections are closed, consumers finish and pooled objects come home within so long each.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a run is made of, beside its consumers.
@@ -103,12 +103,16 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let elapsed = clock.now().since(started);
     close(&mut lines, &mut shard, clock).await;
     shard.end_turn(clock.now());
-    for stats in shard.pools().manager().stats().iter().filter(|stats| stats.in_use > 0) {
-        tracing::error!(pool = stats.pool, in_use = stats.in_use, "a pool does not drain");
-    }
+    let manager = shard.pools().manager().clone();
     drop((lines, shard));
     let stuck = seated.join(CLOSE_WITHIN, clock);
-    Ok(Summary { elapsed, providers, stuck, lines_lost: 0 })
+    let pools = manager.stats();
+    let shutdown = manager.shutdown(CLOSE_WITHIN);
+    if !shutdown.is_clean() {
+        tracing::error!("the pools: {shutdown}");
+    }
+    let unreturned = shutdown.unreturned;
+    Ok(Summary { elapsed, providers, stuck, lines_lost: 0, pools, unreturned })
 }
 
 /// One turn of the shard; says whether there is more to do at once.

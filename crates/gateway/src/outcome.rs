@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use pool::{PoolReport, PoolStats};
 
 use crate::report::VenueReport;
 
@@ -38,6 +39,10 @@ pub struct Summary {
     pub stuck: Vec<String>,
     /// Lines that a recorder had to drop.
     pub lines_lost: u64,
+    /// The gauges of every pool when all was closed.
+    pub pools: Vec<PoolStats>,
+    /// The pools that did not get everything back, with the stacks of who took it in debug builds.
+    pub unreturned: Vec<PoolReport>,
 }
 
 /// Ends a run from any thread.

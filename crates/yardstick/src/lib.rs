@@ -7,5 +7,6 @@
 //! - [`decode`]: `serde_json` and `rust_decimal`'s own parser, for Binance's market streams
 //! - [`websocket`]: `tungstenite`, reading frames from memory
 
+pub mod allocations;
 pub mod decode;
 pub mod websocket;

@@ -11,15 +11,21 @@
 //! | [`decode`] | frame bytes to a filled event |
 //! | [`websocket`] | bytes of a connection to messages |
 //! | [`replay`] | a capture through the whole way to a consumer |
+//! | [`allocations`] | how often memory is asked for, with the pools and without |
 //! | [`report`] | the result, as JSON and as a table |
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub mod allocations;
 pub mod decode;
 pub mod frames;
 pub mod replay;
 pub mod report;
+#[cfg(feature = "yardsticks")]
+mod rig;
+#[cfg(feature = "yardsticks")]
+mod synthetic;
 pub mod websocket;
 #[cfg(feature = "yardsticks")]
 mod yardsticks;
@@ -46,6 +52,8 @@ pub enum Section {
     Websocket,
     /// A capture through the whole way to a consumer.
     Replay,
+    /// How often memory is asked for, with the pools and without.
+    Allocations,
 }
 
 /// Measures.
@@ -77,7 +85,21 @@ pub fn run(options: &Options) -> Result<Report, String> {
     if wants(Section::Websocket) {
         report.websocket = Some(websocket::measure()?);
     }
+    if wants(Section::Allocations) {
+        report.allocations = allocations()?;
+    }
     Ok(report)
+}
+
+#[cfg(feature = "yardsticks")]
+fn allocations() -> Result<Option<allocations::Allocations>, String> {
+    allocations::measure().map(Some)
+}
+
+/// The counting allocator is one of the yardsticks.
+#[cfg(not(feature = "yardsticks"))]
+fn allocations() -> Result<Option<allocations::Allocations>, String> {
+    Ok(None)
 }
 
 /// A section's rounds: how many, and how much work each is.

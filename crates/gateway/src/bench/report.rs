@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::allocations::{self as asked, Allocations};
 use super::{decode, replay, websocket};
 
 /// What was measured; a section that was not is `null`.
@@ -19,8 +20,8 @@ pub struct Report {
     pub fanout: Option<()>,
     /// Of a later version.
     pub pipeline: Option<()>,
-    /// Of a later version.
-    pub allocations: Option<()>,
+    /// How often memory is asked for.
+    pub allocations: Option<Allocations>,
     /// Of a later version.
     pub orders: Option<()>,
     /// Of a later version.
@@ -59,6 +60,10 @@ impl fmt::Display for Report {
         if let Some(cases) = &self.websocket {
             f.write_str(std::mem::replace(&mut gap, "\n"))?;
             websocket(f, cases)?;
+        }
+        if let Some(found) = &self.allocations {
+            f.write_str(std::mem::replace(&mut gap, "\n"))?;
+            allocations(f, found)?;
         }
         if let Some(cases) = &self.replay {
             f.write_str(gap)?;
@@ -113,4 +118,29 @@ fn websocket(f: &mut fmt::Formatter<'_>, cases: &[websocket::Case]) -> fmt::Resu
         )?;
     }
     Ok(())
+}
+
+fn allocations(f: &mut fmt::Formatter<'_>, found: &Allocations) -> fmt::Result {
+    writeln!(
+        f,
+        "{:30} {:>6} {:>11} {:>9} {:>11} {:>9}",
+        "allocations per event", "levels", "subscribers", "pooled", "unpooled", "less by %"
+    )?;
+    for asked::Case { kind, levels, subscribers, per_event } in &found.cases {
+        let asked::Pair { pooled, unpooled, reduction_pct } = per_event;
+        writeln!(
+            f,
+            "{kind:30} {levels:>6} {subscribers:>11} {pooled:>9.2} {unpooled:>11.2} {reduction_pct:>9.1}"
+        )?;
+    }
+    let asked::Pair { pooled, unpooled, reduction_pct } = found.full_speed;
+    writeln!(
+        f,
+        "{:30} {:>6} {:>11} {pooled:>9.2} {unpooled:>11.2} {reduction_pct:>9.1}",
+        "mixed, full speed", 8, 3
+    )?;
+    let (pooled, unpooled) = (found.pooled_per_s, found.unpooled_per_s);
+    let label = "mixed, 1,000/s: per second";
+    let reduction_pct = found.reduction_pct;
+    writeln!(f, "{label:30} {:>6} {:>11} {pooled:>9.1} {unpooled:>11.1} {reduction_pct:>9.1}", 8, 3)
 }

@@ -85,3 +85,35 @@ fn a_report_prints_what_was_measured_and_null_for_the_rest() {
     let text = report.to_string();
     assert!(text.contains("reads of 1500") && !text.contains("speedup"), "{text}");
 }
+
+#[cfg(feature = "yardsticks")]
+#[test]
+fn every_synthetic_frame_reaches_every_consumer_with_pools_and_without() {
+    use synthetic::Traffic;
+
+    for traffic in Traffic::EACH.into_iter().chain([Traffic::Mixed]) {
+        for boxed in [false, true] {
+            let frames = synthetic::frames(traffic, 500);
+            let mut rig = rig::Rig::new(3, boxed).unwrap();
+            frames.chunks(64).for_each(|turn| rig.turn(turn));
+            rig.check(frames.len()).unwrap();
+            let fault = rig.check(frames.len() + 1).unwrap_err();
+            assert!(fault.contains("1503"), "{fault}");
+        }
+    }
+}
+
+#[cfg(feature = "yardsticks")]
+#[test]
+fn trades_quotes_and_tickers_ask_for_no_memory_with_pools() {
+    use synthetic::Traffic;
+
+    if pool::TRACKS_LOANS {
+        return; // stacks are kept on the heap; run with --release
+    }
+    for traffic in [Traffic::Trade, Traffic::Quote, Traffic::Ticker] {
+        let counted = |boxed| allocations::full_speed(traffic, 10, boxed).unwrap();
+        assert!(counted(false) < 0.001, "{}", traffic.name());
+        assert!(counted(true) >= 3.0, "{}: a frame, its payload and an event", traffic.name());
+    }
+}

@@ -125,6 +125,11 @@ fn print_text(summary: &Summary) -> Outcome {
         0 => Ok(()),
         lost => writeln!(out, "{lost} lines were not recorded: the disk was too slow or failed"),
     });
+    let written = summary.unreturned.iter().fold(written, |written, pool| {
+        written.and_then(|()| {
+            writeln!(out, "{} of the pool {} were not returned", pool.out, pool.pool)
+        })
+    });
     finish(written)
 }
 

@@ -1,0 +1,107 @@
+//! Whatever goes wrong, every pooled object comes home; and whoever keeps events holds none.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use pool::PoolStats;
+
+use super::*;
+
+/// Consumers with a queue for all that these tests send.
+fn three() -> (Shard, Vec<Inbox>) {
+    let capacity = QueueCapacity { ring: 16_384, ..QueueCapacity::default() };
+    testing::shard(&[("a", capacity), ("b", capacity), ("c", capacity)])
+}
+
+#[track_caller]
+fn all_home(shard: &Shard) {
+    for pool in shard.pools().manager().stats() {
+        assert_eq!(pool.in_use, 0, "{}", pool.pool);
+    }
+}
+
+/// How often each trade came.
+fn trades(inbox: &mut Inbox) -> Vec<u64> {
+    take(inbox).iter().filter_map(|event| event.header.seq_provider).collect()
+}
+
+struct Panics;
+impl Consumer for Panics {
+    fn on_event(&mut self, _: Event, _: &mut Context<'_>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_panic_in_a_handler_holds_nothing_and_harms_nobody() {
+    let (mut shard, mut inboxes) = three();
+    (1..=100).for_each(|n| testing::trade(&mut shard, Nanos(n), n));
+    shard.end_turn(Nanos(100));
+    assert_eq!(inboxes[0].drain(&mut Panics, || Nanos(101)), 100);
+    all_home(&shard);
+    assert_eq!(inboxes[0].tally().counts().panics, 100);
+    for inbox in &mut inboxes[1..] {
+        assert!(trades(inbox).into_iter().eq(1..=100));
+    }
+}
+
+#[test]
+fn a_panic_in_decode_gives_back_the_frame_and_the_event() {
+    let (mut shard, mut inboxes) = three();
+    let decode = |shard: &mut Shard| {
+        let _frame = shard.pools().ws_frames.try_acquire().unwrap();
+        let mut event = shard.port(P, Nanos(1)).event().unwrap();
+        event.set_kind(INSTRUMENT, Kind::Trade);
+        panic!("on purpose");
+    };
+    for _ in 0..1_000 {
+        assert!(catch_unwind(AssertUnwindSafe(|| decode(&mut shard))).is_err());
+        all_home(&shard);
+    }
+    testing::trade(&mut shard, Nanos(2), 7);
+    shard.end_turn(Nanos(2));
+    assert_eq!(trades(&mut inboxes[0]), [7]);
+}
+
+#[test]
+fn a_panic_in_the_middle_of_fan_out_gives_back_the_event() {
+    for broken in 0..3 {
+        let (mut shard, mut inboxes) = three();
+        shard.fanout.break_outlet(broken);
+        let sent = catch_unwind(AssertUnwindSafe(|| testing::trade(&mut shard, Nanos(1), 1)));
+        assert!(sent.is_err());
+        all_home(&shard);
+        testing::trade(&mut shard, Nanos(2), 2);
+        shard.end_turn(Nanos(2));
+        for (n, inbox) in inboxes.iter_mut().enumerate() {
+            let expected: &[u64] = if n < broken { &[1, 2] } else { &[2] };
+            assert_eq!(trades(inbox), expected, "{n} with {broken} broken");
+        }
+        all_home(&shard);
+    }
+}
+
+#[test]
+fn events_that_a_consumer_keeps_for_an_hour_change_no_gauge() {
+    let (mut shard, mut inboxes) = three();
+    let gauges = |shard: &Shard| -> Vec<PoolStats> { shard.pools().manager().stats() };
+    testing::trade(&mut shard, Nanos(0), 0);
+    testing::update(&mut shard, Nanos(0), 0);
+    shard.end_turn(Nanos(0));
+    let mut kept = take(&mut inboxes[0]);
+    let (before, start) = (gauges(&shard), Nanos(1));
+    for n in 1..=5_000 {
+        testing::trade(&mut shard, start, n);
+        testing::update(&mut shard, start, n);
+        shard.end_turn(start);
+        kept.extend(take(&mut inboxes[0]));
+    }
+    assert!(kept.len() >= 10_000);
+    assert_eq!(gauges(&shard), before);
+    let hour = start + Duration::from_secs(3_600);
+    testing::trade(&mut shard, hour, 5_001);
+    shard.end_turn(hour);
+    assert_eq!(gauges(&shard), before, "also an hour later");
+    let numbers = kept.iter().filter(|event| event.kind() == Kind::Trade);
+    assert!(numbers.filter_map(|event| event.header.seq_provider).eq(0..=5_000), "still theirs");
+}
