@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold nothing written by us.
+/// Folders that hold nothing written by us; in a git worktree `.git` is a file.
 const FOREIGN: [&str; 4] = ["target", ".git", "captures", "node_modules"];
 
 /// A file of the repository.
@@ -40,10 +40,11 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
+        if FOREIGN.iter().any(|foreign| name == **foreign) {
+            continue;
+        }
         if path.is_dir() {
-            if !FOREIGN.iter().any(|foreign| name == **foreign) {
-                walk(root, &path, found);
-            }
+            walk(root, &path, found);
         } else if let (Ok(text), Ok(relative)) =
             (fs::read_to_string(&path), path.strip_prefix(root))
         {
