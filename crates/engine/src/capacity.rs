@@ -33,9 +33,9 @@ impl Default for Capacity {
         Self {
             ws_frames: 64 // one per provider: the message whose read and decoding is under way
                 + 136, // spare: the written starting point is 200
-            // Nobody's yet: what waits for a snapshot or a disk is plain memory. Malformed frames on
-            // their way to the dead-letter queue will be these.
-            provider_raws: 200,
+            provider_raws: DEAD_LETTERS_MAX as u16 // on their way to whoever shows them
+                + 1 // in that one's hand
+                + 71, // spare: the written starting point is 200
             canonical_events: 3 // of one message: the update, the snapshot and the quote from it
                 + 297, // spare: the written starting point is 300; each goes before the next comes
             merged_events: 1 // of the window that closes; the next is closed after it
@@ -48,6 +48,9 @@ impl Default for Capacity {
         }
     }
 }
+
+/// Messages that could not be read, between the shard and whoever shows them.
+pub const DEAD_LETTERS_MAX: usize = 128;
 
 /// Of the order requests, those that only cancels may take.
 pub const ORDER_REQUESTS_FOR_CANCELS: u16 = 4;

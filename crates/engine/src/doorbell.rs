@@ -74,6 +74,17 @@ impl Doorbell {
     }
 }
 
+/// Rings once more when its side of the queue is gone: a sleeper hears that nothing will come any
+/// more. To be dropped after that side.
+#[derive(Debug)]
+pub(crate) struct LastRing(pub(crate) Arc<Doorbell>);
+
+impl Drop for LastRing {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
 /// A waker that unparks the calling thread: for sleepers that use [`std::thread::park`].
 #[must_use]
 pub fn thread_waker() -> Waker {

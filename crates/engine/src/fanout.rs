@@ -7,7 +7,7 @@ use model::{ConsumerId, Event, Header, Kind, Nanos, Stream};
 use rtrb::{Producer, PushError};
 
 use crate::books::{Books, LANES, Lane, Slot, lane_kind};
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, LastRing};
 use crate::queue::{Backlog, Item};
 use crate::route::RoutingTable;
 use crate::tally::{ConsumerCounts, Tally};
@@ -155,16 +155,6 @@ impl Outlet {
     fn close(&mut self) {
         self.closed = true;
         self.backlog = Backlog::new(1);
-    }
-}
-
-/// A consumer that sleeps hears, once the ring is given up, that nothing will come any more.
-#[derive(Debug)]
-struct LastRing(Arc<Doorbell>);
-
-impl Drop for LastRing {
-    fn drop(&mut self) {
-        self.0.ring();
     }
 }
 

@@ -6,7 +6,8 @@ use std::task::Waker;
 use model::event::{CanonicalEvent, Reason, StreamState, StreamStatus};
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
-    Body, Book, Error, Event, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
+    Body, Book, ConnId, Error, Event, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId,
+    Stream,
 };
 use pool::LocalPooled;
 
@@ -14,6 +15,7 @@ use crate::books::{Books, LANES, Lane, Slot, lane_kind};
 use crate::capacity::{BOOKS_MAX, Capacity, Pools, QueueCapacity};
 use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
+use crate::dead_letters::{self, DeadLetters, Outgoing};
 use crate::fanout::Fanout;
 use crate::route::RoutingTable;
 use crate::stats::{ProviderStats, StreamStats, parts};
@@ -40,6 +42,8 @@ pub struct Shard {
     streams: Vec<StreamStats>,
     /// By provider.
     providers: Vec<ProviderStats>,
+    /// Where messages that can't be read go, where somebody looks.
+    unreadable: Option<Outgoing>,
     /// Handed to consumers, who call it when they made room that is waited for.
     waker: Waker,
     trace_id: u64,
@@ -57,6 +61,7 @@ impl Shard {
             fanout: Fanout::default(),
             streams: Vec::new(),
             providers: Vec::new(),
+            unreadable: None,
             waker,
             trace_id: 0,
         }
@@ -108,6 +113,14 @@ impl Shard {
     #[must_use]
     pub fn can_read(&self) -> bool {
         self.pools.have_room()
+    }
+
+    /// From here on messages that can't be read are handed over. Whoever had the end before gets
+    /// no more.
+    pub fn dead_letters(&mut self) -> DeadLetters {
+        let (outgoing, letters) = dead_letters::way();
+        self.unreadable = Some(outgoing);
+        letters
     }
 
     /// The shard's pools.
@@ -318,6 +331,17 @@ impl Pipeline for Port<'_> {
             let provider = self.shard.catalog.provider_name(provider);
             tracing::warn!(provider = provider.as_deref(), what, name, "notice; counted from here");
         }
+    }
+
+    fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
+        let shard = &mut *self.shard;
+        let from = (self.provider, conn);
+        let kept = shard.unreadable.as_mut().is_some_and(|outgoing| {
+            outgoing.put(&shard.pools.provider_raws, from, self.now, payload, error)
+        });
+        let stats = shard.provider_mut(self.provider);
+        stats.unreadable += 1;
+        stats.unreadable_not_kept += u64::from(!kept);
     }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {

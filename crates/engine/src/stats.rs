@@ -159,6 +159,10 @@ fn ns(from: Nanos, to: Nanos) -> u64 {
 pub struct ProviderStats {
     /// Events that a decoder wanted while the pool was exhausted.
     pub exhausted: u64,
+    /// Messages that could not be read.
+    pub unreadable: u64,
+    /// Of those, how many there was no room to keep.
+    pub unreadable_not_kept: u64,
     /// Events that have no lane: the shard's table of books is full, or their kind is no market
     /// data.
     pub refused: u64,

@@ -32,6 +32,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod consumers;
+mod dead_letters;
 pub mod event_json;
 pub mod gateway;
 pub mod live;

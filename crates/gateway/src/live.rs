@@ -21,6 +21,7 @@ use store::capture::RecorderTap;
 use crate::clock::SystemClock;
 use crate::config::{Config, Network, Provider};
 use crate::consumers::{Seat, Seated};
+use crate::dead_letters::Clerk;
 use crate::outcome::{RunError, Stop, Summary};
 use crate::report::VenueReport;
 
@@ -76,6 +77,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let Parts { config, clock, taps, duration, stop, signals } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    let clerk = Clerk::start(shard.dead_letters(), shard.catalog().clone())?;
     let mut lines = lines(&config, taps, &mut shard, clock)?;
     let seated = seat(&mut shard, seats, clock)?;
     if signals {
@@ -106,6 +108,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let manager = shard.pools().manager().clone();
     drop((lines, shard));
     let stuck = seated.join(CLOSE_WITHIN, clock);
+    clerk.join();
     let pools = manager.stats();
     let shutdown = manager.shutdown(CLOSE_WITHIN);
     if !shutdown.is_clean() {

@@ -238,6 +238,8 @@ fn garbage_is_counted_and_touches_nothing() {
     assert!(trades_are_whole(&rig));
     let stats = rig.world.session(FAULTY).stats();
     assert_eq!((stats.malformed, stats.reconnects), (count, 0));
+    let provider = rig.world.shard.providers().find(|(name, _)| &**name == NAME).unwrap().1;
+    assert_eq!(provider.stats().unreadable, count);
     assert_eq!(rig.faulty.state().connects, 1);
 }
 

@@ -1,7 +1,8 @@
 //! The pooled records of raw traffic.
 
-use pool::{Reset, reset_vec};
+use pool::{Reset, reset_string, reset_vec};
 
+use crate::error::Remedy;
 use crate::ids::{ConnId, ProviderId};
 use crate::time::Nanos;
 
@@ -29,8 +30,8 @@ impl Reset for WsFrame {
     }
 }
 
-/// A payload that must outlive its frame, copied: for the recorder, or because it could not be
-/// read and someone will want to see it.
+/// A payload that must outlive its frame, copied, on its way to another thread: it could not be
+/// read, and someone will want to see it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ProviderRaw {
     /// When it arrived.
@@ -39,13 +40,22 @@ pub struct ProviderRaw {
     pub provider: ProviderId,
     /// Which connection brought it.
     pub conn: ConnId,
-    /// The payload.
+    /// The payload, or its start.
     pub payload: Vec<u8>,
+    /// How long it was as a whole.
+    pub bytes: usize,
+    /// How far the damage reaches.
+    pub remedy: Option<Remedy>,
+    /// What was wrong with it.
+    pub error: String,
 }
 
 impl Reset for ProviderRaw {
     fn reset(&mut self) {
-        let Self { ts_recv, provider, conn, payload } = self;
+        let Self { ts_recv, provider, conn, payload, bytes, remedy, error } = self;
+        *bytes = 0;
+        *remedy = None;
+        reset_string(error, PAYLOAD_KEPT);
         *ts_recv = Nanos::default();
         *provider = ProviderId::default();
         *conn = ConnId::default();

@@ -90,6 +90,10 @@ pub trait Pipeline {
     /// Tells the operator of something that has no stream.
     fn notice(&mut self, notice: Notice<'_>);
 
+    /// A message could not be read, for the reason given: counted, and kept for the operator to
+    /// look at where there is room.
+    fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error);
+
     /// The shard's book of an instrument; empty and `Syncing` at first.
     fn book(&mut self, instrument: InstrumentId) -> &mut Book;
 

@@ -11,8 +11,8 @@ use model::merged::Fragment;
 use model::order::{Intent, OrderState, OrderType, TimeInForce};
 use model::{
     Body, CanonicalEvent, ConnId, ConsumerId, Decimal, ExecReport, Header, InstrumentId, Kind,
-    Level, MergedEvent, Nanos, OrderRequest, ProviderId, ProviderRaw, Side, Stream, StreamState,
-    WsFrame,
+    Level, MergedEvent, Nanos, OrderRequest, ProviderId, ProviderRaw, Remedy, Side, Stream,
+    StreamState, WsFrame,
 };
 use pool::{LocalPool, Pool, Reset};
 use proptest::prelude::*;
@@ -145,6 +145,9 @@ impl Fill for ProviderRaw {
             provider: ProviderId(c.small()),
             conn: ConnId(c.small().into()),
             payload: c.text().into_bytes(),
+            bytes: usize::from(c.small()),
+            remedy: Some(Remedy::Resync),
+            error: c.text(),
         }
     }
 }

@@ -379,6 +379,7 @@ fn an_error_is_treated_by_its_remedy() {
     assert_eq!(desk.session.stats().malformed, 2);
     desk.frame(conn, "stop");
     assert_eq!(desk.done().last().unwrap(), "close 2 1000");
+    assert_eq!(desk.pipeline.unreadable, 4, "each is shown to somebody");
     assert_eq!(&*desk.session.fatal().unwrap().message, "so it is");
     desk.pass(DAY);
     desk.link(3);

@@ -266,15 +266,7 @@ impl Session {
         now: Nanos,
         pipeline: &mut dyn Pipeline,
     ) {
-        tracing::warn!(
-            provider = %self.config.name,
-            conn = conn.0,
-            remedy = error.remedy.name(),
-            bytes = payload.len(),
-            start = %crate::upgrade::start_of(payload),
-            "a message could not be used: {}",
-            error.message
-        );
+        pipeline.unreadable(conn, payload, error);
         match error.remedy {
             Remedy::Ignore | Remedy::Reject => self.stats.malformed += 1,
             Remedy::Resync => self.stats.resyncs += 1,

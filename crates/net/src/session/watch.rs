@@ -4,7 +4,7 @@
 use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
 use model::venue::{Count, Discard, Notice, Pipeline};
-use model::{CanonicalEvent, Error, Instrument, InstrumentId};
+use model::{CanonicalEvent, ConnId, Error, Instrument, InstrumentId};
 use pool::LocalPooled;
 
 /// The pipeline, watched. Only in the way until a connection's first data.
@@ -43,6 +43,10 @@ impl Pipeline for Watch<'_> {
 
     fn notice(&mut self, notice: Notice<'_>) {
         self.inner.notice(notice);
+    }
+
+    fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
+        self.inner.unreadable(conn, payload, error);
     }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {

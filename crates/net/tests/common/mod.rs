@@ -225,11 +225,17 @@ pub struct Nowhere {
     events: LocalPool<CanonicalEvent>,
     book: Book,
     pub emitted: usize,
+    pub unreadable: usize,
 }
 
 impl Nowhere {
     pub fn new() -> Self {
-        Self { events: LocalPool::new("events", 4), book: Book::default(), emitted: 0 }
+        Self {
+            events: LocalPool::new("events", 4),
+            book: Book::default(),
+            emitted: 0,
+            unreadable: 0,
+        }
     }
 }
 
@@ -251,6 +257,10 @@ impl Pipeline for Nowhere {
     fn count(&mut self, _: InstrumentId, _: Kind, _: Count) {}
 
     fn notice(&mut self, _: Notice<'_>) {}
+
+    fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {
+        self.unreadable += 1;
+    }
 
     fn book(&mut self, _: InstrumentId) -> &mut Book {
         &mut self.book

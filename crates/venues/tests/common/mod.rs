@@ -90,6 +90,8 @@ impl Pipeline for TestPipeline {
         self.notices.push(format!("{notice:?}"));
     }
 
+    fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {}
+
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {
         self.books.entry(instrument).or_default()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pool::PoolStats;
 
 use super::*;
+use crate::capacity::DEAD_LETTERS_MAX;
 
 /// Consumers with a queue for all that these tests send.
 fn three() -> (Shard, Vec<Inbox>) {
@@ -79,6 +80,25 @@ fn a_panic_in_the_middle_of_fan_out_gives_back_the_event() {
         }
         all_home(&shard);
     }
+}
+
+#[test]
+fn a_flood_of_what_cannot_be_read_holds_what_it_may_and_is_counted() {
+    let (mut shard, _inboxes) = three();
+    let error = Error::ignore("no comma");
+    let flood = |shard: &mut Shard| {
+        (0..1_000).for_each(|n| shard.port(P, Nanos(n)).unreadable(ConnId(1), b"{", &error));
+        let stats = shard.providers().next().unwrap().1.stats();
+        (stats.unreadable, stats.unreadable_not_kept)
+    };
+    assert_eq!(flood(&mut shard), (1_000, 1_000), "nobody looks");
+    let mut letters = shard.dead_letters();
+    assert_eq!(flood(&mut shard), (2_000, 2_000 - DEAD_LETTERS_MAX as u64));
+    let letter = letters.take().unwrap();
+    assert_eq!((letter.provider, letter.ts_recv), (P, Nanos(0)), "the oldest first");
+    drop((letter, letters));
+    testing::trade(&mut shard, Nanos(1), 1);
+    all_home(&shard);
 }
 
 #[test]
