@@ -47,6 +47,11 @@ pub(crate) fn way() -> (Outgoing, DeadLetters) {
 }
 
 impl Outgoing {
+    /// Whether the reader is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
+    }
+
     /// Hands a copy over; `false` where there is no room for it.
     pub(crate) fn put(
         &mut self,

@@ -336,6 +336,8 @@ impl Pipeline for Port<'_> {
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
         let shard = &mut *self.shard;
         let from = (self.provider, conn);
+        // What the reader left behind when it went comes home.
+        shard.unreadable.take_if(|outgoing| outgoing.is_abandoned());
         let kept = shard.unreadable.as_mut().is_some_and(|outgoing| {
             outgoing.put(&shard.pools.provider_raws, from, self.now, payload, error)
         });

@@ -97,7 +97,8 @@ fn a_flood_of_what_cannot_be_read_holds_what_it_may_and_is_counted() {
     let letter = letters.take().unwrap();
     assert_eq!((letter.provider, letter.ts_recv), (P, Nanos(0)), "the oldest first");
     drop((letter, letters));
-    testing::trade(&mut shard, Nanos(1), 1);
+    let before = shard.providers().next().unwrap().1.stats().unreadable_not_kept;
+    assert_eq!(flood(&mut shard), (3_000, before + 1_000), "nobody looks any more");
     all_home(&shard);
 }
 
