@@ -21,13 +21,14 @@ pub const LEVELS_MAX: usize = 65_536;
 /// A book with its state and the position of its last update.
 ///
 /// Prices are integers of `10^-scale` quote currency: comparing them is one instruction, and two
-/// spellings of one price (`0.10`, `0.1`) are one level. The scale starts at the instrument's
+/// spellings of one price (`0.10`, `0.1`) are one level, and the last one is what is read back:
+/// some checksums are taken over the digits as sent. The scale starts at the instrument's
 /// precision where it is known and grows when a finer price arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     scale: u32,
-    bids: BTreeMap<i64, Decimal>,
-    asks: BTreeMap<i64, Decimal>,
+    bids: BTreeMap<i64, Resting>,
+    asks: BTreeMap<i64, Resting>,
     levels_dropped: u64,
     /// Whether it can be relied on.
     pub state: StreamState,
@@ -41,6 +42,14 @@ pub struct Book {
     pub ts_event: Option<Nanos>,
     /// Counts snapshots; 0 before the first.
     pub generation: u32,
+}
+
+/// What stands at a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Resting {
+    quantity: Decimal,
+    /// Places of the price as it was sent.
+    places: u8,
 }
 
 impl Book {
@@ -79,8 +88,11 @@ impl Book {
         if level.quantity.is_zero() {
             levels.remove(&key);
         } else {
-            levels.insert(key, level.quantity);
+            // A decimal has at most 28 places.
+            let places = u8::try_from(level.price.scale()).unwrap_or(u8::MAX);
+            levels.insert(key, Resting { quantity: level.quantity, places });
             if levels.len() > LEVELS_MAX {
+                self.levels_dropped += 1;
                 self.truncate(LEVELS_MAX);
             }
         }
@@ -101,23 +113,21 @@ impl Book {
     pub fn truncate(&mut self, depth: usize) {
         while self.bids.len() > depth {
             self.bids.pop_first();
-            self.levels_dropped += 1;
         }
         while self.asks.len() > depth {
             self.asks.pop_last();
-            self.levels_dropped += 1;
         }
     }
 
-    /// The levels of a side, best first.
+    /// The levels of a side, best first, with the digits as they were sent last.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
         let (bids, asks) = match side {
             Side::Buy => (Some(self.bids.iter().rev()), None),
             Side::Sell => (None, Some(self.asks.iter())),
         };
-        bids.into_iter().flatten().chain(asks.into_iter().flatten()).map(|(key, quantity)| Level {
-            price: Decimal::new(*key, self.scale),
-            quantity: *quantity,
+        bids.into_iter().flatten().chain(asks.into_iter().flatten()).map(|(key, resting)| Level {
+            price: as_sent(*key, self.scale, u32::from(resting.places)),
+            quantity: resting.quantity,
         })
     }
 
@@ -142,7 +152,7 @@ impl Book {
         }
     }
 
-    /// Levels that were cut off at the far end of a side since the start.
+    /// Levels that were lost at the far end of a side since the start, for want of room.
     #[must_use]
     pub fn levels_dropped(&self) -> u64 {
         self.levels_dropped
@@ -192,12 +202,29 @@ impl Book {
         for levels in [&mut self.bids, &mut self.asks] {
             *levels = std::mem::take(levels)
                 .into_iter()
-                .filter_map(|(key, quantity)| Some((key.checked_mul(factor?)?, quantity)))
+                .filter_map(|(key, resting)| Some((key.checked_mul(factor?)?, resting)))
                 .collect();
         }
         self.scale = scale;
         true
     }
+}
+
+/// The price of a key at `scale`, spelled with `places` places. Fewer than the scale only ever
+/// leave zeros out; more come from a spelling with zeros at its end.
+#[inline]
+fn as_sent(key: i64, scale: u32, places: u32) -> Decimal {
+    if places == scale {
+        return Decimal::new(key, scale);
+    }
+    if places < scale {
+        return Decimal::new(key / 10i64.pow(scale - places), places);
+    }
+    let zeros = 10i128.checked_pow(places - scale);
+    zeros
+        .and_then(|zeros| zeros.checked_mul(i128::from(key)))
+        .and_then(|mantissa| Decimal::try_from_i128_with_scale(mantissa, places).ok())
+        .unwrap_or_else(|| Decimal::new(key, scale))
 }
 
 #[cfg(test)]

@@ -1,30 +1,29 @@
 //! The one book assembler: joins a snapshot and the diffs around it into a proven book.
 //!
-//! How a venue numbers its diffs is data ([`Continuity`]); the procedure is the same for all:
+//! What proves a venue's book is data ([`Rules`]); the procedure is the same for all:
 //!
 //! 1. Diffs that arrive while the book is not `Live` wait in plain bounded memory.
-//! 2. A snapshot that the waiting diffs connect to replaces the book; they are applied on top.
-//!    One that is older than the first waiting diff can't be connected: another is asked for.
-//! 3. From then on every diff must continue the last one. One that doesn't is a gap: the book
-//!    stops being `Live` at once, the diff waits, and a snapshot is asked for.
+//! 2. A snapshot by request that the waiting diffs connect to replaces the book; they are applied
+//!    on top. One that is older than the first waiting diff can't be connected: another is asked
+//!    for. A snapshot in the stream replaces the book as it comes; nothing has to wait for it.
+//! 3. From then on every diff must continue the last one, and the book after it must agree with
+//!    the venue's checksum, where there is one, and not be crossed. Where it doesn't, the book
+//!    stops being `Live` at once, and a snapshot is asked for.
 //!
 //! Consumers see one `book_snapshot` of a new generation per recovery, then updates while `Live`.
 
-use std::collections::VecDeque;
-
 use model::event::{BookMeta, Reason, StreamState};
 use model::venue::{Count, DepthSnapshot, Discard, Pipeline};
-use model::{Body, CanonicalEvent, InstrumentId, Kind, Level, Nanos};
+use model::{Body, Book, CanonicalEvent, InstrumentId, Kind, Nanos};
 use pool::LocalPooled;
 
-/// How a venue's diffs follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continuity {
-    /// Update ids count up by one: the next diff's range starts at the last id + 1 or before.
-    Ranges,
-    /// Ids skip, but each diff names the last id of the one before it.
-    PreviousId,
-}
+mod rules;
+mod waiting;
+
+pub use rules::{Checksum, Continuity, Places, Rules};
+
+use rules::{Position, Step, Verdict};
+use waiting::Waiting;
 
 /// What the machine has to do for the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,47 +31,77 @@ pub enum Continuity {
 pub enum Ask {
     /// Nothing.
     Nothing,
-    /// Fetch a snapshot, unless one is on its way.
+    /// Fetch a snapshot, unless one is on its way; where snapshots come in the stream, subscribe
+    /// the book anew, once.
     Snapshot,
 }
-
-/// At most this many diffs wait for a snapshot: more than a minute of 100 ms diffs.
-const WAITING_MAX: usize = 1_024;
-/// And at most this many levels in them.
-const WAITING_LEVELS_MAX: usize = 65_536;
 
 /// The assembler of one book.
 #[derive(Debug)]
 pub struct Assembler {
     instrument: InstrumentId,
-    continuity: Continuity,
-    waiting: VecDeque<Diff>,
-    waiting_levels: usize,
-    /// The book's last id came from a snapshot, which may lie within the next diff's range.
+    rules: Rules,
+    waiting: Waiting,
+    /// The book's last id came from a snapshot by request, which may lie within the next diff's
+    /// range.
     anchored: bool,
 }
 
-/// A diff that waits: plain memory, no pool slot.
-#[derive(Debug)]
-struct Diff {
-    first: u64,
-    last: u64,
-    previous: Option<u64>,
-    ts_event: Option<Nanos>,
-    levels: Box<[Level]>,
-    bids: usize,
-}
-
 impl Assembler {
-    /// An assembler for an instrument whose diffs follow each other in that way.
+    /// An assembler for an instrument whose book is proven in that way.
     #[must_use]
-    pub fn new(instrument: InstrumentId, continuity: Continuity) -> Self {
-        let waiting = VecDeque::new();
-        Self { instrument, continuity, waiting, waiting_levels: 0, anchored: false }
+    pub fn new(instrument: InstrumentId, rules: Rules) -> Self {
+        Self { instrument, rules, waiting: Waiting::default(), anchored: false }
+    }
+
+    /// The venue's list says, or says anew, what its checksum is computed with.
+    pub fn set_places(&mut self, places: Places) {
+        if let Some(checksum) = &mut self.rules.checksum {
+            checksum.places = places;
+        }
     }
 
     /// Takes a decoded diff: emits it, keeps it, or drops it.
     pub fn on_diff(
+        &mut self,
+        event: LocalPooled<CanonicalEvent>,
+        now: Nanos,
+        pipeline: &mut dyn Pipeline,
+    ) -> Ask {
+        let Body::Book(meta) = event.body else {
+            pipeline.discard(event, Discard::Absorbed);
+            return Ask::Nothing;
+        };
+        let step = Step::of(&meta, event.header.ts_event);
+        let mut book = pipeline.book(self.instrument);
+        let verdict = self.rules.continuity.judge(self.position(book), &step);
+        // A stale book that is continued was only late; numbers alone can tell.
+        let numbered = step.last.is_some() && self.rules.continuity != Continuity::Unnumbered;
+        if book.state == StreamState::Stale && verdict == Verdict::Continues && numbered {
+            self.turn(StreamState::Live, Reason::Flowing, now, pipeline);
+            book = pipeline.book(self.instrument);
+        }
+        if book.state != StreamState::Live {
+            self.keep(&event, step);
+            pipeline.discard(event, Discard::Absorbed);
+            return Ask::Snapshot;
+        }
+        match verdict {
+            Verdict::Continues => self.advance(event, meta, now, pipeline),
+            Verdict::Duplicate => {
+                pipeline.discard(event, Discard::Duplicate);
+                Ask::Nothing
+            }
+            Verdict::Gap => {
+                self.keep(&event, step);
+                pipeline.discard(event, Discard::Absorbed);
+                self.fault(Reason::SequenceGap, now, pipeline)
+            }
+        }
+    }
+
+    /// Takes a snapshot that came in the stream: it is the book from here on.
+    pub fn on_stream_snapshot(
         &mut self,
         mut event: LocalPooled<CanonicalEvent>,
         now: Nanos,
@@ -82,46 +111,34 @@ impl Assembler {
             pipeline.discard(event, Discard::Absorbed);
             return Ask::Nothing;
         };
-        let (first, last) = (meta.seq_first.unwrap_or(0), meta.seq_last.unwrap_or(0));
+        let step = Step::of(&meta, event.header.ts_event);
         let book = pipeline.book(self.instrument);
-        let position = book.seq_last.unwrap_or(0);
-        let continues = self.continues(position, self.anchored, first, meta.seq_prev);
-        // A stale book that is continued was only late.
-        if book.state == StreamState::Stale && last > position && continues {
-            self.turn(StreamState::Live, Reason::Flowing, now, pipeline);
-        }
-        let book = pipeline.book(self.instrument);
-        if book.state != StreamState::Live {
-            self.keep(&event, first, last, meta.seq_prev);
-            pipeline.discard(event, Discard::Absorbed);
-            return Ask::Snapshot;
-        }
-        if last <= position {
+        let was_live = book.state == StreamState::Live;
+        // Of two connections that overlap, the second one's may be older than the book.
+        if was_live && step.is_before(self.position(book)) {
             pipeline.discard(event, Discard::Duplicate);
             return Ask::Nothing;
         }
-        if !continues {
-            pipeline.count(self.instrument, Kind::BookUpdate, Count::Gap);
-            self.keep(&event, first, last, meta.seq_prev);
-            pipeline.discard(event, Discard::Absorbed);
-            self.turn(StreamState::Gapped, Reason::SequenceGap, now, pipeline);
-            return Ask::Snapshot;
-        }
-        if book.apply(&event.bids, &event.asks).is_err() {
-            pipeline.discard(event, Discard::Absorbed);
-            self.turn(StreamState::Gapped, Reason::Malformed, now, pipeline);
-            return Ask::Snapshot;
-        }
-        book.seq_last = Some(last);
-        book.ts_event = event.header.ts_event;
-        meta.generation = book.generation;
-        event.body = Body::Book(meta);
+        self.waiting.clear();
         self.anchored = false;
+        book.clear();
+        if let Err(reason) = self.change(&event, &meta, pipeline) {
+            pipeline.discard(event, Discard::Absorbed);
+            return self.fault(reason, now, pipeline);
+        }
+        let book = pipeline.book(self.instrument);
+        book.generation += 1;
+        meta.generation = book.generation;
+        event.header.stream.kind = Kind::BookSnapshot;
+        event.body = Body::Book(meta);
         pipeline.emit(event);
+        if !was_live {
+            self.recovered(now, pipeline);
+        }
         Ask::Nothing
     }
 
-    /// Takes a snapshot: makes it the book where the waiting diffs connect to it.
+    /// Takes a snapshot by request: makes it the book where the waiting diffs connect to it.
     pub fn on_snapshot(
         &mut self,
         snapshot: &DepthSnapshot,
@@ -132,17 +149,12 @@ impl Assembler {
         if state == StreamState::Live {
             return Ask::Nothing;
         }
-        while self.waiting.front().is_some_and(|diff| diff.last <= snapshot.seq_last) {
-            self.drop_first();
-        }
-        if let Err(skipped) = self.check_chain(snapshot.seq_last) {
-            // What lies before the break can never be connected; what follows it still may.
-            (0..skipped).for_each(|_| self.drop_first());
+        self.waiting.drop_covered(snapshot.seq_last);
+        if !self.waiting.follow(self.rules.continuity, snapshot.seq_last) {
             return Ask::Snapshot;
         }
-        if self.rebuild(snapshot, pipeline).is_err() {
-            self.turn(StreamState::Gapped, Reason::Malformed, now, pipeline);
-            return Ask::Snapshot;
+        if let Err(reason) = self.rebuild(snapshot, pipeline) {
+            return self.fault(reason, now, pipeline);
         }
         self.announce(now, pipeline);
         Ask::Nothing
@@ -151,7 +163,7 @@ impl Assembler {
     /// The connection is gone: what waits will never be continued, and a book that was proven
     /// is not any more.
     pub fn on_disconnect(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) {
-        self.forget_waiting();
+        self.waiting.clear();
         if pipeline.book(self.instrument).generation > 0 {
             self.turn(StreamState::Gapped, Reason::Disconnected, now, pipeline);
         }
@@ -171,33 +183,64 @@ impl Assembler {
         }
     }
 
-    /// Whether a diff continues a book at `position`.
-    fn continues(&self, position: u64, anchored: bool, first: u64, previous: Option<u64>) -> bool {
-        match self.continuity {
-            Continuity::Ranges => first <= position.saturating_add(1),
-            // Behind a snapshot the diff's range must hold its id. `pu <= id` says the same where
-            // ids skip: nothing of this instrument happened between `pu` and `U`.
-            Continuity::PreviousId if anchored => {
-                first <= position || previous.is_some_and(|previous| previous <= position)
-            }
-            Continuity::PreviousId => previous == Some(position),
+    fn position(&self, book: &Book) -> Position {
+        Position { last: book.seq_last, ts_event: book.ts_event, anchored: self.anchored }
+    }
+
+    /// Keeps a diff for the snapshot to come, where numbers can connect it to one.
+    fn keep(&mut self, event: &CanonicalEvent, step: Step) {
+        if step.last.is_some() {
+            self.waiting.keep(event, step);
         }
     }
 
-    /// Whether the waiting diffs follow a snapshot and each other; else how many come before the
-    /// first that doesn't. That one is kept: a later snapshot may connect to it.
-    fn check_chain(&self, snapshot: u64) -> Result<(), usize> {
-        let (mut position, mut anchored) = (snapshot, true);
-        for (index, diff) in self.waiting.iter().enumerate() {
-            if diff.last <= position {
-                continue;
+    /// Applies a diff that continues the book, and sends it on.
+    fn advance(
+        &mut self,
+        mut event: LocalPooled<CanonicalEvent>,
+        mut meta: BookMeta,
+        now: Nanos,
+        pipeline: &mut dyn Pipeline,
+    ) -> Ask {
+        match self.change(&event, &meta, pipeline) {
+            Ok(generation) => meta.generation = generation,
+            Err(reason) => {
+                pipeline.discard(event, Discard::Absorbed);
+                return self.fault(reason, now, pipeline);
             }
-            if !self.continues(position, anchored, diff.first, diff.previous) {
-                return Err(index);
-            }
-            (position, anchored) = (diff.last, false);
         }
-        Ok(())
+        event.body = Body::Book(meta);
+        self.anchored = false;
+        pipeline.emit(event);
+        Ask::Nothing
+    }
+
+    /// Changes the book by a whole message, and proves what comes out; gives its generation.
+    #[inline]
+    fn change(
+        &self,
+        event: &CanonicalEvent,
+        meta: &BookMeta,
+        pipeline: &mut dyn Pipeline,
+    ) -> Result<u32, Reason> {
+        let book = pipeline.book(self.instrument);
+        book.apply(&event.bids, &event.asks).map_err(|_| Reason::Malformed)?;
+        if let Some(depth) = self.rules.depth {
+            book.truncate(depth);
+        }
+        book.seq_last = meta.seq_last;
+        book.ts_event = event.header.ts_event;
+        let generation = book.generation;
+        let proof = self.rules.prove(book, meta.checksum);
+        let count = match proof {
+            Ok(true) => Some(Count::ChecksumOk),
+            Err(Reason::ChecksumMismatch) => Some(Count::ChecksumFailed),
+            _ => None,
+        };
+        if let Some(count) = count {
+            pipeline.count(self.instrument, Kind::BookUpdate, count);
+        }
+        proof.map(|_| generation)
     }
 
     /// Makes the snapshot and the waiting diffs the book.
@@ -205,34 +248,30 @@ impl Assembler {
         &mut self,
         snapshot: &DepthSnapshot,
         pipeline: &mut dyn Pipeline,
-    ) -> Result<(), model::Error> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_levels = 0;
-        self.anchored = true;
+    ) -> Result<(), Reason> {
+        let waiting = self.waiting.take();
+        self.anchored = waiting.is_empty();
         let book = pipeline.book(self.instrument);
         book.clear();
-        book.apply(&snapshot.bids, &snapshot.asks)?;
+        book.apply(&snapshot.bids, &snapshot.asks).map_err(|_| Reason::Malformed)?;
         book.seq_last = Some(snapshot.seq_last);
         book.ts_event = snapshot.ts_event;
-        book.generation += 1;
         for diff in waiting {
-            if book.seq_last.is_some_and(|position| diff.last <= position) {
-                continue;
-            }
-            let (bids, asks) = diff.levels.split_at(diff.bids);
-            book.apply(bids, asks)?;
-            book.seq_last = Some(diff.last);
-            book.ts_event = diff.ts_event.or(book.ts_event);
-            self.anchored = false;
+            let (bids, asks) = diff.sides();
+            book.apply(bids, asks).map_err(|_| Reason::Malformed)?;
+            book.seq_last = diff.step.last;
+            book.ts_event = diff.step.ts_event.or(book.ts_event);
         }
+        if let Some(depth) = self.rules.depth {
+            book.truncate(depth);
+        }
+        self.rules.prove(book, None)?;
+        book.generation += 1;
         Ok(())
     }
 
     /// Sends the recovered book as one snapshot, then says that it is live.
     fn announce(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) {
-        if pipeline.book(self.instrument).generation > 1 {
-            pipeline.count(self.instrument, Kind::BookUpdate, Count::Resync);
-        }
         if let Some(mut event) = pipeline.event() {
             let book = pipeline.book(self.instrument);
             event.set_kind(self.instrument, Kind::BookSnapshot);
@@ -247,7 +286,25 @@ impl Assembler {
             });
             pipeline.derive(event);
         }
+        self.recovered(now, pipeline);
+    }
+
+    /// The book is proven, for the first time or again.
+    fn recovered(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) {
+        if pipeline.book(self.instrument).generation > 1 {
+            pipeline.count(self.instrument, Kind::BookUpdate, Count::Resync);
+        }
         self.turn(StreamState::Live, Reason::Synced, now, pipeline);
+    }
+
+    /// The book can't be relied on any more.
+    fn fault(&mut self, reason: Reason, now: Nanos, pipeline: &mut dyn Pipeline) -> Ask {
+        let live = pipeline.book(self.instrument).state == StreamState::Live;
+        if live && reason != Reason::Malformed {
+            pipeline.count(self.instrument, Kind::BookUpdate, Count::Gap);
+        }
+        self.turn(StreamState::Gapped, reason, now, pipeline);
+        Ask::Snapshot
     }
 
     /// Changes the book's state, in the book and in the stream.
@@ -258,32 +315,5 @@ impl Assembler {
         }
         (book.state, book.reason, book.since) = (state, reason, now);
         pipeline.status(self.instrument, Kind::BookUpdate, state, reason);
-    }
-
-    /// Copies a diff to where it can wait; the oldest go where there is no more room, since a
-    /// snapshot that is still to come covers them first.
-    fn keep(&mut self, event: &CanonicalEvent, first: u64, last: u64, previous: Option<u64>) {
-        if self.waiting.back().is_some_and(|newest| last <= newest.last) {
-            return;
-        }
-        let levels: Box<[Level]> = event.bids.iter().chain(&event.asks).copied().collect();
-        self.waiting_levels += levels.len();
-        let ts_event = event.header.ts_event;
-        let bids = event.bids.len();
-        self.waiting.push_back(Diff { first, last, previous, ts_event, levels, bids });
-        while self.waiting.len() > WAITING_MAX || self.waiting_levels > WAITING_LEVELS_MAX {
-            self.drop_first();
-        }
-    }
-
-    fn drop_first(&mut self) {
-        if let Some(diff) = self.waiting.pop_front() {
-            self.waiting_levels -= diff.levels.len();
-        }
-    }
-
-    fn forget_waiting(&mut self) {
-        self.waiting.clear();
-        self.waiting_levels = 0;
     }
 }

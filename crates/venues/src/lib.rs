@@ -6,6 +6,7 @@
 
 pub mod assembler;
 pub mod binance;
+pub mod crc32;
 pub mod json;
 pub mod registry;
 

@@ -71,7 +71,32 @@ fn truncation_keeps_the_best_levels_of_both_sides() {
     book.truncate(2);
     assert_eq!(prices(&book, Side::Buy), ["5", "4"]);
     assert_eq!(prices(&book, Side::Sell), ["11", "12"]);
-    assert_eq!(book.levels_dropped(), 6);
+    assert_eq!(book.levels_dropped(), 0, "cut on purpose, not lost");
+}
+
+#[test]
+fn what_there_is_no_room_for_is_lost_and_counted() {
+    let mut book = Book::default();
+    for n in 1..=LEVELS_MAX as i64 + 3 {
+        book.set(Side::Buy, Level { price: Decimal::from(n), quantity: Decimal::ONE }).unwrap();
+    }
+    assert_eq!(book.depth(), (LEVELS_MAX, 0));
+    assert_eq!(book.levels_dropped(), 3);
+    assert_eq!(book.best(Side::Buy).unwrap().price, Decimal::from(LEVELS_MAX + 3));
+}
+
+#[test]
+fn digits_are_read_back_as_they_were_sent_last() {
+    let mut book = Book::with_places(1);
+    let sent = ["30215", "30215.2", "30215.30", "30216.000", "0.0001"];
+    for price in sent {
+        book.set(Side::Sell, level(price, "1.50")).unwrap();
+    }
+    let read: Vec<_> = book.levels(Side::Sell).map(|l| l.price.to_string()).collect();
+    assert_eq!(read, ["0.0001", "30215", "30215.2", "30215.30", "30216.000"]);
+    assert_eq!(book.best(Side::Sell).unwrap().quantity.to_string(), "1.50");
+    book.set(Side::Sell, level("30216.0", "2")).unwrap();
+    assert_eq!(book.levels(Side::Sell).last().unwrap().price.to_string(), "30216.0");
 }
 
 #[test]
@@ -113,8 +138,11 @@ proptest! {
         }
         bids.0.reverse();
         for (side, naive) in [(Side::Buy, bids), (Side::Sell, asks)] {
+            let spelled = |levels: &[(Decimal, Decimal)]| -> Vec<_> {
+                levels.iter().map(|(price, quantity)| format!("{price} {quantity}")).collect()
+            };
             let held: Vec<_> = book.levels(side).map(|l| (l.price, l.quantity)).collect();
-            prop_assert_eq!(held, naive.0);
+            prop_assert_eq!(spelled(&held), spelled(&naive.0));
         }
     }
 }

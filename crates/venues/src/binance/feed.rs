@@ -135,7 +135,7 @@ impl Binance {
             }
         };
         let id = sink.pipeline.list(&instrument)?;
-        let index = self.markets.add(symbol, id, self.line.continuity);
+        let index = self.markets.add(symbol, id, self.line.rules);
         for track in &mut self.markets.all[index].tracks {
             track.wanted = true;
         }
@@ -181,7 +181,7 @@ impl Binance {
         match sink.pipeline.list(&listing.instrument) {
             Ok(id) => {
                 let symbol = listing.symbol.clone();
-                Some(self.markets.add(&symbol, id, self.line.continuity))
+                Some(self.markets.add(&symbol, id, self.line.rules))
             }
             Err(error) => {
                 sink.pipeline.notice(Notice::SubscriptionRefused(&error.message));

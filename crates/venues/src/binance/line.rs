@@ -10,7 +10,7 @@ use model::Kind;
 use model::instrument::{Contract, Expiry};
 use model::venue::{Profile, Rate};
 
-use crate::assembler::Continuity;
+use crate::assembler::{Continuity, Rules};
 
 /// A product line.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct Line {
     pub book_path: &'static str,
     /// Path of the combined streams that carry everything else.
     pub market_path: &'static str,
-    /// How diffs follow each other.
-    pub continuity: Continuity,
+    /// How a book is proven.
+    pub rules: Rules,
     /// Streams on one connection.
     pub streams_max: usize,
     /// Weight of a depth request by the number of levels asked for, ascending.
@@ -81,7 +81,7 @@ pub static LINES: [Line; 3] = [
         rest_path: "/api/v3",
         book_path: "/stream",
         market_path: "/stream",
-        continuity: Continuity::Ranges,
+        rules: Rules::numbered(Continuity::Ranges),
         streams_max: 1_024,
         depth_weights: &[(5, 5), (100, 5), (500, 25), (1_000, 50), (5_000, 250)],
         list_weight: 20,
@@ -98,7 +98,7 @@ pub static LINES: [Line; 3] = [
         // Split since 2026-03-06; on the wrong path a stream is silent.
         book_path: "/public/stream",
         market_path: "/market/stream",
-        continuity: Continuity::PreviousId,
+        rules: Rules::numbered(Continuity::PreviousId),
         streams_max: 1_024,
         depth_weights: FUTURES_DEPTH_WEIGHTS,
         list_weight: 1,
@@ -114,7 +114,7 @@ pub static LINES: [Line; 3] = [
         rest_path: "/dapi/v1",
         book_path: "/stream",
         market_path: "/stream",
-        continuity: Continuity::PreviousId,
+        rules: Rules::numbered(Continuity::PreviousId),
         streams_max: 200,
         depth_weights: FUTURES_DEPTH_WEIGHTS,
         list_weight: 1,

@@ -8,7 +8,7 @@ use model::venue::Listing;
 use model::{InstrumentId, Kind, Nanos, RequestId, StreamState};
 use rustc_hash::FxHashMap;
 
-use crate::assembler::{Assembler, Continuity};
+use crate::assembler::{Assembler, Rules};
 
 /// The first repeat of a snapshot request waits for so long, each further one twice as long.
 const REFETCH_AFTER: Duration = Duration::from_millis(250);
@@ -107,12 +107,12 @@ impl Fetch {
 }
 
 impl Market {
-    fn new(symbol: &str, instrument: InstrumentId, continuity: Continuity) -> Self {
+    fn new(symbol: &str, instrument: InstrumentId, rules: Rules) -> Self {
         Self {
             symbol: symbol.into(),
             instrument,
             tracks: [Track::default(); KINDS],
-            assembler: Assembler::new(instrument, continuity),
+            assembler: Assembler::new(instrument, rules),
             fetch: Fetch::default(),
             quote: Quote::default(),
         }
@@ -174,9 +174,9 @@ impl Markets {
     }
 
     /// Adds an instrument; gives its place.
-    pub fn add(&mut self, symbol: &str, instrument: InstrumentId, continuity: Continuity) -> usize {
+    pub fn add(&mut self, symbol: &str, instrument: InstrumentId, rules: Rules) -> usize {
         let index = self.all.len();
-        self.all.push(Market::new(symbol, instrument, continuity));
+        self.all.push(Market::new(symbol, instrument, rules));
         self.by_symbol.insert(symbol.into(), index);
         index
     }
