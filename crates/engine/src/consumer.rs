@@ -163,9 +163,12 @@ impl Inbox {
             let Ok(event) = self.ring.pop() else { break };
             let entered = now();
             let begun = *begun.get_or_insert(entered);
-            self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
             self.counts.delivered += 1;
-            self.counts.critical_delivered += u64::from(event.kind().is_critical());
+            if event.kind().is_critical() {
+                self.counts.critical_delivered += 1;
+            } else {
+                self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
+            }
             let trace_id = event.header.trace_id;
             self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx));
         }

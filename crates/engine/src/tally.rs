@@ -96,7 +96,7 @@ impl Tally {
         }
     }
 
-    /// Latencies from `ts_recv` to the handler's entry, in ns, up to now.
+    /// Latencies of market data from `ts_recv` to the handler's entry, in ns, up to now.
     #[must_use]
     pub fn latency(&self) -> Histogram<u64> {
         self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,9 +1,10 @@
 //! Consumers on threads of their own.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::{Consumer, Inbox, Subscription};
+use engine::{Consumer, Inbox, Subscription, Tally};
 
 use crate::clock::SystemClock;
 use crate::outcome::RunError;
@@ -18,6 +19,7 @@ pub(crate) struct Seat {
 /// The threads of the consumers.
 pub(crate) struct Seated {
     threads: Vec<(String, JoinHandle<()>)>,
+    tallies: Vec<(String, Arc<Tally>)>,
 }
 
 impl Seated {
@@ -26,16 +28,22 @@ impl Seated {
         seats: Vec<(Inbox, Box<dyn Consumer>)>,
         clock: SystemClock,
     ) -> Result<Self, RunError> {
-        let mut threads = Vec::new();
+        let (mut threads, mut tallies) = (Vec::new(), Vec::new());
         for (inbox, consumer) in seats {
             let name = inbox.name().to_string();
+            tallies.push((name.clone(), inbox.tally().clone()));
             let thread = std::thread::Builder::new().name(format!("consumer-{name}"));
             let handle = thread
                 .spawn(move || drain(inbox, consumer, clock))
                 .map_err(|error| RunError::new("a thread for a consumer", error))?;
             threads.push((name, handle));
         }
-        Ok(Self { threads })
+        Ok(Self { threads, tallies })
+    }
+
+    /// What is counted for each of them.
+    pub(crate) fn tallies(&self) -> Vec<(String, Arc<Tally>)> {
+        self.tallies.clone()
     }
 
     /// Waits for those who finish in time; gives the names of the others.

@@ -23,7 +23,7 @@ use crate::config::{Config, Network, Provider};
 use crate::consumers::{Seat, Seated};
 use crate::dead_letters::Clerk;
 use crate::outcome::{RunError, Stop, Summary};
-use crate::report::VenueReport;
+use crate::report::{ConsumerReport, StreamReport, VenueReport};
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
 const FRAMES_PER_TURN: usize = 128;
@@ -102,10 +102,12 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     .await;
     // As it stood before the connections were closed: that is what the run came to.
     let providers = lines.iter().filter_map(|line| line.report(&shard)).collect();
+    let streams = StreamReport::all(&shard, clock.now());
     let elapsed = clock.now().since(started);
     close(&mut lines, &mut shard, clock).await;
     shard.end_turn(clock.now());
     let manager = shard.pools().manager().clone();
+    let tallies = seated.tallies();
     drop((lines, shard));
     let stuck = seated.join(CLOSE_WITHIN, clock);
     clerk.join();
@@ -115,7 +117,13 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         tracing::error!("the pools: {shutdown}");
     }
     let unreturned = shutdown.unreturned;
-    Ok(Summary { elapsed, providers, stuck, lines_lost: 0, pools, unreturned })
+    let consumers = tallies.iter().map(|(name, tally)| ConsumerReport {
+        id: name.clone(),
+        counts: tally.counts(),
+        latency_ns: tally.latency(),
+    });
+    let consumers = consumers.collect();
+    Ok(Summary { elapsed, providers, streams, consumers, stuck, lines_lost: 0, pools, unreturned })
 }
 
 /// One turn of the shard; says whether there is more to do at once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use pool::{PoolReport, PoolStats};
 
-use crate::report::VenueReport;
+use crate::report::{ConsumerReport, StreamReport, VenueReport};
 
 /// What went wrong before or while a gateway ran.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Per provider.
     pub providers: Vec<VenueReport>,
+    /// Per stream.
+    pub streams: Vec<StreamReport>,
+    /// Per consumer, when all had what they had coming.
+    pub consumers: Vec<ConsumerReport>,
     /// Consumers whose handler did not return in time; their threads were left behind.
     pub stuck: Vec<String>,
     /// Lines that a recorder had to drop.

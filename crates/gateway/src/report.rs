@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use engine::Shard;
 use engine::shard::{BookView, InstrumentView};
+use engine::{ConsumerCounts, Shard};
+use hdrhistogram::Histogram;
 use model::decimal::Plain;
-use model::{Level, Side};
+use model::{Kind, Level, Nanos, Side};
 use serde::Serialize;
 
 /// Levels a side that a report shows.
@@ -106,6 +107,70 @@ impl BookReport {
 
 fn shown(level: &Level) -> [String; 2] {
     [Plain(level.price).to_string(), Plain(level.quantity).to_string()]
+}
+
+/// One stream of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamReport {
+    /// The provider's name.
+    pub provider: String,
+    /// Canonical name.
+    pub instrument: String,
+    /// The kind; `book_update` stands for the whole book.
+    pub kind: &'static str,
+    /// Events routed, derived ones included.
+    pub events: u64,
+    /// Transitions out of `Live` by a continuity or checksum fault.
+    pub gaps: u64,
+    /// Returns to `Live` after the first.
+    pub resyncs: u64,
+    /// Decoded and not newer than what the stream had.
+    pub duplicates: u64,
+    /// Events whose venue position was below the one before it.
+    pub out_of_order: u64,
+    /// The state at the end.
+    pub state: &'static str,
+    /// The share of its time in which it was `Live`, in percent.
+    pub valid_pct: f64,
+}
+
+impl StreamReport {
+    /// Every stream of a shard of which anything was heard.
+    #[must_use]
+    pub fn all(shard: &Shard, now: Nanos) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (provider, view) in shard.providers() {
+            for instrument in view.instruments() {
+                // A book's snapshots are counted with its updates' state.
+                let streams = instrument.streams().filter(|(kind, _)| *kind != Kind::BookSnapshot);
+                all.extend(streams.map(|(kind, stats)| Self {
+                    provider: provider.to_string(),
+                    instrument: instrument.name.to_string(),
+                    kind: kind.name(),
+                    events: stats.emitted,
+                    gaps: stats.gaps,
+                    resyncs: stats.resyncs,
+                    duplicates: stats.duplicates,
+                    out_of_order: stats.out_of_order,
+                    state: stats.state.name(),
+                    valid_pct: f64::from(stats.valid_ppm(now)) / 10_000.0,
+                }));
+            }
+        }
+        all
+    }
+}
+
+/// One consumer of a run.
+#[derive(Clone, Debug)]
+pub struct ConsumerReport {
+    /// Its name.
+    pub id: String,
+    /// What was counted for it.
+    pub counts: ConsumerCounts,
+    /// From the return of the read that completed a frame to the handler's entry, in ns; market data
+    /// alone.
+    pub latency_ns: Histogram<u64>,
 }
 
 /// The reports for people: a line an instrument.

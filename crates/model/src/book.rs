@@ -3,13 +3,15 @@
 //! The assembler in `venues` changes it, the engine reads it. The book itself knows nothing of
 //! sequences beyond keeping the last one: proof of continuity is the assembler's work.
 
-use std::collections::BTreeMap;
-
 use rust_decimal::Decimal;
 
 use crate::error::Error;
 use crate::event::{Level, Reason, Side, StreamState};
 use crate::time::Nanos;
+
+mod ladder;
+
+use ladder::Ladder;
 
 /// More places than any venue prints; a price with more is refused.
 const SCALE_MAX: u32 = 18;
@@ -27,8 +29,8 @@ pub const LEVELS_MAX: usize = 65_536;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     scale: u32,
-    bids: BTreeMap<i64, Resting>,
-    asks: BTreeMap<i64, Resting>,
+    bids: Ladder<Resting>,
+    asks: Ladder<Resting>,
     levels_dropped: u64,
     /// Whether it can be relied on.
     pub state: StreamState,
@@ -45,7 +47,7 @@ pub struct Book {
 }
 
 /// What stands at a price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Resting {
     quantity: Decimal,
     /// Places of the price as it was sent.
@@ -86,7 +88,7 @@ impl Book {
             Side::Sell => &mut self.asks,
         };
         if level.quantity.is_zero() {
-            levels.remove(&key);
+            levels.remove(key);
         } else {
             // A decimal has at most 28 places.
             let places = u8::try_from(level.price.scale()).unwrap_or(u8::MAX);
@@ -126,7 +128,7 @@ impl Book {
             Side::Sell => (None, Some(self.asks.iter())),
         };
         bids.into_iter().flatten().chain(asks.into_iter().flatten()).map(|(key, resting)| Level {
-            price: as_sent(*key, self.scale, u32::from(resting.places)),
+            price: as_sent(key, self.scale, u32::from(resting.places)),
             quantity: resting.quantity,
         })
     }
@@ -146,8 +148,8 @@ impl Book {
     /// Whether the best bid is not below the best offer, which no venue's book ever is.
     #[must_use]
     pub fn is_crossed(&self) -> bool {
-        match (self.bids.last_key_value(), self.asks.first_key_value()) {
-            (Some((bid, _)), Some((ask, _))) => bid >= ask,
+        match (self.bids.last_key(), self.asks.first_key()) {
+            (Some(bid), Some(ask)) => bid >= ask,
             _ => false,
         }
     }
@@ -194,17 +196,12 @@ impl Book {
     /// Re-keys every level to a finer scale; false, and nothing changed, where a price would not
     /// fit any more.
     fn grow(&mut self, scale: u32) -> bool {
-        let factor = 10i64.checked_pow(scale - self.scale);
-        let fits = |key: &i64| factor.and_then(|factor| key.checked_mul(factor)).is_some();
-        if !self.bids.keys().chain(self.asks.keys()).all(fits) {
+        let Some(factor) = 10i64.checked_pow(scale - self.scale) else { return false };
+        if !self.bids.fits(factor) || !self.asks.fits(factor) {
             return false;
         }
-        for levels in [&mut self.bids, &mut self.asks] {
-            *levels = std::mem::take(levels)
-                .into_iter()
-                .filter_map(|(key, resting)| Some((key.checked_mul(factor?)?, resting)))
-                .collect();
-        }
+        self.bids.scale(factor);
+        self.asks.scale(factor);
         self.scale = scale;
         true
     }
