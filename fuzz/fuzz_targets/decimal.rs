@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model::decimal::{parse, scan, scan_quoted, scan_uint};
+use model::decimal::{parse, scan, scan_bare, scan_quoted, scan_uint};
 
 fuzz_target!(|text: &[u8]| {
     let parsed = parse(text);
@@ -32,6 +32,11 @@ fuzz_target!(|text: &[u8]| {
     let quoted = scan(text).ok().filter(|(_, len)| text.get(*len) == Some(&b'"'));
     let quoted = quoted.map(|(value, len)| (value.serialize(), len + 1));
     assert_eq!(scan_quoted(text).map(|(value, len)| (value.serialize(), len)), quoted);
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let zeros = digits.starts_with(b"0") && digits.get(1).is_some_and(u8::is_ascii_digit);
+    let bare = scan(text).ok().filter(|(_, len)| matches!(text.get(*len), Some(b',' | b'}' | b']')));
+    let bare = bare.filter(|_| !zeros).map(|(value, len)| (value.serialize(), len));
+    assert_eq!(scan_bare(text).map(|(value, len)| (value.serialize(), len)), bare);
     let run = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let spelled = run == 1 || (run > 1 && run <= 19 && text[0] != b'0');
     let integer = std::str::from_utf8(&text[..run]).unwrap().parse().ok().filter(|_: &u64| spelled);

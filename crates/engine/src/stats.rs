@@ -225,6 +225,7 @@ pub(crate) fn parts(notice: Notice<'_>) -> (&'static str, &str) {
         Notice::SubscriptionRefused(name) => ("subscription_refused", name),
         Notice::RequestRefused(name) => ("request_refused", name),
         Notice::ShutdownAnnounced(name) => ("shutdown_announced", name),
+        Notice::VenueStatus(name) => ("venue_status", name),
     }
 }
 

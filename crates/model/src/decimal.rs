@@ -91,10 +91,6 @@ pub fn scan(text: &[u8]) -> Result<(Decimal, usize), DecimalError> {
 /// Reads the number at the start of `text`, which has to end with a quotation mark, and says how
 /// many bytes it took with that mark; `None` also where [`scan`] has an error.
 ///
-/// This is how nearly every price and quantity is written, so it is the fast way in: up to seven
-/// characters are taken at once from one word, up to fifteen from two, with no loop whose length
-/// depends on the digits.
-///
 /// ```
 /// use model::decimal::scan_quoted;
 /// let (price, len) = scan_quoted(br#"0.35130000","6195.0"]"#).unwrap();
@@ -104,26 +100,56 @@ pub fn scan(text: &[u8]) -> Result<(Decimal, usize), DecimalError> {
 #[inline(always)]
 #[must_use]
 pub fn scan_quoted(text: &[u8]) -> Option<(Decimal, usize)> {
+    let (value, end) = scan_to(text, |byte| byte == b'"')?;
+    Some((value, end + 1))
+}
+
+/// Reads the number at the start of `text` as JSON spells it without quotation marks, and says how
+/// many bytes it took; `None` where no comma or closing bracket follows, for a zero before other
+/// digits, and where [`scan`] has an error.
+///
+/// ```
+/// use model::decimal::scan_bare;
+/// let (price, len) = scan_bare(b"56119.00000,").unwrap();
+/// assert_eq!((price.to_string().as_str(), len), ("56119.00000", 11));
+/// assert!(scan_bare(b"0.3").is_none() && scan_bare(b"00.3,").is_none());
+/// ```
+#[inline(always)]
+#[must_use]
+pub fn scan_bare(text: &[u8]) -> Option<(Decimal, usize)> {
+    if let [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..] = text {
+        return None;
+    }
+    scan_to(text, |byte| matches!(byte, b',' | b'}' | b']'))
+}
+
+/// Reads a number up to a byte that `ends` it, and gives that byte's place.
+///
+/// This is how nearly every price and quantity is written, so it is the fast way in: up to seven
+/// characters are taken at once from one word, up to fifteen from two, with no loop whose length
+/// depends on the digits.
+#[inline(always)]
+fn scan_to(text: &[u8], ends: impl Fn(u8) -> bool) -> Option<(Decimal, usize)> {
     if let Some(chunk) = text.first_chunk::<8>() {
         let word = swar::values(*chunk);
         let marks = swar::marks(word);
         let first = swar::index(marks);
-        if chunk[first] == b'"' && first != 0 {
+        if ends(chunk[first]) && first != 0 {
             let value = swar::join(swar::right(word, first));
-            return Some((from_u64(value, 0), first + 1));
+            return Some((from_u64(value, 0), first));
         }
         let second = swar::index(marks & marks.wrapping_sub(1));
-        if chunk[first] == b'.' && chunk[second] == b'"' && first != 0 && second > first + 1 {
+        if chunk[first] == b'.' && ends(chunk[second]) && first != 0 && second > first + 1 {
             let value = swar::join(swar::right(swar::without(word, marks), second - 1));
-            return Some((from_u64(value, second - first - 1), second + 1));
+            return Some((from_u64(value, second - first - 1), second));
         }
     }
-    scan_quoted_long(text)
+    scan_to_long(text, ends)
 }
 
 /// Numbers of eight to fifteen characters, and whatever is written in another way.
 #[inline(always)]
-fn scan_quoted_long(text: &[u8]) -> Option<(Decimal, usize)> {
+fn scan_to_long(text: &[u8], ends: impl Fn(u8) -> bool) -> Option<(Decimal, usize)> {
     if let Some((chunk, next)) = two_chunks(text) {
         let (word, more) = (swar::values(*chunk), swar::values(*next));
         let (marks, more_marks) = (swar::marks(word), swar::marks(more));
@@ -131,22 +157,22 @@ fn scan_quoted_long(text: &[u8]) -> Option<(Decimal, usize)> {
         // The point in the first eight characters, the end in the second eight.
         let only_mark = marks & marks.wrapping_sub(1) == 0;
         let places = 7 - first + end;
-        if chunk[first] == b'.' && only_mark && next[end] == b'"' && first != 0 && places != 0 {
+        if chunk[first] == b'.' && only_mark && ends(next[end]) && first != 0 && places != 0 {
             let head = swar::without(word, marks) & (u64::MAX >> 8);
             let digits = (u128::from(head) | u128::from(more) << 56) << (8 * (9 - end));
             #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
             let (head, tail) = (digits as u64, (digits >> 64) as u64);
             let value = swar::join(head) * 100_000_000 + swar::join(tail);
-            return Some((from_u64(value, places), end + 9));
+            return Some((from_u64(value, places), end + 8));
         }
     }
-    scan_quoted_any(text)
+    scan_to_any(text, ends)
 }
 
 #[inline(never)]
-fn scan_quoted_any(text: &[u8]) -> Option<(Decimal, usize)> {
+fn scan_to_any(text: &[u8], ends: impl Fn(u8) -> bool) -> Option<(Decimal, usize)> {
     let (value, len) = scan(text).ok()?;
-    (text.get(len) == Some(&b'"')).then_some((value, len + 1))
+    ends(*text.get(len)?).then_some((value, len))
 }
 
 #[inline(always)]

@@ -151,6 +151,8 @@ pub enum Notice<'a> {
     RequestRefused(&'a str),
     /// The venue asks for a replacement connection.
     ShutdownAnnounced(&'a str),
+    /// The venue is not in its usual state (maintenance, cancels only), in its own words.
+    VenueStatus(&'a str),
 }
 
 /// What the rest of the gateway asks of a venue.

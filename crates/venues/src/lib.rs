@@ -1,13 +1,16 @@
 //! Venue protocol state machines, without sockets and without a clock.
 //!
 //! One folder a venue; a [`registry`] that is the only place where they stand side by side; one
-//! book [`assembler`]; one [`json`] codec. A machine implements [`model::venue::Venue`]: bytes,
+//! book [`assembler`]; one [`json`] codec; one machine for venues of [`channels`]. A machine implements [`model::venue::Venue`]: bytes,
 //! answers, commands and the time in; events, frames, requests and the next deadline out.
 
 pub mod assembler;
 pub mod binance;
+pub mod channels;
+pub mod coinbase;
 pub mod crc32;
 pub mod json;
+pub mod kraken;
 pub mod registry;
 
 pub use registry::{Settings, create};

@@ -5,6 +5,11 @@ use std::time::Duration;
 use model::venue::Venue;
 
 use crate::binance::{Binance, LINES, Line};
+use crate::channels::{Dialect, Machine};
+use crate::{coinbase, kraken};
+
+/// Venues of channels.
+static DIALECTS: [&Dialect; 2] = [&coinbase::DIALECT, &kraken::DIALECT];
 
 /// What a provider's configuration says to its venue machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +42,16 @@ impl Default for Settings {
 /// The names under which venues are configured and recorded.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    LINES.iter().map(|line| line.name).collect()
+    let lines = LINES.iter().map(|line| line.name);
+    lines.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect()
 }
 
 /// The machine of a venue; `None` where there is no venue of that name.
 #[must_use]
 pub fn create(venue: &str, settings: Settings) -> Option<Box<dyn Venue>> {
-    Line::find(venue).map(|line| Box::new(Binance::new(line, settings)) as Box<dyn Venue>)
+    if let Some(line) = Line::find(venue) {
+        return Some(Box::new(Binance::new(line, settings)));
+    }
+    let dialect = DIALECTS.iter().find(|dialect| dialect.name == venue)?;
+    Some(Box::new(Machine::new(dialect, settings)))
 }

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod follower;
 pub mod host;
 pub mod naive;
+pub mod naive_channels;
 pub mod rig;
 
 use std::path::{Path, PathBuf};

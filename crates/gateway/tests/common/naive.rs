@@ -11,7 +11,7 @@ use model::capture::{CaptureLine, Direction, Wire};
 use serde_json::{Value, json};
 
 /// One side: prices as sortable text.
-type Side = BTreeMap<String, (String, String)>;
+pub type Side = BTreeMap<String, (String, String)>;
 
 #[derive(Default)]
 struct Instrument {
@@ -31,6 +31,9 @@ struct Instrument {
 /// What one venue's lines come to, in the form of a report (`resyncs` too).
 pub fn read(lines: &[CaptureLine]) -> Value {
     let venue = lines[0].venue.clone();
+    if matches!(venue.as_str(), "coinbase" | "kraken") {
+        return super::naive_channels::read(lines);
+    }
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut instruments: BTreeMap<String, Instrument> = BTreeMap::new();
     let (mut frames, mut malformed) = (0, 0);
@@ -105,13 +108,13 @@ fn parameter(url: &str, name: &str) -> String {
 }
 
 /// Sortable, shown without needless zeros.
-fn price(text: &str) -> (String, String) {
+pub fn price(text: &str) -> (String, String) {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     (format!("{whole:0>20}.{fraction:0<20}"), plain(text))
 }
 
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let whole = if whole.is_empty() { "0" } else { whole };

@@ -162,6 +162,21 @@ proptest! {
     }
 
     #[test]
+    fn bare_numbers_are_read_as_the_general_way_reads_them(
+        text in "-?[0-9]{0,20}(\\.[0-9]{0,20})?([eE][+-]?[0-9]{0,2})?[,}\\]\" ]?[0-9.,]{0,16}",
+    ) {
+        let bytes = text.as_bytes();
+        let general = scan(bytes).ok().and_then(|(value, len)| {
+            let ends = matches!(bytes.get(len), Some(b',' | b'}' | b']'));
+            let digits = text.trim_start_matches('-');
+            let zeros = digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
+            (ends && !zeros).then_some((value.serialize(), len))
+        });
+        let fast = scan_bare(bytes).map(|(value, len)| (value.serialize(), len));
+        prop_assert_eq!(fast, general, "{}", text);
+    }
+
+    #[test]
     fn integers_are_read_as_the_library_reads_them(text in "[0-9]{0,21}[,}x\u{e9}]?[0-9]{0,16}") {
         let run = text.bytes().take_while(u8::is_ascii_digit).count();
         let spelled = run == 1 || (run > 1 && !text.starts_with('0'));

@@ -8,7 +8,7 @@ use model::venue::{Bulk, DepthSnapshot, Listing};
 use model::{Decimal, Error, Instrument, Nanos};
 use serde::Deserialize;
 
-use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw};
+use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw, start_of};
 
 /// Reads `exchangeInfo`. One entry that can't be read does not keep the others from being read.
 ///
@@ -29,12 +29,6 @@ pub fn read_listings(body: &[u8]) -> Result<Bulk, Error> {
         }
     }
     Ok(Bulk::Listings { listings, unreadable })
-}
-
-/// Enough of an unreadable entry to find it by.
-fn start_of(text: &str) -> &str {
-    let end = (0..=80.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
 }
 
 /// Reads `depth`: `{"lastUpdateId":…,["E":…,"T":…,]"bids":[["price","quantity"]],"asks":[…]}`.

@@ -4,7 +4,9 @@
 //! `None`, after which the message has to be read by the fallback from its start.
 
 use model::decimal;
-use model::{Decimal, Level};
+use model::{Decimal, Level, Nanos};
+
+use super::timestamp;
 
 /// A position in a message.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,24 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
+    /// Takes a decimal number without quotation marks, up to the comma or bracket behind it.
+    #[inline(always)]
+    pub fn bare_decimal(&mut self) -> Option<Decimal> {
+        let (value, len) = decimal::scan_bare(self.rest)?;
+        self.rest = self.rest.get(len..)?;
+        Some(value)
+    }
+
+    /// Takes a time of the form `"2022-12-25T09:30:59.123456Z"`, quotation marks included.
+    #[inline]
+    pub fn utc(&mut self) -> Option<Nanos> {
+        self.lit(b"\"")?;
+        let (time, len) = timestamp::scan_utc(self.rest)?;
+        self.rest = self.rest.get(len..)?;
+        self.lit(b"\"")?;
+        Some(time)
+    }
+
     /// Takes printable ASCII without escapes up to and with the closing quotation mark; the
     /// opening one has been taken.
     #[inline]
@@ -99,6 +119,13 @@ impl<'a> Cursor<'a> {
                 return self.lit(b"]]");
             }
         }
+    }
+
+    /// What was taken since `start`, which is this cursor at an earlier time.
+    #[must_use]
+    pub fn since(&self, start: &Self) -> &'a [u8] {
+        let len = start.rest.len().saturating_sub(self.rest.len());
+        start.rest.get(..len).unwrap_or_default()
     }
 
     /// Whether nothing is left.

@@ -6,9 +6,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use model::decimal;
-use model::{Decimal, Error, Level};
+use model::{Decimal, Error, Level, Nanos};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::timestamp;
 
 /// Reads a whole message into a borrowed struct.
 ///
@@ -29,6 +31,12 @@ pub type Raw<'a> = &'a RawValue;
 pub fn read_raw<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Result<T, Error> {
     serde_json::from_str(raw.get())
         .map_err(|error| Error::ignore(format!("unreadable JSON: {error}")))
+}
+
+/// Enough of an unreadable piece to find it by.
+#[must_use]
+pub fn start_of(text: &str) -> &str {
+    &text[..text.floor_char_boundary(80)]
 }
 
 /// A decimal between quotation marks, or an integer without; a fraction without them has lost
@@ -61,6 +69,41 @@ impl<'de> Deserialize<'de> for Number {
             }
         }
         deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+/// A decimal from its own digits, written with or without quotation marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exact(pub Decimal);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        if text.starts_with('"') {
+            let Number(value) = serde_json::from_str(text).map_err(de::Error::custom)?;
+            return Ok(Self(value));
+        }
+        decimal::parse(text.as_bytes())
+            .map(Self)
+            .map_err(|error| de::Error::custom(format_args!("'{text}' is {error}")))
+    }
+}
+
+/// A time as `2022-12-25T09:30:59.123456Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Utc(pub Nanos);
+
+impl<'de> Deserialize<'de> for Utc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Text(text) = Text::deserialize(deserializer)?;
+        timestamp::scan_utc(text.as_bytes())
+            .filter(|(_, len)| *len == text.len())
+            .map(|(time, _)| Self(time))
+            .ok_or_else(|| {
+                de::Error::custom(format_args!(
+                    "'{text}' is no time as 2022-12-25T09:30:59.123456Z"
+                ))
+            })
     }
 }
 
@@ -155,6 +198,26 @@ mod tests {
         for wrong in ["null", "[1]", "\"\"", "0.1", "1e5"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn exact_numbers_keep_their_digits_with_and_without_marks() {
+        let read = |text: &'static str| read::<Exact>(text.as_bytes()).map(|n| n.0.to_string());
+        assert_eq!(read("0.14370").unwrap(), "0.14370");
+        assert_eq!(read(" 1e-05 ").unwrap(), "0.00001");
+        assert_eq!(read("\"2.50\"").unwrap(), "2.50");
+        assert_eq!(read("-7").unwrap(), "-7");
+        for wrong in ["null", "[1]", "\"\"", "1.", "01", "true", "1e99"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read("1e99").unwrap_err().message.contains("'1e99'"));
+    }
+
+    #[test]
+    fn times_say_what_is_wrong_with_them() {
+        let Utc(time) = read(b"\"2021-04-17T16:48:53.370507Z\"").unwrap();
+        assert_eq!(time.0, 1_618_678_133_370_507_000);
+        assert!(read::<Utc>(b"\"noon\"").unwrap_err().message.contains("'noon' is no time"));
     }
 
     #[test]

@@ -10,5 +10,6 @@
 
 pub mod cursor;
 pub mod fallback;
+pub mod timestamp;
 
 pub use cursor::Cursor;

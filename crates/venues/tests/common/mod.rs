@@ -191,3 +191,113 @@ fn subscriptions(streams: &[(&str, Kind)]) -> Vec<Subscription> {
         |(name, kind): &(&str, Kind)| Subscription { instrument: (*name).into(), kind: *kind };
     streams.iter().map(one).collect()
 }
+
+/// A book as Kraken keeps and sends it: prices and quantities are integers of its precision.
+#[derive(Clone)]
+pub struct KrakenBook {
+    symbol: &'static str,
+    pub places: usize,
+    pub sides: [BTreeMap<u32, u32>; 2],
+    pub depth: usize,
+}
+
+impl KrakenBook {
+    /// Ten bids below and ten offers above 1,000 units.
+    pub fn new(symbol: &'static str, places: usize) -> Self {
+        let bids = (990..1_000).map(|price| (price, price * 3)).collect();
+        let asks = (1_002..1_012).map(|price| (price, price * 2)).collect();
+        Self { symbol, places, sides: [bids, asks], depth: 10 }
+    }
+
+    /// Changes a level and gives the update that says so.
+    pub fn update(&mut self, side: Side, price: u32, quantity: u32) -> String {
+        self.set(side, price, quantity);
+        let level = format!("{{{}}}", self.printed(price, quantity));
+        let (bids, asks) =
+            if side == Side::Buy { (level, String::new()) } else { (String::new(), level) };
+        self.message("update", &bids, &asks)
+    }
+
+    pub fn set(&mut self, side: Side, price: u32, quantity: u32) {
+        let levels = &mut self.sides[usize::from(side == Side::Sell)];
+        levels.insert(price, quantity);
+        levels.retain(|_, quantity| *quantity > 0);
+    }
+
+    pub fn snapshot(&self) -> String {
+        let side = |side| {
+            let levels = self.best(side, self.depth);
+            let levels: Vec<_> =
+                levels.iter().map(|(p, q)| format!("{{{}}}", self.printed(*p, *q))).collect();
+            levels.join(",")
+        };
+        self.message("snapshot", &side(Side::Buy), &side(Side::Sell))
+    }
+
+    pub fn best(&self, side: Side, depth: usize) -> Vec<(u32, u32)> {
+        let [bids, asks] = &self.sides;
+        let pair = |(price, quantity): (&u32, &u32)| (*price, *quantity);
+        match side {
+            Side::Buy => bids.iter().rev().map(pair).take(depth).collect(),
+            Side::Sell => asks.iter().map(pair).take(depth).collect(),
+        }
+    }
+
+    /// The subscribed levels as `Bench::levels` shows them.
+    pub fn shown(&self, side: Side) -> Vec<String> {
+        let level = |(price, quantity): &(u32, u32)| {
+            let price = model::Decimal::new(i64::from(*price), u32::try_from(self.places).unwrap());
+            let quantity = model::Decimal::new(i64::from(*quantity), 8);
+            format!("{}×{}", price.normalize(), quantity.normalize())
+        };
+        self.best(side, self.depth).iter().map(level).collect()
+    }
+
+    /// An update of these levels, with the checksum of the book as it stands.
+    pub fn message_of(&self, bids: &[(u32, u32)], asks: &[(u32, u32)]) -> String {
+        let side = |levels: &[(u32, u32)]| {
+            let one = |(p, q): &(u32, u32)| format!("{{{}}}", self.printed(*p, *q));
+            levels.iter().map(one).collect::<Vec<_>>().join(",")
+        };
+        self.message("update", &side(bids), &side(asks))
+    }
+
+    fn message(&self, kind: &str, bids: &str, asks: &str) -> String {
+        format!(
+            r#"{{"channel":"book","type":"{kind}","data":[{{"symbol":"{}","bids":[{bids}],"asks":[{asks}],"checksum":{},"timestamp":"2026-08-16T23:37:03.745044Z"}}]}}"#,
+            self.symbol,
+            self.checksum()
+        )
+    }
+
+    fn printed(&self, price: u32, quantity: u32) -> String {
+        format!(r#""price":{},"qty":{}"#, digits(price, self.places), digits(quantity, 8))
+    }
+
+    /// As the documentation says it, on text.
+    fn checksum(&self) -> u32 {
+        let mut text = String::new();
+        for side in [Side::Sell, Side::Buy] {
+            for (price, quantity) in self.best(side, 10) {
+                for number in [digits(price, self.places), digits(quantity, 8)] {
+                    text += number.replace('.', "").trim_start_matches('0');
+                }
+            }
+        }
+        let mut crc = u32::MAX;
+        for byte in text.bytes() {
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            }
+        }
+        !crc
+    }
+}
+
+/// An integer of `10^-places` as a decimal.
+fn digits(number: u32, places: usize) -> String {
+    let text = format!("{number:0>width$}", width = places + 1);
+    let (whole, fraction) = text.split_at(text.len() - places);
+    if places == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") }
+}
