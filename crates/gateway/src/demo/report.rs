@@ -1,0 +1,231 @@
+//! What a demo and a soak say at the end. The field names are a contract.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use pool::PoolStats;
+use serde::Serialize;
+
+use super::memory::Slope;
+use crate::outcome::Summary;
+use crate::report::{ConsumerReport, StreamReport};
+
+/// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
+const SLOPE_FROM: Duration = Duration::from_secs(300);
+
+/// What a demo came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// How long the gateway ran, in seconds.
+    pub elapsed_s: f64,
+    /// WebSocket messages received.
+    pub frames: u64,
+    /// Events routed.
+    pub events: u64,
+    /// Messages that could not be read.
+    pub malformed: u64,
+    /// From the return of the read that completed a frame to the handler's entry, market data.
+    pub latency_us: Latency,
+    /// Per stream.
+    pub streams: Vec<StreamReport>,
+    /// Per consumer.
+    pub consumers: Vec<Consumer>,
+    /// What became of the orders.
+    pub orders: Orders,
+    /// What became of the merge windows.
+    pub merges: Merges,
+    /// The pools when all was closed.
+    pub pools: Vec<Pool>,
+    /// Whether every book equals the simulator's own.
+    pub books_match_venues: bool,
+    /// Memory of this process, simulators included.
+    pub memory: Memory,
+}
+
+/// Microseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 99 of 100 are below it.
+    pub p99: f64,
+    /// 999 of 1,000 are.
+    pub p999: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// One consumer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Consumer {
+    /// Its name.
+    pub id: String,
+    /// Events handed to it.
+    pub delivered: u64,
+    /// Market data that newer data of its stream replaced.
+    pub conflated: u64,
+    /// Trades dropped because too many waited.
+    pub dropped: u64,
+    /// Critical events handed to it.
+    pub critical_delivered: u64,
+    /// Reports of the simulators that never came.
+    pub critical_lost: u64,
+}
+
+/// Orders: all zero until there is an order path.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Orders {
+    /// Handed in by consumers.
+    pub submitted: u64,
+    /// Acknowledged by their venue.
+    pub acked: u64,
+    /// Filled whole.
+    pub filled: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// Of unknown outcome still.
+    pub unknown: u64,
+    /// Requests per client order id beyond one, as the simulators count them.
+    pub sent_twice: u64,
+    /// Reports that the simulators sent.
+    pub reports_sent_by_venues: u64,
+    /// Reports that consumers got.
+    pub reports_delivered: u64,
+}
+
+/// Merge windows: all zero until there is a merge.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Merges {
+    /// Windows emitted.
+    pub emitted: u64,
+    /// Windows in which a provider was missing.
+    pub suppressed_partial: u64,
+    /// Fragments that came after their window had closed.
+    pub late_dropped: u64,
+}
+
+/// One pool.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: &'static str,
+    /// How many objects there are.
+    pub capacity: u16,
+    /// How many are out.
+    pub in_use: u16,
+    /// How many were out at most.
+    pub high_water: u16,
+    /// Waits that ended with nothing.
+    pub timeouts: u64,
+}
+
+/// Memory of the process.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Memory {
+    /// Resident when the first sample was taken.
+    pub rss_start_bytes: u64,
+    /// And when the last was.
+    pub rss_end_bytes: u64,
+    /// Fitted through the samples; `None` of less than 5 minutes.
+    pub slope_bytes_per_hour: Option<f64>,
+}
+
+impl Report {
+    pub(super) fn new(summary: &Summary, books_match_venues: bool, memory: Memory) -> Self {
+        let providers = &summary.providers;
+        Self {
+            elapsed_s: summary.elapsed.as_secs_f64(),
+            frames: providers.iter().map(|provider| provider.ws_frames).sum(),
+            events: summary.streams.iter().map(|stream| stream.events).sum(),
+            malformed: providers.iter().map(|provider| provider.malformed).sum(),
+            latency_us: Latency::of(&summary.consumers),
+            streams: summary.streams.clone(),
+            consumers: summary.consumers.iter().map(Consumer::new).collect(),
+            orders: Orders::default(),
+            merges: Merges::default(),
+            pools: summary.pools.iter().map(Pool::new).collect(),
+            books_match_venues,
+            memory,
+        }
+    }
+
+    /// What did not hold, in words.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        if !self.books_match_venues {
+            broken.push("a book differs from its venue's".to_owned());
+        }
+        let out = self.pools.iter().filter(|pool| pool.in_use > 0);
+        broken.extend(out.map(|pool| format!("{} of {} are not back", pool.in_use, pool.name)));
+        if self.orders.sent_twice > 0 {
+            broken.push(format!("{} orders were sent twice", self.orders.sent_twice));
+        }
+        let lost: u64 = self.consumers.iter().map(|consumer| consumer.critical_lost).sum();
+        if lost > 0 {
+            broken.push(format!("{lost} critical events were lost"));
+        }
+        broken
+    }
+}
+
+impl Latency {
+    fn of(consumers: &[ConsumerReport]) -> Self {
+        let mut all: Option<Histogram<u64>> = None;
+        for ConsumerReport { latency_ns, .. } in consumers {
+            match &mut all {
+                None => all = Some(latency_ns.clone()),
+                // All have the same bounds.
+                Some(all) => drop(all.add(latency_ns)),
+            }
+        }
+        let Some(all) = all else { return Self::default() };
+        let us = |ns: u64| ns as f64 / 1_000.0;
+        let at = |quantile| us(all.value_at_quantile(quantile));
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: us(all.max()) }
+    }
+}
+
+impl Consumer {
+    fn new(of: &ConsumerReport) -> Self {
+        let counts = of.counts;
+        Self {
+            id: of.id.clone(),
+            delivered: counts.delivered,
+            conflated: counts.conflated,
+            dropped: counts.dropped,
+            critical_delivered: counts.critical_delivered,
+            critical_lost: 0,
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn new(stats: &PoolStats) -> Self {
+        Self {
+            name: stats.pool,
+            capacity: stats.capacity,
+            in_use: stats.in_use,
+            high_water: stats.high_water,
+            timeouts: stats.timeouts,
+        }
+    }
+}
+
+impl Memory {
+    /// Of samples (time, resident bytes) in their order.
+    pub(super) fn of(samples: &[(Duration, u64)]) -> Self {
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+            return Self::default();
+        };
+        let long = last.0.saturating_sub(first.0) >= SLOPE_FROM;
+        let slope = if long { Slope::through(samples) } else { None };
+        Self {
+            rss_start_bytes: first.1,
+            rss_end_bytes: last.1,
+            slope_bytes_per_hour: slope.map(|slope| slope.bytes_per_hour.round()),
+        }
+    }
+}
