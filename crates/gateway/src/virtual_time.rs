@@ -6,7 +6,7 @@
 //! venue, a script in a test.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ struct Link {
     far: Box<dyn Machine>,
     reach: Reach,
     clients: BTreeMap<ClientId, ConnId>,
+    /// Connections that are open and on which nothing comes through any more.
+    silent: BTreeSet<ConnId>,
     out: Vec<Output>,
 }
 
@@ -126,6 +128,7 @@ impl World {
             far,
             reach: Reach::Up,
             clients: BTreeMap::new(),
+            silent: BTreeSet::new(),
             out: Vec::new(),
         });
         Ok(self.links.len() - 1)
@@ -218,6 +221,9 @@ impl World {
             Happening::Connect(conn, target) => self.connect(link, conn, &target),
             Happening::Request(id, target) => self.request(link, id, target),
             _ if silent => {}
+            Happening::Message(conn, _) | Happening::Ping(conn)
+                if self.links[link].silent.contains(&conn) => {}
+            Happening::Gone(conn) if self.links[link].silent.remove(&conn) => {}
             Happening::Message(conn, text) => self.far_call(link, |far, now, out| {
                 far.message(now, client(conn), text.as_bytes(), out);
             }),
@@ -338,6 +344,16 @@ impl World {
                         self.send(link, Happening::Closed(conn, reason));
                     }
                 }
+                Output::Break { client, .. } => {
+                    if let Some(conn) = self.links[link].clients.remove(&client) {
+                        self.send(link, Happening::Closed(conn, CloseReason::Eof));
+                    }
+                }
+                Output::Silence { client } => {
+                    if let Some(conn) = self.links[link].clients.remove(&client) {
+                        self.links[link].silent.insert(conn);
+                    }
+                }
                 Output::Answer { request, reply } => {
                     let id = RequestId(request.0);
                     let (status, headers) = (reply.status, reply.headers);
@@ -364,9 +380,10 @@ impl World {
                 Action::Ping { conn, .. } => Happening::Ping(conn),
                 Action::Close { conn, .. } => Happening::Gone(conn),
                 Action::Request { id, url, timeout, .. } => {
+                    // Heard only where nothing has answered before.
+                    let error = FetchError::Timeout;
+                    self.send_after(link, timeout, Happening::Unanswered(id, error));
                     if self.links[link].reach == Reach::Silent {
-                        let error = FetchError::Timeout;
-                        self.send_after(link, timeout, Happening::Unanswered(id, error));
                         continue;
                     }
                     Happening::Request(id, target(&url))

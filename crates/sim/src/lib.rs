@@ -12,6 +12,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod dialect;
+pub mod faults;
 pub mod machine;
 pub mod play;
+pub mod rng;
 pub mod server;

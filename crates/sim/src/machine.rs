@@ -76,6 +76,20 @@ pub enum Output {
         /// At most 123 bytes.
         reason: String,
     },
+    /// A connection ends without a word, after the start of a message where one is given. The
+    /// machine has forgotten the client already.
+    Break {
+        /// Whose.
+        client: ClientId,
+        /// What still comes of a longer message.
+        partial: Option<Bytes>,
+    },
+    /// A connection stays open, and nothing comes through any more in either direction, not even the
+    /// answer to a ping. The machine has forgotten the client already.
+    Silence {
+        /// Whose.
+        client: ClientId,
+    },
     /// The answer to a request. When it has been written, the driver calls
     /// [`Machine::answered`].
     Answer {

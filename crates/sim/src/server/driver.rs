@@ -33,6 +33,10 @@ pub(super) enum Outgoing {
     Message(Bytes),
     /// The last thing: close.
     Close(CloseWith),
+    /// The last thing: the start of a message, and no more.
+    Break(Option<Bytes>),
+    /// The last thing: nothing, for as long as the client likes.
+    Silence,
 }
 
 /// How to close.
@@ -197,6 +201,14 @@ impl Driver {
                     }
                     Output::Close { client, code, reason } => {
                         self.put(client, Outgoing::Close(CloseWith { code, reason }));
+                        self.links.remove(&client);
+                    }
+                    Output::Break { client, partial } => {
+                        self.put(client, Outgoing::Break(partial));
+                        self.links.remove(&client);
+                    }
+                    Output::Silence { client } => {
+                        self.put(client, Outgoing::Silence);
                         self.links.remove(&client);
                     }
                     Output::Answer { request, reply } => {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStrea
 
 use super::driver::{CloseWith, Command, Link, Outgoing};
 use super::http::Head;
-use super::{Shared, rest};
+use super::{Shared, rest, until_stopped};
 use crate::machine::ClientId;
 
 /// Asks the machine, shakes hands, and serves the connection until it ends.
@@ -77,6 +77,18 @@ enum Step {
     End,
 }
 
+/// How a line fails.
+enum Failure {
+    Broken(Option<Bytes>),
+    Silent,
+}
+
+/// What comes after the messages.
+enum Last {
+    Close(CloseWith),
+    Fail(Failure),
+}
+
 impl Connection<'_> {
     async fn run(mut self) {
         let mut pending: Option<Command> = None;
@@ -88,7 +100,8 @@ impl Connection<'_> {
                 }
                 Step::Write(first) => match self.write(first).await {
                     Ok(None) => {}
-                    Ok(Some(close)) => return self.close(close).await,
+                    Ok(Some(Last::Close(close))) => return self.close(close).await,
+                    Ok(Some(Last::Fail(failure))) => return self.fail(failure).await,
                     Err(error) => {
                         tracing::debug!(client = %self.client, %error, "could not write");
                         return;
@@ -122,18 +135,23 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes all that waits, in one go; how to close where that was among it or is demanded.
-    async fn write(
-        &mut self,
-        first: Outgoing,
-    ) -> Result<Option<CloseWith>, tokio_websockets::Error> {
+    /// Writes all that waits, in one go; what comes last where that was among it or is demanded.
+    async fn write(&mut self, first: Outgoing) -> Result<Option<Last>, tokio_websockets::Error> {
         let (socket, queued) = (&mut self.socket, &mut self.queued);
         let writing = async {
             let mut next = Some(first);
             while let Some(outgoing) = next {
                 match outgoing {
                     Outgoing::Message(payload) => socket.feed(message(payload)).await?,
-                    Outgoing::Close(close) => return Ok(Some(close)),
+                    Outgoing::Close(close) => return Ok(Some(Last::Close(close))),
+                    Outgoing::Break(partial) => {
+                        socket.flush().await?;
+                        return Ok(Some(Last::Fail(Failure::Broken(partial))));
+                    }
+                    Outgoing::Silence => {
+                        socket.flush().await?;
+                        return Ok(Some(Last::Fail(Failure::Silent)));
+                    }
                 }
                 next = queued.try_recv().ok();
             }
@@ -142,7 +160,32 @@ impl Connection<'_> {
         };
         tokio::select! {
             written = writing => written,
-            close = cut(&mut self.cutting) => Ok(Some(close)),
+            close = cut(&mut self.cutting) => Ok(Some(Last::Close(close))),
+        }
+    }
+
+    /// Ends as a line does that fails: in the middle of a frame, or by falling silent.
+    async fn fail(mut self, failure: Failure) {
+        let mut stopped = self.shared.stopped.clone();
+        let stream = self.socket.get_mut();
+        match failure {
+            Failure::Broken(None) => {}
+            Failure::Broken(Some(partial)) => {
+                // The head of a text frame twice as long as what comes of it (RFC 6455, 5.2).
+                let length = u8::try_from(partial.len() * 2).unwrap_or(125).min(125);
+                let frame = [&[0x81, length], &partial[..]].concat();
+                // Whether it still arrives changes nothing.
+                let _ = stream.write_all(&frame).await;
+            }
+            Failure::Silent => {
+                let mut unheard = [0; 1_024];
+                let heard_nothing =
+                    async { while stream.read(&mut unheard).await.is_ok_and(|read| read > 0) {} };
+                tokio::select! {
+                    () = heard_nothing => {}
+                    () = until_stopped(&mut stopped) => {}
+                }
+            }
         }
     }
 

@@ -1,0 +1,336 @@
+//! Faults: what really goes wrong between a venue and its clients, put in front of any [`Machine`].
+//!
+//! [`Faulty`] drives a machine and spoils what comes out of it, by chance from one seed. What it did
+//! and when is kept in a [log](Faulty::log), so that a test can ask what a client made of it. Whether
+//! a message may be altered is the venue's to say: only a venue that sends checksums lets its client
+//! notice.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::Nanos;
+
+use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::rng::Rng;
+
+mod options;
+mod spoil;
+
+pub use options::{Faults, PRESETS};
+
+/// At most this many faults are remembered; the oldest go.
+const LOG_MAX: usize = 65_536;
+/// At most this many outputs are held back at a time; beyond it they go at once.
+const HELD_MAX: usize = 65_536;
+/// How long a stream's messages are kept back by a mute.
+const MUTED_FOR: Duration = Duration::from_secs(20);
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// When.
+    pub at: Nanos,
+    /// What, by the name of its option.
+    pub what: &'static str,
+    /// To whom; `None` where it was a request.
+    pub client: Option<ClientId>,
+}
+
+/// A machine behind bad lines.
+pub struct Faulty<M> {
+    inner: M,
+    faults: Faults,
+    rng: Rng,
+    active: bool,
+    clients: BTreeMap<ClientId, Line>,
+    /// Requests that are to stay without an answer.
+    unanswered: BTreeSet<RequestId>,
+    /// Held back until its time, in the order in which it came.
+    held: BinaryHeap<Reverse<Held>>,
+    order: u64,
+    scratch: Vec<Output>,
+    log: VecDeque<Fault>,
+    injected: u64,
+}
+
+/// One client's line.
+#[derive(Debug, Default)]
+struct Line {
+    /// Everything goes out from then on: before it, in order, nothing.
+    stalled_until: Option<Nanos>,
+    /// Goes out after the next message.
+    overtaken: Option<Bytes>,
+    /// The stream that is kept back, and until when.
+    muted: Option<(String, Nanos)>,
+    /// The next fault of the connection itself.
+    breaks_at: Option<Nanos>,
+}
+
+/// An output whose time has not come.
+#[derive(Debug)]
+struct Held {
+    at: Nanos,
+    order: u64,
+    output: Output,
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Held {}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Held {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+impl<M> Faulty<M> {
+    /// `inner` behind lines with those faults, all chance from `seed`.
+    #[must_use]
+    pub fn new(inner: M, faults: Faults, seed: u64) -> Self {
+        Self {
+            inner,
+            active: faults != Faults::default(),
+            faults,
+            rng: Rng::new(seed, 0),
+            clients: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            held: BinaryHeap::new(),
+            order: 0,
+            scratch: Vec::new(),
+            log: VecDeque::new(),
+            injected: 0,
+        }
+    }
+
+    /// The machine.
+    pub fn inner(&self) -> &M {
+        &self.inner
+    }
+
+    /// The machine, to be told something.
+    pub fn inner_mut(&mut self) -> &mut M {
+        &mut self.inner
+    }
+
+    /// No more faults from here on, or again. What was held back goes out at the next tick.
+    pub fn set_active(&mut self, active: bool) {
+        self.active = active && self.faults != Faults::default();
+        if !self.active {
+            for line in self.clients.values_mut() {
+                (line.stalled_until, line.muted, line.breaks_at) = (None, None, None);
+            }
+        }
+    }
+
+    /// The faults so far, the oldest first; the oldest of very many are gone.
+    pub fn log(&self) -> impl Iterator<Item = &Fault> {
+        self.log.iter()
+    }
+
+    /// How many faults there were.
+    #[must_use]
+    pub fn injected(&self) -> u64 {
+        self.injected
+    }
+
+    fn note(&mut self, at: Nanos, what: &'static str, client: Option<ClientId>) {
+        tracing::debug!(at = at.0, what, client = client.map(|client| client.0), "fault");
+        self.injected += 1;
+        if self.log.len() == LOG_MAX {
+            self.log.pop_front();
+        }
+        self.log.push_back(Fault { at, what, client });
+    }
+
+    fn chance(&mut self, per_million: u32) -> bool {
+        self.active && per_million > 0 && self.rng.below(1_000_000) < u64::from(per_million)
+    }
+
+    /// When a connection that is made now breaks.
+    fn breaks_at(&mut self, now: Nanos) -> Option<Nanos> {
+        let mean_ms = u64::from(self.faults.disconnect_every_s) * 1_000;
+        let breaks = self.active && mean_ms > 0;
+        breaks.then(|| now + Duration::from_millis(1 + self.rng.below(2 * mean_ms)))
+    }
+
+    fn hold(&mut self, at: Nanos, output: Output, out: &mut Vec<Output>) {
+        if self.held.len() >= HELD_MAX {
+            out.push(output);
+            return;
+        }
+        self.order += 1;
+        self.held.push(Reverse(Held { at, order: self.order, output }));
+    }
+
+    fn forget(&mut self, client: ClientId) {
+        self.clients.remove(&client);
+        let of = |held: &Reverse<Held>| match &held.0.output {
+            Output::Send { client: other, .. } | Output::Close { client: other, .. } => {
+                *other == client
+            }
+            _ => false,
+        };
+        self.held.retain(|held| !of(held));
+    }
+}
+
+impl<M: Machine> Faulty<M> {
+    /// Calls the machine with its own clock, and spoils what comes out.
+    fn call(
+        &mut self,
+        now: Nanos,
+        out: &mut Vec<Output>,
+        call: impl FnOnce(&mut M, Nanos, &mut Vec<Output>),
+    ) {
+        // What was held back until now comes before what comes now.
+        self.release(now, out);
+        let mut clean = std::mem::take(&mut self.scratch);
+        let theirs = self.faults.skewed(now);
+        call(&mut self.inner, theirs, &mut clean);
+        for output in clean.drain(..) {
+            self.spoil(now, output, out);
+        }
+        self.scratch = clean;
+    }
+
+    /// Breaks the connections whose time has come.
+    fn break_lines(&mut self, now: Nanos, out: &mut Vec<Output>) {
+        let due = |line: &Line| line.breaks_at.is_some_and(|at| at <= now);
+        let due: Vec<_> =
+            self.clients.iter().filter(|(_, line)| due(line)).map(|(client, _)| *client).collect();
+        for client in due {
+            self.forget(client);
+            let (what, output) = match self.rng.below(4) {
+                0 => (
+                    "disconnect: clean",
+                    Output::Close { client, code: 1_001, reason: "going away".to_owned() },
+                ),
+                1 => ("disconnect: mid-frame", Output::Break { client, partial: Some(half()) }),
+                2 => ("disconnect: silent", Output::Silence { client }),
+                _ => ("disconnect: abrupt", Output::Break { client, partial: None }),
+            };
+            self.note(now, what, Some(client));
+            out.push(output);
+            self.call(now, out, |inner, now, out| inner.disconnected(now, client, out));
+        }
+    }
+
+    fn release(&mut self, now: Nanos, out: &mut Vec<Output>) {
+        let active = self.active;
+        while self.held.peek().is_some_and(|held| !active || held.0.at <= now) {
+            if let Some(Reverse(held)) = self.held.pop() {
+                out.push(held.output);
+            }
+        }
+        if !active {
+            for (client, line) in &mut self.clients {
+                let payload = line.overtaken.take();
+                out.extend(payload.map(|payload| Output::Send { client: *client, payload }));
+            }
+        }
+    }
+}
+
+/// What a broken connection still brings: the start of a message.
+fn half() -> Bytes {
+    Bytes::from_static(b"{\"the line broke in the middle of th")
+}
+
+impl<M: Machine> Machine for Faulty<M> {
+    fn connect(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        target: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Reply> {
+        if self.chance(self.faults.connect_refused) {
+            self.note(now, "connect_refused", Some(client));
+            return Err(Reply::new(503, "{}"));
+        }
+        let theirs = self.faults.skewed(now);
+        let mut clean = std::mem::take(&mut self.scratch);
+        let connected = self.inner.connect(theirs, client, target, &mut clean);
+        if connected.is_ok() {
+            let breaks_at = self.breaks_at(now);
+            self.clients.insert(client, Line { breaks_at, ..Line::default() });
+        }
+        for output in clean.drain(..) {
+            self.spoil(now, output, out);
+        }
+        self.scratch = clean;
+        connected
+    }
+
+    fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
+        if self.clients.contains_key(&client) {
+            self.call(now, out, |inner, now, out| inner.message(now, client, message, out));
+        }
+    }
+
+    fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
+        // One that was broken here has been reported already.
+        if self.clients.contains_key(&client) {
+            self.forget(client);
+            self.call(now, out, |inner, now, out| inner.disconnected(now, client, out));
+        }
+    }
+
+    fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
+        if let Some(reply) = self.refusal(now) {
+            out.push(Output::Answer { request: id, reply });
+            return;
+        }
+        if self.chance(self.faults.answer_lost) {
+            self.note(now, "answer_lost", None);
+            self.unanswered.insert(id);
+        }
+        self.call(now, out, |inner, now, out| inner.request(now, id, request, out));
+    }
+
+    fn answered(&mut self, now: Nanos, id: RequestId, written: bool, out: &mut Vec<Output>) {
+        self.unanswered.remove(&id);
+        self.call(now, out, |inner, now, out| inner.answered(now, id, written, out));
+    }
+
+    fn tick(&mut self, now: Nanos, out: &mut Vec<Output>) {
+        self.break_lines(now, out);
+        self.release(now, out);
+        let theirs = self.faults.skewed(now);
+        if self.inner.deadline().is_some_and(|at| at <= theirs) {
+            self.call(now, out, |inner, now, out| inner.tick(now, out));
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        let inner = self.inner.deadline().map(|at| self.faults.unskewed(at));
+        let pending = !self.active && self.clients.values().any(|line| line.overtaken.is_some());
+        let held = self.held.peek().map(|held| if self.active { held.0.at } else { Nanos(0) });
+        let breaks = self.clients.values().filter_map(|line| line.breaks_at);
+        inner.into_iter().chain(held).chain(pending.then_some(Nanos(0))).chain(breaks).min()
+    }
+
+    fn waits_for_clients(&self) -> bool {
+        self.inner.waits_for_clients()
+    }
+
+    fn finished(&self) -> bool {
+        self.inner.finished()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What becomes of one message and one answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::Nanos;
+
+use super::{Faulty, MUTED_FOR};
+use crate::machine::{ClientId, Output, Reply, RequestId};
+
+/// Neither JSON nor anything else.
+const GARBAGE: &[u8] = b"{\"garbage\":[1,2,";
+/// Every venue's way to say what a message is, with something that none says.
+const UNKNOWN: &[u8] =
+    br#"{"e":"brandNew","type":"brand_new","event":"brand_new","channel":"brand_new"}"#;
+
+impl<M> Faulty<M> {
+    pub(super) fn spoil(&mut self, now: Nanos, output: Output, out: &mut Vec<Output>) {
+        match output {
+            Output::Send { client, payload } => self.spoil_message(now, client, payload, out),
+            Output::Close { client, .. }
+            | Output::Break { client, .. }
+            | Output::Silence { client } => {
+                self.forget(client);
+                out.push(output);
+            }
+            Output::Answer { request, reply } => self.spoil_answer(now, request, reply, out),
+        }
+    }
+
+    fn spoil_message(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        payload: Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.active {
+            return self.pass(now, client, payload, out);
+        }
+        if self.is_muted(now, client, &payload) {
+            return;
+        }
+        if self.happens(now, client, "dropped", self.faults.dropped) {
+            return;
+        }
+        let payload = self.altered(now, client, payload);
+        if self.happens(now, client, "garbage", self.faults.garbage) {
+            self.pass(now, client, Bytes::from_static(GARBAGE), out);
+        }
+        if self.happens(now, client, "unknown", self.faults.unknown) {
+            self.pass(now, client, Bytes::from_static(UNKNOWN), out);
+        }
+        self.stall(now, client);
+        if self.happens(now, client, "reordered", self.faults.reordered)
+            && let Some(line) = self.clients.get_mut(&client)
+            && line.overtaken.is_none()
+        {
+            line.overtaken = Some(payload);
+            return;
+        }
+        if self.happens(now, client, "duplicated", self.faults.duplicated) {
+            self.pass(now, client, payload.clone(), out);
+        }
+        self.pass(now, client, payload, out);
+    }
+
+    fn happens(&mut self, now: Nanos, client: ClientId, what: &'static str, rate: u32) -> bool {
+        let happens = self.chance(rate);
+        if happens {
+            self.note(now, what, Some(client));
+        }
+        happens
+    }
+
+    /// Sends a message, and then the one that it overtakes; not before a stall is over.
+    fn pass(&mut self, now: Nanos, client: ClientId, payload: Bytes, out: &mut Vec<Output>) {
+        let Some(line) = self.clients.get_mut(&client) else {
+            return out.push(Output::Send { client, payload });
+        };
+        let until = line.stalled_until.filter(|until| *until > now);
+        let overtaken = line.overtaken.take();
+        for payload in [payload].into_iter().chain(overtaken) {
+            let output = Output::Send { client, payload };
+            match until {
+                Some(until) => self.hold(until, output, out),
+                None => out.push(output),
+            }
+        }
+    }
+
+    fn stall(&mut self, now: Nanos, client: ClientId) {
+        if !self.happens(now, client, "stalled", self.faults.stalled) {
+            return;
+        }
+        let until = now + Duration::from_millis(self.rng.below(self.faults.stall_ms.into()));
+        if let Some(line) = self.clients.get_mut(&client) {
+            line.stalled_until = Some(line.stalled_until.map_or(until, |before| before.max(until)));
+        }
+    }
+
+    /// Whether a message's stream is kept back, or is from here on.
+    fn is_muted(&mut self, now: Nanos, client: ClientId, payload: &[u8]) -> bool {
+        let Some(line) = self.clients.get_mut(&client) else { return false };
+        line.muted.take_if(|(_, until)| *until <= now);
+        if let Some((stream, _)) = &line.muted {
+            return stream_of(payload).is_some_and(|other| other == *stream);
+        }
+        let Some(stream) = self.chance(self.faults.muted).then(|| stream_of(payload)).flatten()
+        else {
+            return false;
+        };
+        self.note(now, "muted", Some(client));
+        if let Some(line) = self.clients.get_mut(&client) {
+            line.muted = Some((stream, now + MUTED_FOR));
+        }
+        true
+    }
+
+    /// The message with another checksum.
+    fn altered(&mut self, now: Nanos, client: ClientId, payload: Bytes) -> Bytes {
+        const NAME: &[u8] = b"\"checksum\":";
+        if self.faults.altered == 0 {
+            return payload;
+        }
+        let Some(at) = payload.windows(NAME.len()).position(|window| window == NAME) else {
+            return payload;
+        };
+        let number = at + NAME.len() + usize::from(payload.get(at + NAME.len()) == Some(&b'-'));
+        let Some(digit) = payload.get(number).filter(|digit| digit.is_ascii_digit()) else {
+            return payload;
+        };
+        // A checksum of 0 says that there is none.
+        let (digit, is_zero) = (*digit, *digit == b'0');
+        if is_zero || !self.happens(now, client, "altered", self.faults.altered) {
+            return payload;
+        }
+        let mut other = payload.to_vec();
+        other[number] = if digit == b'1' { b'2' } else { digit - 1 };
+        Bytes::from(other)
+    }
+
+    /// What refuses a request before the machine sees it.
+    pub(super) fn refusal(&mut self, now: Nanos) -> Option<Reply> {
+        let faults = &self.faults;
+        let kinds = [
+            ("answer_5xx", faults.answer_5xx, 503, None),
+            ("answer_429", faults.answer_429, 429, Some("1")),
+            ("answer_418", faults.answer_418, 418, Some("2")),
+        ];
+        for (what, rate, status, retry_after) in kinds {
+            if self.chance(rate) {
+                self.note(now, what, None);
+                let headers = retry_after.map(|after| ("retry-after".to_owned(), after.to_owned()));
+                let body = Bytes::from_static(br#"{"code":-1003,"msg":"injected"}"#);
+                return Some(Reply { status, headers: headers.into_iter().collect(), body });
+            }
+        }
+        None
+    }
+
+    fn spoil_answer(
+        &mut self,
+        now: Nanos,
+        request: RequestId,
+        reply: Reply,
+        out: &mut Vec<Output>,
+    ) {
+        if self.unanswered.remove(&request) {
+            return;
+        }
+        let output = Output::Answer { request, reply };
+        if self.chance(self.faults.answer_slow) {
+            self.note(now, "answer_slow", None);
+            let late = Duration::from_millis(self.rng.below(self.faults.answer_slow_ms.into()));
+            return self.hold(now + late, output, out);
+        }
+        out.push(output);
+    }
+}
+
+/// The stream of a message, as far as its text says it: what stands before the first data.
+pub(super) fn stream_of(payload: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let after = |name: &str, end: char| {
+        let (_, rest) = text.split_once(name)?;
+        Some(rest.split_once(end)?.0)
+    };
+    if let Some(stream) = after("\"stream\":\"", '"').or_else(|| after("\"arg\":{", '}')) {
+        return Some(stream.to_owned());
+    }
+    let what = after("\"channel\":\"", '"').or_else(|| after("\"type\":\"", '"'))?;
+    let of = after("\"symbol\":\"", '"').or_else(|| after("\"product_id\":\"", '"'))?;
+    Some(format!("{what} {of}"))
+}
