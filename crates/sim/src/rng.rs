@@ -27,7 +27,6 @@ impl Rng {
     /// A number below `limit`; 0 where that is 0. The high half of a product has no bias that
     /// would show.
     pub fn below(&mut self, limit: u64) -> u64 {
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of 128 bits")]
         let high = ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64;
         high
     }
