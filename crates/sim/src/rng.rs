@@ -27,8 +27,7 @@ impl Rng {
     /// A number below `limit`; 0 where that is 0. The high half of a product has no bias that
     /// would show.
     pub fn below(&mut self, limit: u64) -> u64 {
-        let high = ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64;
-        high
+        ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 
     /// Whether a thing happens that happens once in `n` times; never where `n` is 0.
