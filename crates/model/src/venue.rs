@@ -295,6 +295,8 @@ pub struct Profile {
     pub connection_lifetime: Option<Duration>,
     /// A connection on which nothing came for so long is pinged.
     pub ping_after: Duration,
+    /// What a ping is where the venue wants a text message; the protocol's own frame where `None`.
+    pub ping_text: Option<&'static str>,
     /// A ping not answered for so long means that the connection is dead.
     pub pong_timeout: Duration,
     /// Connects allowed per address.

@@ -432,6 +432,19 @@ fn a_connection_that_answers_no_ping_is_dead() {
 }
 
 #[test]
+fn a_venue_that_wants_a_text_for_a_ping_gets_it_and_any_message_answers() {
+    let (mut desk, conn) = Desk::open(Profile { ping_text: Some("ping"), ..PROFILE }, |_| {});
+    desk.pass(sec(60));
+    assert_eq!(desk.done(), ["send 1 ping"]);
+    desk.session.frame(conn, b"pong", desk.now, &mut desk.pipeline);
+    desk.pass(sec(59));
+    assert!(desk.done().is_empty());
+    desk.pass(sec(1) + PROFILE.pong_timeout);
+    assert_eq!(desk.done(), ["send 1 ping", "close 1 1001"]);
+    assert_eq!(desk.session.stats().pings, 2);
+}
+
+#[test]
 fn an_old_stamp_does_not_turn_time_back() {
     let (mut desk, conn) = Desk::open(PROFILE, |_| {});
     desk.pass(sec(50));

@@ -365,8 +365,10 @@ impl Session {
                 if silent && conn.pacer.take(1, now) {
                     conn.pinged_at = Some(now);
                     self.stats.pings += 1;
-                    let payload = now.0.to_be_bytes();
-                    self.actions.push_back(Action::Ping { conn: id, payload });
+                    self.actions.push_back(match self.profile.ping_text {
+                        Some(text) => Action::Send { conn: id, text: text.to_owned() },
+                        None => Action::Ping { conn: id, payload: now.0.to_be_bytes() },
+                    });
                 }
             }
         }

@@ -69,6 +69,7 @@ impl Handle {
 pub const PROFILE: Profile = Profile {
     connection_lifetime: Some(Duration::from_secs(24 * 3_600)),
     ping_after: Duration::from_secs(60),
+    ping_text: None,
     pong_timeout: Duration::from_secs(10),
     connects: Rate { count: 300, per: Duration::from_secs(300) },
     messages: Rate { count: 5, per: Duration::from_secs(1) },

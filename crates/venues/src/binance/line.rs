@@ -54,6 +54,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const SPOT_PROFILE: Profile = Profile {
     connection_lifetime: Some(DAY),
     ping_after: Duration::from_secs(30),
+    ping_text: None,
     pong_timeout: Duration::from_secs(10),
     connects: Rate { count: 300, per: Duration::from_secs(300) },
     messages: Rate { count: 5, per: SECOND },
