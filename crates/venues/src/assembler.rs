@@ -54,6 +54,23 @@ impl Assembler {
         Self { instrument, rules, waiting: Waiting::default(), anchored: false }
     }
 
+    /// Whether a diff that came another way than those before it (over a second connection) goes
+    /// on from the book as it stands.
+    pub fn reaches_across(&self, event: &CanonicalEvent, pipeline: &mut dyn Pipeline) -> bool {
+        let Body::Book(meta) = event.body else { return false };
+        let book = pipeline.book(self.instrument);
+        let step = Step::of(&meta, event.header.ts_event);
+        let position = Position { anchored: true, ..self.position(book) };
+        let continues = self.rules.continuity.judge(position, &step) == Verdict::Continues;
+        book.state == StreamState::Live && step.last > book.seq_last && continues
+    }
+
+    /// The diffs come another way from here on, cut at other numbers: the next one may reach back
+    /// behind the book's.
+    pub fn change_source(&mut self) {
+        self.anchored = true;
+    }
+
     /// The venue's list says, or says anew, what its checksum is computed with.
     pub fn set_places(&mut self, places: Places) {
         if let Some(checksum) = &mut self.rules.checksum {
@@ -114,8 +131,10 @@ impl Assembler {
         let step = Step::of(&meta, event.header.ts_event);
         let book = pipeline.book(self.instrument);
         let was_live = book.state == StreamState::Live;
-        // Of two connections that overlap, the second one's may be older than the book.
+        // Of two connections that overlap, the second one's may be older than the book, which then
+        // goes on with the diffs behind it.
         if was_live && step.is_before(self.position(book)) {
+            self.anchored = true;
             pipeline.discard(event, Discard::Duplicate);
             return Ask::Nothing;
         }

@@ -11,6 +11,9 @@ pub mod coinbase;
 pub mod crc32;
 pub mod json;
 pub mod kraken;
+pub mod listings;
+pub mod okx;
 pub mod registry;
+pub mod track;
 
 pub use registry::{Settings, create};

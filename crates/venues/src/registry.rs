@@ -6,7 +6,8 @@ use model::venue::Venue;
 
 use crate::binance::{Binance, LINES, Line};
 use crate::channels::{Dialect, Machine};
-use crate::{coinbase, kraken};
+use crate::okx::Okx;
+use crate::{coinbase, kraken, okx};
 
 /// Venues of channels.
 static DIALECTS: [&Dialect; 2] = [&coinbase::DIALECT, &kraken::DIALECT];
@@ -43,7 +44,8 @@ impl Default for Settings {
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     let lines = LINES.iter().map(|line| line.name);
-    lines.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect()
+    let dialects = DIALECTS.iter().map(|dialect| dialect.name);
+    lines.chain([okx::habits::NAME]).chain(dialects).collect()
 }
 
 /// The machine of a venue; `None` where there is no venue of that name.
@@ -51,6 +53,9 @@ pub fn names() -> Vec<&'static str> {
 pub fn create(venue: &str, settings: Settings) -> Option<Box<dyn Venue>> {
     if let Some(line) = Line::find(venue) {
         return Some(Box::new(Binance::new(line, settings)));
+    }
+    if venue == okx::habits::NAME {
+        return Some(Box::new(Okx::new(settings)));
     }
     let dialect = DIALECTS.iter().find(|dialect| dialect.name == venue)?;
     Some(Box::new(Machine::new(dialect, settings)))

@@ -14,11 +14,12 @@ use pool::LocalPooled;
 
 use super::line::Line;
 use super::links::Links;
-use super::markets::{KINDS, Markets};
+use super::markets::Markets;
 use super::rest;
 use super::wire::{self, Message};
 use crate::assembler::Ask;
 use crate::registry::Settings;
+use crate::track::{KINDS, Probe};
 
 mod probes;
 mod requests;
@@ -125,7 +126,7 @@ impl Binance {
 
     /// Takes an instrument that a recording speaks of.
     fn adopt(&mut self, symbol: &str, sink: &mut Sink<'_>) -> Result<usize, Error> {
-        let instrument = match self.markets.listing_of_symbol(symbol) {
+        let instrument = match self.markets.listings.of_symbol(symbol) {
             Some(listing) => listing.instrument.clone(),
             None => {
                 let (base, quote, contract) = self.line.split_symbol(symbol).ok_or_else(|| {
@@ -174,7 +175,7 @@ impl Binance {
         if let Some(index) = self.markets.index_of_name(name) {
             return Some(index);
         }
-        let Some(listing) = self.markets.listing(name) else {
+        let Some(listing) = self.markets.listings.get(name) else {
             sink.pipeline.notice(Notice::UnknownInstrument(name));
             return None;
         };
@@ -259,7 +260,7 @@ impl super::markets::Market {
     fn lost(&mut self, kind: Kind, now: Nanos, sink: &mut Sink<'_>) {
         let track = &mut self.tracks[kind.index()];
         track.position = 0;
-        track.probe = super::markets::Probe::Idle;
+        track.probe = Probe::Idle;
         if kind == Kind::BookUpdate {
             sink.outbox.cancelled.extend(self.fetch.asked.take());
             self.fetch.retry_at = None;

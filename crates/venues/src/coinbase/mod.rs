@@ -23,6 +23,7 @@ pub mod wire;
 const PROFILE: Profile = Profile {
     connection_lifetime: None,
     ping_after: Duration::from_secs(10),
+    ping_text: None,
     pong_timeout: Duration::from_secs(10),
     connects: Rate { count: 8, per: Duration::from_secs(1) },
     messages: Rate { count: 10, per: Duration::from_secs(1) },

@@ -27,6 +27,7 @@ pub mod wire;
 const PROFILE: Profile = Profile {
     connection_lifetime: None,
     ping_after: Duration::from_secs(10),
+    ping_text: None,
     pong_timeout: Duration::from_secs(10),
     connects: Rate { count: 150, per: Duration::from_secs(600) },
     messages: Rate { count: 5, per: Duration::from_secs(1) },

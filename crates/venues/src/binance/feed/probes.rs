@@ -14,10 +14,10 @@ use model::event::{Reason, StreamState};
 use model::venue::{Count, DepthSnapshot, Sink};
 use model::{Kind, Nanos};
 
-use super::super::markets::Probe;
 use super::requests::PROBE_LEVELS;
 use super::{Binance, Purpose};
 use crate::assembler::Ask;
+use crate::track::Probe;
 
 /// What the venue has and the stream has not may be on its way for so long.
 const GRACE: Duration = Duration::from_secs(2);

@@ -43,7 +43,7 @@ impl Binance {
         let (levels, weight) = self.line.depth(self.settings.book_depth);
         let path = format!("depth?symbol={}&limit={levels}", self.markets.all[market].symbol);
         let id = self.request(Purpose::Snapshot { market }, &path, weight, sink);
-        self.markets.all[market].fetch.sent(id, now);
+        self.markets.all[market].fetch.sent(Some(id), now);
     }
 
     /// Sends a request to a path of the line.
