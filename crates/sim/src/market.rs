@@ -29,7 +29,7 @@ pub mod ledger;
 mod matching;
 pub mod money;
 pub mod order;
-pub mod rng;
+
 pub mod tape;
 
 #[cfg(test)]
@@ -37,6 +37,7 @@ mod naive;
 #[cfg(test)]
 mod tests;
 
+use crate::rng::Rng;
 use book::Book;
 use crowd::{Action, Crowd};
 use instrument::{Instrument, Listing};
@@ -44,7 +45,6 @@ use ledger::{Assets, Ledger};
 use matching::{Desk, Names, Pit};
 use money::{Amount, ONE};
 use order::{AccountId, Event, Index, NewOrder, Order, Refusal, What};
-use rng::Rng;
 use tape::Tape;
 
 /// At most so many instruments.

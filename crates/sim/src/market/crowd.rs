@@ -12,7 +12,7 @@ use model::{Nanos, Side};
 use super::book::Book;
 use super::instrument::Instrument;
 use super::order::{AccountId, Index, Lasting, NewOrder, Pricing, SelfTrade};
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// The crowd's accounts: makers first, then takers.
 pub const ACCOUNTS: usize = 4;

@@ -79,7 +79,7 @@ pub struct Tape {
 
 impl Tape {
     /// A tape with a past: a day of candles from a walk that ends at `ticks`.
-    pub(super) fn new(now: Nanos, ticks: u64, next_trade: u64, mut dice: super::rng::Rng) -> Self {
+    pub(super) fn new(now: Nanos, ticks: u64, next_trade: u64, mut dice: crate::rng::Rng) -> Self {
         let minute = now.0 / MINUTE_NS;
         let mut candles = VecDeque::with_capacity(CANDLES_MAX);
         let (mut close, span) = (ticks, (ticks / 2_000).max(1));
@@ -197,8 +197,8 @@ pub const MINUTE: Duration = Duration::from_nanos(MINUTE_NS);
 
 #[cfg(test)]
 mod tests {
-    use super::super::rng::Rng;
     use super::*;
+    use crate::rng::Rng;
 
     const START: Nanos = Nanos(1_780_000_000_000_000_000);
 

@@ -376,6 +376,27 @@ fn every_rule_refuses_and_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn what_is_left_ends_in_the_state_that_says_why() {
+    let mut market = market(SPOT, 2, (1, 1_000));
+    let mut came = |client: usize, lasting, self_trade, side, lots| {
+        let order = limit(&market, client, side, MIDDLE, lots);
+        let order = NewOrder { lasting, self_trade, ..order };
+        let order = market.place(NOW, &order, &mut Vec::new()).unwrap();
+        (order.state, order.filled)
+    };
+    let (gtc, ioc) = (Lasting::GoodTillCancel, Lasting::ImmediateOrCancel);
+    assert_eq!(came(0, gtc, SelfTrade::Allow, Side::Sell, 50), (order::State::New, 0));
+    let whole = Lasting::FillOrKill;
+    assert_eq!(came(1, whole, SelfTrade::Allow, Side::Buy, 51), (order::State::Expired, 0));
+    let taker = SelfTrade::ExpireTaker;
+    assert_eq!(came(0, gtc, taker, Side::Buy, 20), (order::State::ExpiredInMatch, 0));
+    assert_eq!(came(1, whole, SelfTrade::Allow, Side::Buy, 20), (order::State::Filled, 20));
+    assert_eq!(came(1, ioc, SelfTrade::Allow, Side::Buy, 40), (order::State::Expired, 30));
+    assert_eq!(came(0, gtc, SelfTrade::Allow, Side::Sell, 20), (order::State::New, 0));
+    assert_eq!(came(1, gtc, taker, Side::Buy, 30), (order::State::PartiallyFilled, 20));
+}
+
+#[test]
 fn an_account_has_so_many_open_orders_and_no_more() {
     let mut market = market(SPOT, 1, (1, 1_000_000));
     let order = limit(&market, 0, Side::Buy, MIDDLE, 10);
