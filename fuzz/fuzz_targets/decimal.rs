@@ -34,7 +34,8 @@ fuzz_target!(|text: &[u8]| {
     assert_eq!(scan_quoted(text).map(|(value, len)| (value.serialize(), len)), quoted);
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let zeros = digits.starts_with(b"0") && digits.get(1).is_some_and(u8::is_ascii_digit);
-    let bare = scan(text).ok().filter(|(_, len)| matches!(text.get(*len), Some(b',' | b'}' | b']')));
+    let bare =
+        scan(text).ok().filter(|(_, len)| matches!(text.get(*len), Some(b',' | b'}' | b']')));
     let bare = bare.filter(|_| !zeros).map(|(value, len)| (value.serialize(), len));
     assert_eq!(scan_bare(text).map(|(value, len)| (value.serialize(), len)), bare);
     let run = text.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -14,6 +14,9 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+pub mod coinbase;
+pub mod kraken;
+
 /// A price and a quantity.
 pub type Pair = (Decimal, Decimal);
 

@@ -8,9 +8,9 @@ use std::hint::black_box;
 use model::{CanonicalEvent, Kind};
 use pool::Reset;
 use serde::Serialize;
-use venues::binance::wire;
 
 use super::frames::Captures;
+use super::readers::Readers;
 use super::report::{hundredth, tenth};
 use super::{Rounds, race};
 
@@ -61,7 +61,7 @@ pub fn measure(captures: &Captures) -> Result<Vec<Case>, String> {
 pub fn cases(captures: &Captures) -> Result<Vec<Frames<'_>>, String> {
     let mut cases: Vec<Frames<'_>> = Vec::new();
     for (venue, frame) in captures.frames() {
-        let Some(event) = by_cursor(frame) else { continue };
+        let Some(event) = by_cursor(venue, frame) else { continue };
         check(venue, frame, &event)?;
         let kind = event.header.stream.kind;
         match cases.iter_mut().find(|case| (case.venue, case.kind) == (venue, kind)) {
@@ -89,7 +89,8 @@ impl Frames<'_> {
     /// The mean number of levels in a frame.
     #[must_use]
     pub fn levels(&self) -> usize {
-        self.mean(|frame| by_cursor(frame).map_or(0, |event| event.bids.len() + event.asks.len()))
+        let levels = |event: CanonicalEvent| event.bids.len() + event.asks.len();
+        self.mean(|frame| by_cursor(self.venue, frame).map_or(0, levels))
     }
 
     fn mean(&self, of: impl Fn(&[u8]) -> usize) -> usize {
@@ -103,21 +104,21 @@ fn place(kind: Kind) -> (bool, Kind) {
     (kind != Kind::BookUpdate, kind)
 }
 
-fn by_cursor(frame: &[u8]) -> Option<CanonicalEvent> {
+fn by_cursor(venue: &str, frame: &[u8]) -> Option<CanonicalEvent> {
     let mut event = CanonicalEvent::default();
-    wire::follow(frame, &mut event).map(|_| event)
+    (Readers::of(venue).cursor)(frame, &mut event).then_some(event)
 }
 
 /// Whether all contenders read the same from a frame, to the last digit.
 fn check(venue: &str, frame: &[u8], event: &CanonicalEvent) -> Result<(), String> {
     let mut other = CanonicalEvent::default();
-    let read = wire::read_slowly(frame, &mut other);
-    if !matches!(read, Ok(wire::Message::Event { .. })) || !same(event, &other) {
+    let read = (Readers::of(venue).fallback)(frame, &mut other);
+    if !read || !same(event, &other) {
         return Err(differs("the fallback", venue, frame));
     }
     #[cfg(feature = "yardsticks")]
     {
-        let other = super::yardsticks::event(frame, event.header.stream.kind)
+        let other = super::yardsticks::event(venue, frame, event.header.stream.kind)
             .map_err(|error| format!("serde_json: {error}"))?;
         if !same(event, &other) {
             return Err(differs("serde_json", venue, frame));
@@ -138,11 +139,12 @@ fn differs(who: &str, venue: &str, frame: &[u8]) -> String {
 
 fn case(case: &Frames<'_>) -> Result<Case, String> {
     let frames = &case.frames;
+    let readers = Readers::of(case.venue);
     let (mut one, mut two) = (CanonicalEvent::default(), CanonicalEvent::default());
     let mut cursor = || {
         for frame in frames {
             one.reset();
-            black_box(wire::follow(black_box(frame), &mut one));
+            black_box((readers.cursor)(black_box(frame), &mut one));
             black_box(&one);
         }
         Ok(())
@@ -150,14 +152,14 @@ fn case(case: &Frames<'_>) -> Result<Case, String> {
     let mut fallback = || {
         for frame in frames {
             two.reset();
-            let _ = black_box(wire::read_slowly(black_box(frame), &mut two));
+            black_box((readers.fallback)(black_box(frame), &mut two));
             black_box(&two);
         }
         Ok(())
     };
     #[cfg(feature = "yardsticks")]
     let times = {
-        let mut serde_json = super::yardsticks::decoder(case.kind, frames);
+        let mut serde_json = super::yardsticks::decoder(case.venue, case.kind, frames);
         race(ROUNDS, frames.len(), &mut [&mut cursor, &mut fallback, &mut serde_json])?
     };
     #[cfg(not(feature = "yardsticks"))]

@@ -1,6 +1,6 @@
 //! What is measured on: lines of captures.
 //!
-//! The built-in ones are ours, in the form of one venue's market streams: prices that walk, levels
+//! The built-in ones are ours, in the form of the venues' market streams: prices that walk, levels
 //! that come and go, and frames that differ in length, so that no branch is learnt by heart.
 
 use std::fs;
@@ -11,7 +11,10 @@ use model::capture::{CaptureLine, Direction, Wire};
 use store::capture::Reader;
 
 /// The frames that ship with the binary.
-const BUILT_IN: &[u8] = include_bytes!("../../fixtures/bench.jsonl");
+const BUILT_IN: [&[u8]; 2] = [
+    include_bytes!("../../fixtures/bench.jsonl"),
+    include_bytes!("../../fixtures/bench-channels.jsonl"),
+];
 
 /// Captures, in memory.
 #[derive(Debug)]
@@ -26,8 +29,11 @@ impl Captures {
     /// # Errors
     /// They can't be read, which a test excludes.
     pub fn built_in() -> Result<Self, String> {
-        let reader = Reader::new("built-in frames", Cursor::new(BUILT_IN));
-        Ok(Self { files: vec![("built-in".to_owned(), lines(reader)?)] })
+        let mut all = Vec::new();
+        for bytes in BUILT_IN {
+            all.extend(lines(Reader::new("built-in frames", Cursor::new(bytes)))?);
+        }
+        Ok(Self { files: vec![("built-in".to_owned(), all)] })
     }
 
     /// The captures of a folder, of those venues that this version knows.

@@ -20,6 +20,7 @@ use std::time::Instant;
 pub mod allocations;
 pub mod decode;
 pub mod frames;
+mod readers;
 pub mod replay;
 pub mod report;
 #[cfg(feature = "yardsticks")]

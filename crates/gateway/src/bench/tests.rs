@@ -12,6 +12,19 @@ fn the_built_in_frames_are_of_every_kind_and_read_alike() {
             assert!(of(&format!("{line}/{kind}")).is_some(), "{line}/{kind}");
         }
     }
+    for case in [
+        "kraken/book_update",
+        "kraken/book_snapshot",
+        "kraken/trade",
+        "kraken/ticker",
+        "kraken/kline",
+        "coinbase/book_update",
+        "coinbase/book_snapshot",
+        "coinbase/trade",
+        "coinbase/ticker",
+    ] {
+        assert!(of(case).is_some(), "{case}");
+    }
     assert!(cases.iter().any(|case| case.name().ends_with("/funding")));
     // The design's depth frame: 326 bytes with 8 levels.
     assert!(

@@ -7,10 +7,38 @@ use model::{CanonicalEvent, Kind, Level, Nanos, Side};
 use rust_decimal::Decimal;
 use yardstick::decode::{self, Book, Number, Pair, read};
 
-/// Reads all `frames` of one kind when called.
-pub(super) fn decoder(kind: Kind, frames: &[&[u8]]) -> impl FnMut() -> Result<(), String> {
+mod coinbase;
+mod kraken;
+
+/// Reads all its frames when called.
+pub(super) type Lane<'a> = Box<dyn FnMut() -> Result<(), String> + 'a>;
+
+/// Reads all `frames` of one kind of a venue when called.
+pub(super) fn decoder<'a>(venue: &str, kind: Kind, frames: &'a [&'a [u8]]) -> Lane<'a> {
+    match venue {
+        "coinbase" => coinbase::decoder(kind, frames),
+        "kraken" => kraken::decoder(kind, frames),
+        _ => combined(kind, frames),
+    }
+}
+
+/// What the ordinary decoder reads from a frame of a venue, as an event of ours.
+pub(super) fn event(
+    venue: &str,
+    frame: &[u8],
+    kind: Kind,
+) -> Result<CanonicalEvent, serde_json::Error> {
+    match venue {
+        "coinbase" => coinbase::event(frame, kind),
+        "kraken" => kraken::event(frame, kind),
+        _ => combined_event(frame, kind),
+    }
+}
+
+/// Messages of combined streams.
+fn combined<'a>(kind: Kind, frames: &'a [&'a [u8]]) -> Lane<'a> {
     let mut book = Book::default();
-    move || {
+    Box::new(move || {
         let read = match kind {
             Kind::BookUpdate => each(frames, |frame| {
                 let diff = book.read(frame)?;
@@ -25,7 +53,7 @@ pub(super) fn decoder(kind: Kind, frames: &[&[u8]]) -> impl FnMut() -> Result<()
             _ => Ok(()),
         };
         read.map_err(|error| error.to_string())
-    }
+    })
 }
 
 type Read = Result<(), serde_json::Error>;
@@ -41,8 +69,8 @@ fn kept<T>(value: T) -> Read {
     Ok(())
 }
 
-/// What the ordinary decoder reads from a frame, as an event of ours.
-pub(super) fn event(frame: &[u8], kind: Kind) -> Result<CanonicalEvent, serde_json::Error> {
+/// A message of a combined stream.
+fn combined_event(frame: &[u8], kind: Kind) -> Result<CanonicalEvent, serde_json::Error> {
     let mut event = CanonicalEvent::default();
     let (seq, ts_ms) = match kind {
         Kind::BookUpdate => {
@@ -132,6 +160,12 @@ fn kline(kline: &decode::Kline) -> Kline {
         trades: kline.trades,
         closed: kline.closed,
     }
+}
+
+/// A time as text, by our own parser.
+#[inline]
+fn time(text: &str) -> Option<Nanos> {
+    venues::json::timestamp::scan_utc(text.as_bytes()).map(|(time, _)| time)
 }
 
 fn value(number: Option<Number>) -> Option<Decimal> {

@@ -10,8 +10,8 @@ use model::{Body, CanonicalEvent, ConnId, Error, Kind, Nanos, Side};
 use pool::LocalPooled;
 
 use super::machine::Machine;
-use super::markets::Probe;
 use crate::assembler::Ask;
+use crate::track::Probe;
 
 impl Machine {
     /// A snapshot or a diff of a book.

@@ -1,19 +1,15 @@
 //! What it takes, per instrument, to order and prove its streams.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::event::Quote;
-use model::instrument::Trading;
-use model::venue::Listing;
-use model::{Body, ConnId, InstrumentId, Kind, LinkId, Nanos, RequestId, StreamState};
+use model::{Body, ConnId, InstrumentId, Kind, LinkId, Nanos, StreamState};
 use rustc_hash::FxHashMap;
 
 use super::Dialect;
 use crate::assembler::{Assembler, Places};
-
-/// Kinds of market data come first among all kinds.
-pub const KINDS: usize = Kind::ExecReport as usize;
+use crate::listings::Listings;
+use crate::track::{KINDS, Probe};
 
 /// The first repair of a book after another one waits for so long, each further one twice as long.
 const REPAIR_AFTER: Duration = Duration::from_millis(250);
@@ -65,24 +61,6 @@ pub struct Track {
     pub conn: Option<ConnId>,
     /// When it may be, or has to be, subscribed again.
     pub repeat: Repeat,
-}
-
-/// A question to the venue whether a silent stream is missing something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Probe {
-    /// None is out.
-    #[default]
-    Idle,
-    /// Asked.
-    Asked(RequestId),
-    /// The venue is ahead, which may still be on its way: the stream has until then to reach the
-    /// position.
-    Behind {
-        /// What the venue has.
-        position: u64,
-        /// When the stream is stale if it has not reached it.
-        until: Nanos,
-    },
 }
 
 /// When a subscription is sent again.
@@ -164,9 +142,9 @@ pub struct Markets {
     /// Those with streams.
     pub all: Vec<Market>,
     by_symbol: FxHashMap<Box<str>, usize>,
-    listings: BTreeMap<Box<str>, Listing>,
-    names: FxHashMap<Box<str>, Box<str>>,
-    /// Whether the venue's list has arrived.
+    /// What the venue lists.
+    pub listings: Listings,
+    /// Whether its list has arrived.
     pub listed: bool,
 }
 
@@ -182,37 +160,6 @@ impl Markets {
     #[must_use]
     pub fn index_of_name(&self, name: &str) -> Option<usize> {
         self.index(&self.listings.get(name)?.symbol)
-    }
-
-    /// The venue's entry for a canonical name.
-    #[must_use]
-    pub fn listing(&self, name: &str) -> Option<&Listing> {
-        self.listings.get(name)
-    }
-
-    /// The venue's entry for a symbol.
-    #[must_use]
-    pub fn listing_of_symbol(&self, symbol: &str) -> Option<&Listing> {
-        self.listings.get(self.names.get(symbol)?)
-    }
-
-    /// Takes the venue's list, or changes to it. Of two symbols with one canonical name the one
-    /// that trades counts.
-    pub fn set_listings(&mut self, listings: Vec<Listing>, whole: bool) {
-        self.listed = true;
-        if whole {
-            self.listings.clear();
-            self.names.clear();
-        }
-        for listing in listings {
-            let open = listing.instrument.trading == Trading::Open;
-            let name = listing.instrument.name.clone();
-            let known = self.listings.get(&name).map(|known| &known.symbol);
-            if open || known.is_none_or(|symbol| *symbol == listing.symbol) {
-                self.names.insert(listing.symbol.clone(), name.clone());
-                self.listings.insert(name, listing);
-            }
-        }
     }
 
     /// Adds an instrument; gives its place.
@@ -234,7 +181,7 @@ impl Markets {
     /// Tells a market's assembler the precisions of the list.
     pub fn set_places(&mut self, index: usize) {
         let symbol = &self.all[index].symbol;
-        let Some(instrument) = self.listing_of_symbol(symbol).map(|listing| &listing.instrument)
+        let Some(instrument) = self.listings.of_symbol(symbol).map(|listing| &listing.instrument)
         else {
             return;
         };

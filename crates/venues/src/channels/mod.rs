@@ -4,7 +4,8 @@
 //! What differs between such venues is a [`Dialect`]: data and plain functions, in the venue's
 //! folder. The machine is the same:
 //!
-//! - [`machine`]: commands and frames in; events and messages out
+//! - [`machine`]: commands and frames in; events and messages out; `subscriptions`: from what is
+//!   wanted to what is subscribed
 //! - [`links`]: which instrument stands on which connection, and the messages that subscribe it
 //! - [`markets`]: per instrument, what it takes to order and prove its streams
 //! - `book`: one connection at a time feeds a book; the quote that follows from it
@@ -24,6 +25,7 @@ pub mod markets;
 mod message;
 mod probes;
 mod requests;
+mod subscriptions;
 
 pub use machine::Machine;
 pub use message::Message;

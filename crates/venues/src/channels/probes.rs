@@ -16,9 +16,9 @@ use model::venue::{Count, DepthSnapshot, Sink};
 use model::{Kind, Level, Nanos, Side};
 
 use super::machine::Machine;
-use super::markets::Probe;
 use super::requests::Purpose;
 use crate::assembler::Ask;
+use crate::track::Probe;
 
 /// What the venue has and the stream has not may be on its way for so long.
 const GRACE: Duration = Duration::from_secs(2);
