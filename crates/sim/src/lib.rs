@@ -14,6 +14,7 @@
 pub mod dialect;
 pub mod faults;
 pub mod machine;
+pub mod market;
 pub mod play;
 pub mod rng;
 pub mod server;
