@@ -12,6 +12,7 @@ pub mod event;
 pub mod frame;
 pub mod ids;
 pub mod instrument;
+pub mod ledger;
 pub mod merged;
 pub mod order;
 pub mod time;

@@ -113,7 +113,7 @@ impl Reset for OrderRequest {
 }
 
 /// What state a report brings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OrderState {
     /// The venue has it.
     #[default]

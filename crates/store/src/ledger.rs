@@ -1,0 +1,25 @@
+//! The ledger: what was wanted of venues and what became of it, kept across any crash.
+//!
+//! * [`LedgerWriter`] is the engine's side: a bounded queue to a thread that groups what comes,
+//!   writes it, and says what is durable. It never makes the engine wait.
+//! * [`LedgerWrite`] and [`LedgerRead`] are what a database has to do; [`SqliteWriter`] and
+//!   [`SqliteReader`] do it with one file.
+//!
+//! Facts are only ever added. The one thing that changes is what is current: an order's last
+//! answer and report, and how far a consumer has got. The primary key of an order's row is
+//! (consumer, client order id), and inserting it **is** the check for duplicates.
+
+mod encode;
+mod error;
+mod sqlite;
+mod storage;
+mod writer;
+
+pub use error::LedgerError;
+pub use sqlite::{SqliteReader, SqliteWriter};
+pub use storage::{LedgerRead, LedgerWrite, Reach};
+pub use writer::{Durability, LedgerReport, LedgerStatus, LedgerWriter, WriterOptions};
+
+#[cfg(test)]
+#[path = "ledger/tests/conformance.rs"]
+mod conformance;

@@ -1,0 +1,83 @@
+//! What a database has to do to hold the ledger. `tests/conformance.rs` is the test that each must pass.
+
+use model::ledger::{Fact, LedgerAppend, OrderKey, Report, StoredOrder, Verdict};
+
+use super::error::LedgerError;
+
+/// How far a write has to get before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To the operating system: it survives the process, not a power cut.
+    System,
+    /// To the disk.
+    Disk,
+}
+
+/// The writing side: one thread has it.
+pub trait LedgerWrite: Send {
+    /// Keeps all of `batch` or nothing, and says what became of each append, in order.
+    ///
+    /// After an error it is to be called with the same batch until it succeeds: what of it got
+    /// through all the same is recognised by its `seq`.
+    ///
+    /// # Errors
+    /// When nothing of it counts; [`recover`](Self::recover) comes next.
+    fn append(&mut self, batch: &[LedgerAppend], reach: Reach)
+    -> Result<Vec<Verdict>, LedgerError>;
+
+    /// Brings everything that was appended to the disk.
+    ///
+    /// # Errors
+    /// When it can't be said that it is there; [`recover`](Self::recover) comes next.
+    fn sync(&mut self) -> Result<(), LedgerError>;
+
+    /// Starts over after an error. When it succeeds, all that was ever appended is on the disk.
+    ///
+    /// # Errors
+    /// When the cause is still there.
+    fn recover(&mut self) -> Result<(), LedgerError>;
+}
+
+/// The reading side: any thread may have one. It sees what was appended, durable or not.
+pub trait LedgerRead: Send {
+    /// What is known of an order.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn order(&mut self, key: &OrderKey) -> Result<Option<StoredOrder>, LedgerError>;
+
+    /// Orders that something may still become of, oldest first: at most `limit` behind the
+    /// position of an intent (0 to begin with).
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn open_orders(&mut self, after: u64, limit: usize) -> Result<Vec<StoredOrder>, LedgerError>;
+
+    /// An order's facts with their positions, oldest first: at most `limit` behind a position.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn facts_of(
+        &mut self,
+        key: &OrderKey,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Fact)>, LedgerError>;
+
+    /// A consumer's reports with their positions, oldest first: at most `limit` behind a position.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn reports_after(
+        &mut self,
+        consumer: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Report)>, LedgerError>;
+
+    /// The position up to which a consumer has acknowledged; 0 where it never did.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError>;
+}

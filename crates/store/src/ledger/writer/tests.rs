@@ -1,0 +1,334 @@
+//! What the thread promises: nothing is called durable that is not, nothing is lost, and it goes on.
+
+use std::sync::mpsc;
+
+use model::Remedy;
+use model::ledger::{Fact, Verdict};
+use model::order::OrderState;
+use tempfile::TempDir;
+
+use super::super::conformance::{appends, report, submit};
+use super::super::sqlite::{SqliteReader, SqliteWriter};
+use super::super::storage::LedgerRead;
+use super::*;
+
+/// What a [`Watched`] ledger was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Append(usize, Reach),
+    Sync,
+    Recover,
+}
+
+/// A real ledger that shows its calls, and fails when it is told to.
+struct Watched {
+    inner: SqliteWriter,
+    calls: mpsc::SyncSender<Call>,
+    /// While the switch holds an error, nothing gets to the file.
+    broken: Arc<Mutex<Option<LedgerError>>>,
+    /// The next so many appends are committed and reported as failed all the same.
+    unheard: Arc<AtomicU64>,
+    /// Each call takes a turn from here first, where there is something to take turns from.
+    turns: Option<Receiver<()>>,
+}
+
+impl Watched {
+    fn begin(&self, call: Call) -> Result<(), LedgerError> {
+        let _ = self.calls.try_send(call);
+        if let Some(turns) = &self.turns {
+            let _ = turns.recv();
+        }
+        self.broken.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+impl LedgerWrite for Watched {
+    fn append(
+        &mut self,
+        batch: &[LedgerAppend],
+        reach: Reach,
+    ) -> Result<Vec<Verdict>, LedgerError> {
+        self.begin(Call::Append(batch.len(), reach))?;
+        let verdicts = self.inner.append(batch, reach)?;
+        let unheard = self.unheard.load(Ordering::SeqCst);
+        if unheard > 0 {
+            self.unheard.store(unheard - 1, Ordering::SeqCst);
+            return Err(error("the sync failed"));
+        }
+        Ok(verdicts)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.begin(Call::Sync)?;
+        self.inner.sync()
+    }
+
+    fn recover(&mut self) -> Result<(), LedgerError> {
+        self.begin(Call::Recover)?;
+        self.inner.recover()
+    }
+}
+
+fn error(message: &str) -> LedgerError {
+    LedgerError::reject("ledger.db".as_ref(), message)
+}
+
+struct Rig {
+    folder: TempDir,
+    writer: LedgerWriter,
+    woken: Receiver<()>,
+    calls: Receiver<Call>,
+    broken: Arc<Mutex<Option<LedgerError>>>,
+    unheard: Arc<AtomicU64>,
+}
+
+fn options(durability: Durability) -> WriterOptions {
+    WriterOptions { durability, retry_after: Duration::from_micros(100), ..Default::default() }
+}
+
+impl Rig {
+    fn new(options: WriterOptions, turns: Option<Receiver<()>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = SqliteWriter::open(folder.path().join("ledger.db")).unwrap();
+        let (to_test, calls) = mpsc::sync_channel(10_000);
+        let (broken, unheard) = (Arc::default(), Arc::default());
+        let watched = Watched {
+            inner,
+            calls: to_test,
+            broken: Arc::clone(&broken),
+            unheard: Arc::clone(&unheard),
+            turns,
+        };
+        let (wake, woken) = mpsc::sync_channel(1);
+        let wake = move || {
+            let _ = wake.try_send(());
+        };
+        let writer = LedgerWriter::start(Box::new(watched), options, wake).unwrap();
+        Self { folder, writer, woken, calls, broken, unheard }
+    }
+
+    fn reader(&self) -> SqliteReader {
+        SqliteReader::open(self.folder.path().join("ledger.db")).unwrap()
+    }
+
+    fn append(&self, first: u64, facts: impl IntoIterator<Item = Fact>) {
+        for append in appends(first, facts) {
+            self.writer.try_append(append).unwrap();
+        }
+    }
+
+    /// Replies until one of them is `last`, that one included.
+    fn until(&self, last: impl Fn(&LedgerReply) -> bool) -> Vec<LedgerReply> {
+        let mut replies = Vec::new();
+        loop {
+            while let Some(reply) = self.writer.try_next() {
+                replies.push(reply);
+                if last(&replies[replies.len() - 1]) {
+                    return replies;
+                }
+            }
+            self.woken.recv_timeout(Duration::from_secs(20)).expect("a reply");
+        }
+    }
+
+    fn until_durable(&self, up_to: u64) -> Vec<LedgerReply> {
+        self.until(|reply| *reply == LedgerReply::Durable { up_to })
+    }
+
+    fn breaks(&self, error: Option<LedgerError>) {
+        *self.broken.lock().unwrap() = error;
+    }
+}
+
+fn intent(id: u64) -> Fact {
+    Fact::Submit(submit("a", &id.to_string()))
+}
+
+fn fill(id: u64) -> Fact {
+    Fact::Report(report("a", "1", OrderState::Partial, Some(&id.to_string())))
+}
+
+#[test]
+fn a_verdict_comes_before_the_mark_that_covers_it() {
+    let rig = Rig::new(options(Durability::Batch), None);
+    rig.append(1, [intent(1), intent(1), fill(1), fill(1)]);
+    let replies = rig.until_durable(4);
+    let mut told = 0;
+    for reply in &replies {
+        match reply {
+            LedgerReply::Verdict { seq, .. } => {
+                assert_eq!(*seq, told + 1);
+                told = *seq;
+            }
+            LedgerReply::Written { up_to } | LedgerReply::Durable { up_to } => {
+                assert!(*up_to <= told);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let verdicts: Vec<_> = replies
+        .iter()
+        .filter_map(|reply| match reply {
+            LedgerReply::Verdict { verdict, .. } => Some(verdict),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(*verdicts[0], Verdict::Stored { position: 1 });
+    assert!(matches!(verdicts[1], Verdict::Duplicate(order) if order.position == 1));
+    assert_eq!(*verdicts[3], Verdict::Known { position: 2 });
+    let report = rig.writer.finish().unwrap();
+    assert_eq!(report.durable_up_to, 4);
+}
+
+/// Holds the first call until more waits behind it, so that groups are certain.
+fn grouped(durability: Durability) -> Vec<Call> {
+    let (turn, turns) = mpsc::sync_channel(100);
+    let long = Duration::from_secs(3_600);
+    let rig = Rig::new(WriterOptions { sync_within: long, ..options(durability) }, Some(turns));
+    rig.append(1, [fill(1)]);
+    let first = rig.calls.recv().unwrap();
+    rig.append(2, [fill(2), intent(1), fill(3)]);
+    drop(turn);
+    rig.until(|reply| *reply == LedgerReply::Written { up_to: 4 });
+    rig.writer.finish().unwrap();
+    [first].into_iter().chain(rig.calls.try_iter()).collect()
+}
+
+#[test]
+fn each_mode_syncs_what_it_promises_and_no_more() {
+    use Call::{Append, Sync};
+    let one = Append(1, Reach::Disk);
+    assert_eq!(grouped(Durability::Each), [one, one, one, one]);
+    assert_eq!(grouped(Durability::Batch), [Append(1, Reach::System), Append(3, Reach::Disk)]);
+    assert_eq!(grouped(Durability::Os), [Append(1, Reach::System), Append(3, Reach::System)]);
+    // Reports alone are written at once and synced soon after.
+    let rig = Rig::new(options(Durability::Batch), None);
+    rig.append(1, [fill(1)]);
+    let replies = rig.until_durable(1);
+    assert_eq!(replies[1], LedgerReply::Written { up_to: 1 });
+    assert_eq!(replies.len(), 3);
+    rig.writer.finish().unwrap();
+    assert_eq!(rig.calls.try_iter().collect::<Vec<_>>(), [Append(1, Reach::System), Sync]);
+}
+
+#[test]
+fn reports_without_end_are_synced_all_the_same() {
+    let rig = Rig::new(
+        WriterOptions { group_max: 1, sync_within: Duration::ZERO, ..options(Durability::Batch) },
+        None,
+    );
+    rig.append(1, (1..=20).map(fill));
+    rig.until_durable(20);
+    rig.writer.finish().unwrap();
+    assert!(rig.calls.try_iter().filter(|call| *call == Call::Sync).count() >= 20);
+}
+
+#[test]
+fn while_the_disk_refuses_nothing_is_durable_and_then_everything_is() {
+    for durability in [Durability::Each, Durability::Batch, Durability::Os] {
+        let rig = Rig::new(options(durability), None);
+        rig.breaks(Some(error("disk full")));
+        rig.append(1, [intent(1), fill(1), intent(2)]);
+        let replies = rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+        let [LedgerReply::Stuck(told)] = &replies[..] else { panic!("{replies:?}") };
+        assert_eq!(told.remedy, Remedy::Reject);
+        assert!(told.message.contains("ledger.db: disk full"), "{told}");
+        // Tried again more than once, told once.
+        let tried = || rig.calls.recv_timeout(Duration::from_secs(20)).unwrap();
+        while tried() != Call::Recover {}
+        while tried() != Call::Recover {}
+        assert_eq!(rig.writer.status().durable_up_to, 0);
+        assert!(rig.writer.status().stuck.is_some());
+        assert_eq!(rig.writer.try_next(), None);
+        rig.breaks(None);
+        let replies = rig.until_durable(3);
+        assert_eq!(replies[0], LedgerReply::Recovered);
+        let verdicts =
+            replies.iter().filter(|reply| matches!(reply, LedgerReply::Verdict { .. })).count();
+        assert_eq!(verdicts, 3);
+        assert_eq!(rig.reader().open_orders(0, 10).unwrap().len(), 2);
+        rig.writer.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_commit_that_got_through_unheard_is_neither_lost_nor_taken_for_a_duplicate() {
+    let rig = Rig::new(options(Durability::Batch), None);
+    rig.unheard.store(3, Ordering::SeqCst);
+    rig.append(1, [intent(1), fill(1)]);
+    let replies = rig.until_durable(2);
+    let stored = |seq| LedgerReply::Verdict { seq, verdict: Verdict::Stored { position: seq } };
+    assert!(matches!(replies[0], LedgerReply::Stuck(_)));
+    assert!(replies.contains(&stored(1)) && replies.contains(&stored(2)), "{replies:?}");
+    assert_eq!(rig.reader().reports_after("a", 0, 10).unwrap().len(), 1);
+    rig.writer.finish().unwrap();
+}
+
+#[test]
+fn a_sync_that_failed_is_made_good_before_anything_is_durable() {
+    let (turn, turns) = mpsc::sync_channel(100);
+    let rig = Rig::new(options(Durability::Batch), Some(turns));
+    rig.append(1, [fill(1)]);
+    turn.send(()).unwrap();
+    rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+    rig.breaks(Some(error("input/output error")));
+    drop(turn);
+    rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+    assert_eq!(rig.writer.status().durable_up_to, 0);
+    rig.breaks(None);
+    rig.until_durable(1);
+    let calls: Vec<_> = rig.calls.try_iter().collect();
+    let last_sync = calls.iter().rposition(|call| *call == Call::Sync).unwrap();
+    assert_eq!(calls[last_sync - 1], Call::Recover, "{calls:?}");
+}
+
+#[test]
+fn a_full_queue_gives_the_append_back_and_keeps_the_others() {
+    let (turn, turns) = mpsc::sync_channel(100);
+    let rig = Rig::new(WriterOptions { queue_max: 2, ..options(Durability::Batch) }, Some(turns));
+    rig.append(1, [intent(1)]);
+    // The thread has it, and waits for its turn.
+    rig.calls.recv().unwrap();
+    rig.append(2, [intent(2), intent(3)]);
+    let append = appends(4, [intent(4)]).remove(0);
+    assert_eq!(rig.writer.try_append(append.clone()), Err(Box::new(append)));
+    drop(turn);
+    rig.until_durable(3);
+    rig.writer.finish().unwrap();
+}
+
+#[test]
+fn the_end_writes_what_waits_or_says_what_it_could_not() {
+    let rig = Rig::new(options(Durability::Batch), None);
+    rig.append(1, (1..=50).map(intent));
+    let mut reader = rig.reader();
+    assert_eq!(rig.writer.finish().unwrap().durable_up_to, 50);
+    assert_eq!(reader.open_orders(0, 100).unwrap().len(), 50);
+
+    let rig = Rig::new(options(Durability::Batch), None);
+    rig.breaks(Some(error("disk full")));
+    rig.append(1, (1..=50).map(intent));
+    let error = rig.writer.finish().unwrap_err();
+    assert!(error.message.contains("disk full; 50 facts could not be written"), "{error}");
+}
+
+#[test]
+fn a_lock_of_another_program_holds_orders_back_and_its_end_lets_them_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let storage = Box::new(SqliteWriter::open(&path).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (wake, woken) = mpsc::sync_channel(1);
+    let wake = move || {
+        let _ = wake.try_send(());
+    };
+    let writer = LedgerWriter::start(storage, options(Durability::Batch), wake).unwrap();
+    writer.try_append(appends(1, [intent(1)]).remove(0)).unwrap();
+    woken.recv_timeout(Duration::from_secs(20)).unwrap();
+    let reply = writer.try_next().unwrap();
+    let LedgerReply::Stuck(told) = reply else { panic!("{reply:?}") };
+    assert!(told.message.contains("locked"), "{told}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(writer.finish().unwrap().durable_up_to, 1);
+}
