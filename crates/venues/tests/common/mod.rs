@@ -165,6 +165,12 @@ impl Bench {
         self.outcome(request, outcome)
     }
 
+    /// An answer that nobody asked for, as a recording holds them.
+    pub fn unasked(&mut self, url: &str, body: &str) -> Result<(), Error> {
+        let response = Response { id: None, url, outcome: Outcome::Answered(body.as_bytes()) };
+        self.with(|venue, now, sink| venue.on_response(response, now, sink))
+    }
+
     pub fn outcome(&mut self, request: &Request, outcome: Outcome<'_>) -> Result<(), Error> {
         let response = Response { id: Some(request.id), url: &request.url, outcome };
         self.with(|venue, now, sink| venue.on_response(response, now, sink))
