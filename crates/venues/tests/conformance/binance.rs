@@ -1,9 +1,10 @@
 //! Binance's three lines for the suite: streams in the address, snapshots by request.
 
-use model::event::{Body, Funding, Kline, Quote, Ticker, Trade};
-use model::{Kind, Level, Nanos, Side};
+use model::event::{Body, Funding, Ticker};
+use model::{Kind, Nanos, Side};
 
 use crate::far::{Exchange, Facts, FarBook};
+use crate::samples::{kline, number, quote, ticker, trade};
 
 pub struct Binance {
     line: &'static str,
@@ -44,10 +45,6 @@ impl Binance {
     }
 }
 
-fn number(text: &str) -> model::Decimal {
-    model::decimal::parse(text.as_bytes()).unwrap()
-}
-
 impl Exchange for Binance {
     fn facts(&self) -> Facts {
         let kinds: &[Kind] = &[Kind::Trade, Kind::Quote, Kind::Ticker, Kind::Kline, Kind::Funding];
@@ -77,7 +74,7 @@ impl Exchange for Binance {
             return format!(r#"{{"symbols":[{}]}}"#, entries.join(","));
         }
         let named = |s: &&str| url.contains(&format!("symbol={s}&"));
-        let Some(of) = self.symbols.iter().position(|s| named(&s)) else {
+        let Some(of) = self.symbols.iter().position(named) else {
             return r#"{"lastUpdateId":1,"bids":[],"asks":[]}"#.to_owned();
         };
         let book = &self.books[of];
@@ -121,56 +118,26 @@ impl Exchange for Binance {
                 format!(
                     r#""e":"aggTrade","E":{ts},"s":"{symbol}","a":{ts},"p":"100.10","q":"0.500","f":1,"l":1,"T":{ts},"m":true,"M":true"#
                 ),
-                Body::Trade(Trade {
-                    price: number("100.10"),
-                    quantity: number("0.500"),
-                    aggressor: Side::Sell,
-                    trade_id: ts,
-                }),
+                trade(ts),
             ),
             Kind::Quote => (
                 "bookTicker",
                 format!(r#""u":{ts},"s":"{symbol}","b":"99.50","B":"1.50","a":"101","A":"2""#),
-                Body::Quote(Quote {
-                    bid: Level { price: number("99.50"), quantity: number("1.50") },
-                    ask: Level { price: number("101"), quantity: number("2") },
-                }),
+                quote(),
             ),
             Kind::Ticker => (
                 "ticker",
                 format!(
                     r#""e":"24hrTicker","E":{ts},"s":"{symbol}","p":"0","P":"0","w":"1","c":"1","Q":"2","o":"7","h":"8","l":"9","v":"13.0","q":"12","O":0,"C":1,"F":0,"L":1,"n":2"#
                 ),
-                Body::Ticker(Ticker {
-                    last: number("1"),
-                    last_quantity: Some(number("2")),
-                    open: Some(number("7")),
-                    high: Some(number("8")),
-                    low: Some(number("9")),
-                    volume: Some(number("13.0")),
-                    quote_volume: Some(number("12")),
-                    bid: None,
-                    ask: None,
-                }),
+                ticker(Ticker { quote_volume: Some(number("12")), ..Ticker::default() }),
             ),
             Kind::Kline => (
                 "kline_1m",
                 format!(
                     r#""e":"kline","E":{ts},"s":"{symbol}","k":{{"t":1699999980000,"T":1700000039999,"s":"{symbol}","i":"1m","f":1,"L":2,"o":"1","c":"2","h":"4","l":"0.5","v":"10","n":5,"x":false,"q":"12.50","V":"1","Q":"1","B":"0"}}"#
                 ),
-                Body::Kline(Kline {
-                    interval: std::time::Duration::from_secs(60),
-                    ts_open: Nanos::from_millis(1_699_999_980_000),
-                    ts_close: Nanos::from_millis(1_700_000_039_999),
-                    open: number("1"),
-                    high: number("4"),
-                    low: number("0.5"),
-                    close: number("2"),
-                    volume: number("10"),
-                    quote_volume: Some(number("12.50")),
-                    trades: Some(5),
-                    closed: false,
-                }),
+                kline(Some(5)),
             ),
             _ => (
                 "markPrice@1s",

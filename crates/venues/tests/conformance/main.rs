@@ -13,6 +13,7 @@ mod far;
 mod faults;
 mod okx;
 mod rules;
+mod samples;
 
 /// Every rule of the list, once for each venue.
 macro_rules! conformance {
@@ -25,8 +26,8 @@ macro_rules! conformance {
                 r05_precision r06_snapshot_and_diffs r07_gap r08_checksum_failure r09_staleness
                 r10_resubscribe r11_limits r12_unknown_messages r13_renewal r14_shutdown);
 
-            /// 15. Whatever happens to diffs on their way, the book equals the venue's or is not
-            ///     `Live`, and no other instrument notices.
+            /// Rule 15: Whatever happens to diffs on their way, the book equals the venue's or is not
+            /// `Live`, and no other instrument notices.
             #[test]
             fn r15_faults() {
                 faults::sweep(&|| Box::new($far));

@@ -1,11 +1,12 @@
 //! OKX for the suite: one public socket, snapshots in the stream.
 
-use model::event::{Body, Funding, Kline, Quote, Ticker, Trade};
+use model::event::{Body, Funding, Ticker};
 use model::{Book, Kind, Level, Nanos, Side};
 use venues::assembler::Places;
 use venues::okx::habits::checksum;
 
 use crate::far::{Exchange, Facts, FarBook, one_off};
+use crate::samples::{kline, number, quote, ticker, trade};
 
 const SYMBOLS: [&str; 2] = ["BTC-USDT-SWAP", "ETH-USDT-SWAP"];
 
@@ -29,10 +30,6 @@ fn sum(far: &FarBook) -> i32 {
         }
     }
     checksum(&book, Places::default()).cast_signed()
-}
-
-fn number(text: &str) -> model::Decimal {
-    model::decimal::parse(text.as_bytes()).unwrap()
 }
 
 impl Okx {
@@ -128,56 +125,30 @@ impl Exchange for Okx {
                 format!(
                     r#"{{"instId":"{symbol}","tradeId":"{ts}","px":"100.10","sz":"0.500","side":"sell","ts":"{ts}","count":"1","source":"0","seqId":7}}"#
                 ),
-                Body::Trade(Trade {
-                    price: number("100.10"),
-                    quantity: number("0.500"),
-                    aggressor: Side::Sell,
-                    trade_id: ts,
-                }),
+                trade(ts),
             ),
             Kind::Quote => (
                 "bbo-tbt",
                 format!(
                     r#"{{"asks":[["101","2","0","1"]],"bids":[["99.50","1.50","0","3"]],"ts":"{ts}","seqId":{ts}}}"#
                 ),
-                Body::Quote(Quote {
-                    bid: Level { price: number("99.50"), quantity: number("1.50") },
-                    ask: Level { price: number("101"), quantity: number("2") },
-                }),
+                quote(),
             ),
             Kind::Ticker => (
                 "tickers",
                 format!(
                     r#"{{"instType":"SWAP","instId":"{symbol}","last":"1","lastSz":"2","askPx":"3","askSz":"4","bidPx":"5","bidSz":"6","open24h":"7","high24h":"8","low24h":"9","sodUtc0":"10","sodUtc8":"11","volCcy24h":"12","vol24h":"13.0","ts":"{ts}"}}"#
                 ),
-                Body::Ticker(Ticker {
-                    last: number("1"),
-                    last_quantity: Some(number("2")),
-                    open: Some(number("7")),
-                    high: Some(number("8")),
-                    low: Some(number("9")),
-                    volume: Some(number("13.0")),
-                    quote_volume: None,
+                ticker(Ticker {
                     bid: Some(number("5")),
                     ask: Some(number("3")),
+                    ..Ticker::default()
                 }),
             ),
             Kind::Kline => (
                 "candle1m",
                 r#"["1699999980000","1","4","0.5","2","10","11","12.50","0"]"#.to_owned(),
-                Body::Kline(Kline {
-                    interval: std::time::Duration::from_secs(60),
-                    ts_open: Nanos::from_millis(1_699_999_980_000),
-                    ts_close: Nanos::from_millis(1_700_000_039_999),
-                    open: number("1"),
-                    high: number("4"),
-                    low: number("0.5"),
-                    close: number("2"),
-                    volume: number("10"),
-                    quote_volume: Some(number("12.50")),
-                    trades: None,
-                    closed: false,
-                }),
+                kline(None),
             ),
             _ => (
                 "funding-rate",

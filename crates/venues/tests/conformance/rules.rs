@@ -12,8 +12,8 @@ type Far<'a> = &'a dyn Fn() -> Box<dyn Exchange>;
 
 const BOOK: Kind = Kind::BookUpdate;
 
-/// 1. Nothing before the first command; then a connection per link, at the configured address or
-///    the venue's own.
+/// Rule 1: Nothing before the first command; then a connection per link, at the configured address or
+/// the venue's own.
 pub fn r01_connect(far: Far<'_>) {
     let venue = far().facts().venue;
     let bench = Bench::new(venues::create(venue, Settings::default()).unwrap());
@@ -31,7 +31,7 @@ pub fn r01_connect(far: Far<'_>) {
     desk.agree(0);
 }
 
-/// 2. What is wanted is asked for at the venue, once; what is no longer wanted is silent.
+/// Rule 2: What is wanted is asked for at the venue, once; what is no longer wanted is silent.
 pub fn r02_subscribe(far: Far<'_>) {
     let mut desk = Desk::live(far());
     let asked = |desk: &Desk| {
@@ -53,8 +53,8 @@ pub fn r02_subscribe(far: Far<'_>) {
     desk.agree(1);
 }
 
-/// 3. Canonical names from the venue's own list, with its tick and lot; an instrument that is not
-///    listed, or a kind that there is not, is refused by name and disturbs nothing.
+/// Rule 3: Canonical names from the venue's own list, with its tick and lot; an instrument that is not
+/// listed, or a kind that there is not, is refused by name and disturbs nothing.
 pub fn r03_instrument_mapping(far: Far<'_>) {
     let mut desk = Desk::live(far());
     let id = desk.bench.pipeline.id(desk.name(0));
@@ -76,7 +76,7 @@ pub fn r03_instrument_mapping(far: Far<'_>) {
     desk.agree(0);
 }
 
-/// 4. Each kind that the venue offers reaches the consumer with its fields, once.
+/// Rule 4: Each kind that the venue offers reaches the consumer with its fields, once.
 pub fn r04_fields_of_each_kind(far: Far<'_>) {
     let mut desk = Desk::new(far());
     for kind in desk.facts.kinds {
@@ -98,7 +98,7 @@ pub fn r04_fields_of_each_kind(far: Far<'_>) {
     }
 }
 
-/// 5. Digits arrive as they were sent.
+/// Rule 5: Digits arrive as they were sent.
 pub fn r05_precision(far: Far<'_>) {
     let mut desk = Desk::live(far());
     for level in [("90.10", "0.500"), ("91.1", "12345678.001"), ("92", "3"), ("90.1", "0.5000")] {
@@ -110,7 +110,7 @@ pub fn r05_precision(far: Far<'_>) {
     }
 }
 
-/// 6. One snapshot, then updates of its generation; levels come, change and go.
+/// Rule 6: One snapshot, then updates of its generation; levels come, change and go.
 pub fn r06_snapshot_and_diffs(far: Far<'_>) {
     let mut desk = Desk::live(far());
     let pipeline = &desk.bench.pipeline;
@@ -138,8 +138,8 @@ pub fn r06_snapshot_and_diffs(far: Far<'_>) {
     desk.agree(1);
 }
 
-/// 7. A diff that is missing shows with the next: `Gapped`, nothing goes out, one repair, and no
-///    other instrument notices.
+/// Rule 7: A diff that is missing shows with the next: `Gapped`, nothing goes out, one repair, and no
+/// other instrument notices.
 pub fn r07_gap(far: Far<'_>) {
     let mut desk = Desk::live(far());
     if !desk.facts.numbered {
@@ -165,8 +165,8 @@ pub fn r07_gap(far: Far<'_>) {
     assert_eq!(desk.bench.book(desk.facts.names[1]).generation, 1);
 }
 
-/// 8. A level that is one unit off fails the next checksum: `Gapped`, repaired, and no other
-///    instrument notices.
+/// Rule 8: A level that is one unit off fails the next checksum: `Gapped`, repaired, and no other
+/// instrument notices.
 pub fn r08_checksum_failure(far: Far<'_>) {
     let mut desk = Desk::live(far());
     if !desk.facts.checksummed {
@@ -191,7 +191,7 @@ pub fn r08_checksum_failure(far: Far<'_>) {
     assert_eq!(desk.bench.pipeline.count(Count::Resync), 1);
 }
 
-/// 9. Quiet is not stale. A probe that shows missed progress is, and is repaired.
+/// Rule 9: Quiet is not stale. A probe that shows missed progress is, and is repaired.
 pub fn r09_staleness(far: Far<'_>) {
     let mut desk = Desk::live(far());
     desk.pass(40_000);
@@ -209,7 +209,7 @@ pub fn r09_staleness(far: Far<'_>) {
     assert!(desk.bench.pipeline.statuses.iter().all(|s| s.0 != other || s.2 != StreamState::Stale));
 }
 
-/// 10. A connection that is lost gaps what stood on it; the next one is told everything again.
+/// Rule 10: A connection that is lost gaps what stood on it; the next one is told everything again.
 pub fn r10_resubscribe(far: Far<'_>) {
     let mut desk = Desk::live(far());
     let (link, _) = desk.conns[0];
@@ -226,8 +226,8 @@ pub fn r10_resubscribe(far: Far<'_>) {
     assert_eq!(desk.bench.pipeline.count(Count::Gap), 0, "no fault of the sequence");
 }
 
-/// 11. Many streams keep to the venue's limits: streams on a connection, size of a message, and
-///    what a connection may say while it starts.
+/// Rule 11: Many streams keep to the venue's limits: streams on a connection, size of a message, and
+/// what a connection may say while it starts.
 pub fn r11_limits(far: Far<'_>) {
     let mut desk = Desk::new(far());
     desk.extra = 600;
@@ -246,7 +246,7 @@ pub fn r11_limits(far: Far<'_>) {
     assert!(profile.connects.count > 0 && profile.message_bytes_max >= 1 << 20);
 }
 
-/// 12. What is not known is harmless; what is no message is counted; neither disturbs anything.
+/// Rule 12: What is not known is harmless; what is no message is counted; neither disturbs anything.
 pub fn r12_unknown_messages(far: Far<'_>) {
     let mut desk = Desk::live(far());
     let strange = desk.far.strange();
@@ -264,7 +264,7 @@ pub fn r12_unknown_messages(far: Far<'_>) {
     assert_eq!(desk.bench.pipeline.count(Count::Gap), 0);
 }
 
-/// 13. While a connection is renewed both speak; nothing is doubled, nothing is missed.
+/// Rule 13: While a connection is renewed both speak; nothing is doubled, nothing is missed.
 pub fn r13_renewal(far: Far<'_>) {
     let mut desk = Desk::live(far());
     desk.subscribe(&[(0, Kind::Trade)]);
@@ -290,8 +290,8 @@ pub fn r13_renewal(far: Far<'_>) {
     assert!(later.iter().all(|s| s.1 != BOOK), "{later:?}");
 }
 
-/// 14. A connection that is announced to end is renewed; with the last subscription everything is
-///    closed and nothing is asked any more.
+/// Rule 14: A connection that is announced to end is renewed; with the last subscription everything is
+/// closed and nothing is asked any more.
 pub fn r14_shutdown(far: Far<'_>) {
     let mut desk = Desk::live(far());
     if let Some(text) = desk.facts.announces_end {
