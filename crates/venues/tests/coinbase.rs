@@ -76,7 +76,7 @@ fn pass_with_heartbeats(bench: &mut Bench, seconds: u64, last_trade: u64) {
 fn the_list_comes_first_and_the_channels_at_once_when_connected() {
     let bench = connected(&[BOOK, TRADE, ("ETH-USD", Kind::Ticker), ("ETH-USD", Kind::Quote)]);
     let url = bench.outbox.links[0].url.as_deref();
-    assert_eq!(url, Some("wss://ws-feed.exchange.coinbase.com"));
+    assert_eq!(url, Some("wss://ws-feed.exchange.coinbase.com/"));
     assert_eq!(
         sent(&bench),
         [

@@ -36,12 +36,12 @@ const PROFILE: Profile = Profile {
 pub static DIALECT: Dialect = Dialect {
     name: "coinbase",
     ws_url: "wss://ws-feed.exchange.coinbase.com",
-    ws_path: "",
+    ws_path: "/",
     rest_url: "https://api.exchange.coinbase.com",
     profile: PROFILE,
     // "Spread subscriptions over more than one connection" (`websocket-feed/best-practices`).
-    instruments_max: 30,
-    batch: 30,
+    instruments_max: 60,
+    batch: 60,
     separator: '-',
     // `level2` needs keys (`websocket-feed/authentication`); this one does not.
     channels: &[

@@ -9,8 +9,10 @@
 mod common;
 
 mod binance;
+mod coinbase;
 mod far;
 mod faults;
+mod kraken;
 mod okx;
 mod rules;
 mod samples;
@@ -48,6 +50,8 @@ mod of {
         binance_usdm: crate::binance::Binance::new("binance-usdm");
         binance_coinm: crate::binance::Binance::new("binance-coinm");
         okx: crate::okx::Okx::default();
+        kraken: crate::kraken::Kraken::default();
+        coinbase: crate::coinbase::Coinbase::default();
     }
 
     use crate::{faults, rules};

@@ -198,8 +198,8 @@ pub fn r09_staleness(far: Far<'_>) {
     assert!(desk.bench.pipeline.count(Count::Probe) >= 2, "both books");
     assert!(desk.bench.pipeline.statuses.iter().all(|s| s.2 != StreamState::Stale));
     desk.agree(0);
-    // The venue goes on, and nothing of it arrives.
-    let _lost = desk.far.diff(0, Side::Buy, ("95", "4"), false);
+    // The venue goes on, at the top where any probe looks, and nothing of it arrives.
+    let _lost = desk.far.diff(0, Side::Buy, ("99.50", "4"), false);
     desk.pass(60_000);
     let name = desk.name(0);
     let stale = (name.to_owned(), BOOK, StreamState::Stale, Reason::ProbeMissedProgress);

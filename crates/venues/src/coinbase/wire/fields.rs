@@ -48,7 +48,7 @@ pub fn read_slowly<'a>(
             return Ok(Message::Refused(format!("{}: {}", message.0, reason.0)));
         }
         Some(_) => return Ok(Message::Unknown(head.kind.unwrap_or_default().0)),
-        None => return Ok(Message::Unknown(Cow::Borrowed("message without a type"))),
+        None => return Err(Error::ignore("a message without the field `type`")),
     };
     Ok(Message::Event { symbol, more: Vec::new() })
 }

@@ -118,7 +118,7 @@ fn reply<'a>(head: &Head<'a>) -> Result<Message<'a>, Error> {
         return Ok(Message::Refused(format!("{method} {symbol}: {}", error.get())));
     }
     if head.method.is_none() {
-        return Ok(Message::Unknown(Cow::Borrowed("message without a channel")));
+        return Err(Error::ignore("a message with neither a channel nor a method"));
     }
     let ("subscribe", Some(result)) = (method, head.result) else { return Ok(Message::Nothing) };
     let Subscribed { channel, symbol } = read_raw(result)?;
