@@ -1,9 +1,15 @@
-//! How venues speak, as far as playing a capture needs it: one file a venue.
+//! How venues speak: as far as playing a capture needs it ([`PlayDialect`]), and whole, on a market
+//! of their own ([`Simulated`]). One file or folder a venue.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
+use model::Error;
+
+use crate::market::Market;
+use crate::market::instrument::Listing;
+use crate::venue::{Dialect, SimOptions};
 
 pub mod binance;
 
@@ -69,3 +75,36 @@ pub fn for_venue(venue: &str) -> Option<Box<dyn PlayDialect>> {
 
 /// The venues that [`for_venue`] knows.
 pub const PLAYABLE: &[&str] = binance::VENUES;
+
+/// A venue that can be simulated.
+pub trait Simulated {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// What it says of an instrument of that canonical name.
+    ///
+    /// # Errors
+    /// It lists no such instrument; says what it lists.
+    fn listing(&self, name: &str) -> Result<Listing, Error>;
+
+    /// The first `count` instruments that it would list.
+    fn default_symbols(&self, count: usize) -> Vec<String>;
+
+    /// Its way to speak of that market.
+    ///
+    /// # Errors
+    /// An instrument can't be named.
+    fn dialect(&self, market: &Market, options: &SimOptions) -> Result<Box<dyn Dialect>, Error>;
+}
+
+/// The simulated venue of that name.
+#[must_use]
+pub fn simulated(venue: &str) -> Option<&'static dyn Simulated> {
+    binance::LINES.iter().find(|line| line.name() == venue).map(|line| line as &dyn Simulated)
+}
+
+/// The venues that [`simulated`] knows.
+#[must_use]
+pub fn simulated_venues() -> Vec<&'static str> {
+    binance::LINES.iter().map(Simulated::name).collect()
+}

@@ -18,3 +18,6 @@ pub mod market;
 pub mod play;
 pub mod rng;
 pub mod server;
+pub mod venue;
+
+pub use venue::{SimOptions, Simulator, venue};

@@ -23,6 +23,18 @@ use serde_json::{Value, json};
 
 use super::{PlayDialect, Recorded, Session};
 
+mod errors;
+mod feed;
+mod limits;
+mod line;
+mod list;
+mod rest;
+mod simulated;
+mod streams;
+mod wire;
+
+pub use line::LINES;
+
 /// The venues that speak this dialect.
 pub const VENUES: &[&str] = &["binance", "binance-usdm", "binance-coinm"];
 
@@ -66,7 +78,8 @@ impl Binance {
     fn asked(&self, target: &str) -> Option<(bool, Vec<String>)> {
         let (path, query) = split_url(target);
         let path = self.below_lane(path);
-        if path == "/stream" {
+        // One client appends a number to tell its connections apart, and the venue takes it.
+        if path == "/stream" || path.starts_with("/stream/") {
             let names = params(query).filter(|(name, _)| *name == "streams");
             return Some((true, names.flat_map(|(_, value)| names_in(value)).collect()));
         }

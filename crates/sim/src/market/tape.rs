@@ -244,7 +244,7 @@ mod tests {
             );
         });
         let five = tape.candles(5);
-        assert!(five.iter().all(|candle| candle.opened.0 % (5 * MINUTE_NS) == 0));
+        assert!(five.iter().all(|candle| candle.opened.0.is_multiple_of(5 * MINUTE_NS)));
         assert_eq!(five.last().copied(), Some(tape.candle(5)));
         assert_eq!(five.iter().map(|candle| candle.trades).sum::<u64>(), 10);
         let day = tape.day();

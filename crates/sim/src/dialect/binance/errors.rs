@@ -1,0 +1,97 @@
+//! Every error that the simulator answers: status, code and text as the venue has them.
+//!
+//! <https://github.com/binance/binance-spot-api-docs/blob/master/errors.md>;
+//! developers.binance.com, derivatives, "Error Code".
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::machine::Reply;
+
+/// An error of the venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// HTTP status.
+    pub status: u16,
+    /// The venue's code.
+    pub code: i32,
+    /// The venue's text.
+    pub text: String,
+}
+
+/// The errors, by what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong<'a> {
+    /// There is nothing at that path.
+    Path,
+    /// The path takes another method.
+    Method,
+    /// A symbol that is not listed.
+    Symbol,
+    /// A parameter that has to be there and is not.
+    Missing(&'a str),
+    /// A parameter that is not what it should be.
+    Invalid(&'a str),
+    /// A candle length that is not offered.
+    Interval,
+    /// Futures: a number of levels that is not offered.
+    DepthLimit(&'a str),
+    /// More weight used than a minute has; the limit.
+    Weight(u32),
+    /// More connections than five minutes may have.
+    Connects,
+    /// Banned until that time, in ms.
+    Banned(u64),
+}
+
+impl Wrong<'_> {
+    /// The table.
+    #[must_use]
+    pub fn failure(self) -> Failure {
+        let (status, code, text) = match self {
+            Self::Path => {
+                (404, -1000, "An unknown error occurred while processing the request.".to_owned())
+            }
+            Self::Method => (405, -1000, "Method not allowed.".to_owned()),
+            Self::Symbol => (400, -1121, "Invalid symbol.".to_owned()),
+            Self::Missing(name) => {
+                let text = format!(
+                    "Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+                );
+                (400, -1102, text)
+            }
+            Self::Invalid(name) => {
+                (400, -1130, format!("Data sent for parameter '{name}' is not valid."))
+            }
+            Self::Interval => (400, -1120, "Invalid interval.".to_owned()),
+            Self::DepthLimit(limit) => (400, -4021, format!("{limit} is not valid depth limit.")),
+            Self::Weight(limit) => {
+                let text = format!(
+                    "Too much request weight used; current limit is {limit} request weight per 1 \
+                     MINUTE. Please use WebSocket Streams for live updates to avoid polling the \
+                     API."
+                );
+                (429, -1003, text)
+            }
+            Self::Connects => {
+                let text = "Too many connection attempts from IP; current limit is 300 per '5m'.";
+                (429, -1034, text.to_owned())
+            }
+            Self::Banned(until_ms) => {
+                let text = format!(
+                    "Way too much request weight used; IP banned until {until_ms}. Please use \
+                     WebSocket Streams for live updates to avoid bans."
+                );
+                (418, -1003, text)
+            }
+        };
+        Failure { status, code, text }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        let Failure { status, code, text } = self.failure();
+        Reply::new(status, Bytes::from(json!({"code": code, "msg": text}).to_string()))
+    }
+}

@@ -1,0 +1,169 @@
+//! Limits: weight a minute, messages a second, how long a connection lives.
+//!
+//! All clients of a simulator count as one address. Whoever goes on asking after 429 is banned with
+//! 418, and `Retry-After` says for how long.
+//! <https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md#ip-limits>
+
+use std::time::Duration;
+
+use model::Nanos;
+
+use super::errors::Wrong;
+use crate::machine::Reply;
+
+const MINUTE_NS: u64 = 60_000_000_000;
+/// After so many requests that were answered with 429 comes the ban.
+const WARNINGS_MAX: u32 = 10;
+/// A first ban lasts so long.
+const BAN: Duration = Duration::from_secs(120);
+
+/// What an address has used of its weight.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    max: u32,
+    minute: u64,
+    used: u32,
+    warnings: u32,
+    banned_until: Nanos,
+}
+
+impl Weight {
+    /// Nothing is used yet.
+    #[must_use]
+    pub fn new(max: u32) -> Self {
+        Self { max, minute: 0, used: 0, warnings: 0, banned_until: Nanos(0) }
+    }
+
+    /// Takes a request's weight.
+    ///
+    /// # Errors
+    /// The answer that refuses the request.
+    pub fn take(&mut self, now: Nanos, weight: u32) -> Result<(), Reply> {
+        let minute = now.0 / MINUTE_NS;
+        if minute != self.minute {
+            (self.minute, self.used, self.warnings) = (minute, 0, 0);
+        }
+        if now < self.banned_until {
+            let wrong = Wrong::Banned(self.banned_until.0 / 1_000_000);
+            return Err(refusal(wrong, self.banned_until.since(now)));
+        }
+        if self.used.saturating_add(weight) <= self.max {
+            self.used += weight;
+            return Ok(());
+        }
+        self.warnings += 1;
+        if self.warnings > WARNINGS_MAX {
+            self.banned_until = now + BAN;
+            return Err(refusal(Wrong::Banned(self.banned_until.0 / 1_000_000), BAN));
+        }
+        let left = Nanos((minute + 1) * MINUTE_NS).since(now);
+        Err(refusal(Wrong::Weight(self.max), left))
+    }
+
+    /// What was used in this minute.
+    #[must_use]
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+}
+
+fn refusal(wrong: Wrong<'_>, wait: Duration) -> Reply {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    let mut reply = wrong.reply();
+    reply.headers.push(("Retry-After".to_owned(), seconds.to_string()));
+    reply
+}
+
+/// What a connection has sent in this second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Talk {
+    second: u64,
+    messages: u32,
+}
+
+impl Talk {
+    /// Counts a message; whether it is one too many.
+    pub fn is_too_much(&mut self, now: Nanos, max: u32) -> bool {
+        let second = now.0 / 1_000_000_000;
+        if second != self.second {
+            *self = Self { second, messages: 0 };
+        }
+        self.messages += 1;
+        self.messages > max
+    }
+}
+
+/// "300 connections per attempt every 5 minutes per IP."
+const CONNECTS_MAX: u32 = 300;
+const CONNECTS_PER: Duration = Duration::from_secs(300);
+
+/// Connections that were made in these five minutes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connects {
+    since: Nanos,
+    count: u32,
+}
+
+impl Connects {
+    /// Counts a connection.
+    ///
+    /// # Errors
+    /// The answer that refuses it.
+    pub fn take(&mut self, now: Nanos) -> Result<(), Reply> {
+        if now.since(self.since) >= CONNECTS_PER {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count += 1;
+        if self.count <= CONNECTS_MAX {
+            return Ok(());
+        }
+        Err(refusal(Wrong::Connects, CONNECTS_PER.saturating_sub(now.since(self.since))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Nanos = Nanos(1_780_000_040_000_000_000);
+
+    fn refused(result: Result<(), Reply>) -> Option<(u16, String)> {
+        let reply = result.err()?;
+        Some((reply.status, reply.headers[0].1.clone()))
+    }
+
+    #[test]
+    fn weight_runs_out_and_comes_back_with_the_minute() {
+        let mut weight = Weight::new(100);
+        assert_eq!(refused(weight.take(NOW, 60)), None);
+        // 20 s past a whole minute.
+        assert_eq!(refused(weight.take(NOW, 41)), Some((429, "40".to_owned())));
+        assert_eq!(refused(weight.take(NOW, 40)), None);
+        assert_eq!(weight.used(), 100);
+        assert_eq!(refused(weight.take(NOW + Duration::from_secs(40), 1)), None);
+        assert_eq!(weight.used(), 1);
+    }
+
+    #[test]
+    fn who_does_not_listen_is_banned_for_two_minutes() {
+        let mut weight = Weight::new(1);
+        for _ in 0..WARNINGS_MAX {
+            assert_eq!(refused(weight.take(NOW, 2)), Some((429, "40".to_owned())));
+        }
+        assert_eq!(refused(weight.take(NOW, 2)), Some((418, "120".to_owned())));
+        let later = NOW + Duration::from_secs(100);
+        assert_eq!(refused(weight.take(later, 1)), Some((418, "20".to_owned())));
+        assert_eq!(refused(weight.take(NOW + BAN, 1)), None);
+    }
+
+    #[test]
+    fn messages_count_by_the_second_and_connections_by_five_minutes() {
+        let mut talk = Talk::default();
+        assert!((0..5).all(|_| !talk.is_too_much(NOW, 5)) && talk.is_too_much(NOW, 5));
+        assert!(!talk.is_too_much(NOW + Duration::from_secs(1), 5));
+        let mut connects = Connects::default();
+        assert!((0..CONNECTS_MAX).all(|_| connects.take(NOW).is_ok()));
+        assert_eq!(refused(connects.take(NOW)), Some((429, "300".to_owned())));
+        assert!(connects.take(NOW + CONNECTS_PER).is_ok());
+    }
+}

@@ -1,0 +1,375 @@
+//! Binance on a market: connections, subscriptions, what is sent with an event and by the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::{Error, Nanos};
+use serde_json::Value;
+
+use super::feed::{Feed, Numbering};
+use super::limits::{Connects, Talk, Weight};
+use super::line::Line;
+use super::streams::{INTERVALS, Topic};
+use super::wire::{Funding, Print};
+use super::{Binance, failure};
+use crate::dialect::{PlayDialect, Session};
+use crate::machine::{ClientId, Reply, Request};
+use crate::market::Market;
+use crate::market::order::{Event, Index, Trade, What};
+use crate::market::tape::Candle;
+use crate::rng::Rng;
+use crate::venue::{Dialect, Floor, SimOptions};
+
+/// "A single connection is only valid for 24 hours."
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Everything by the clock happens at whole multiples of it.
+const GRID_MS: u64 = 50;
+/// What was missed for longer than this is left out.
+const LATE_MS: u64 = 1_000;
+
+/// A client's connection.
+struct Client {
+    session: Session,
+    talk: Talk,
+    expires: Nanos,
+}
+
+/// One product line on a market.
+pub struct SimulatedBinance {
+    pub(super) line: &'static Line,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) weight: Weight,
+    play: Binance,
+    connects: Connects,
+    numbering: Numbering,
+    /// By the symbol in small letters.
+    by_lower: BTreeMap<String, Index>,
+    clients: BTreeMap<ClientId, Client>,
+    /// Who listens: at most a line's limit of streams for each client.
+    topics: BTreeMap<(Index, Topic), BTreeSet<ClientId>>,
+    /// The candles that were last sent, of those that somebody listens to.
+    candles: BTreeMap<(Index, usize), Candle>,
+    /// The next multiple of [`GRID_MS`].
+    next_ms: u64,
+}
+
+impl SimulatedBinance {
+    /// A line on a market.
+    ///
+    /// # Errors
+    /// A contract has a day that does not exist, or two instruments the same symbol.
+    pub fn new(line: &'static Line, market: &Market, options: &SimOptions) -> Result<Self, Error> {
+        let mut dice = Rng::new(options.seed, 1_000_000);
+        let first_id = 1_000_000 + dice.below(1_000_000_000);
+        let (mut feeds, mut by_lower) = (Vec::new(), BTreeMap::new());
+        for index in 0..market.len() {
+            let instrument = market.instrument(index);
+            if let model::instrument::Contract::Dated(day) = instrument.contract {
+                super::line::delivery_ms(day).ok_or_else(|| {
+                    let name = &instrument.name;
+                    Error::reject(format!("{name}: there is no day {day}; expected YYMMDD"))
+                })?;
+            }
+            let feed = Feed::new(index, line.symbol(instrument), first_id, dice.below(1_000_000));
+            if by_lower.insert(feed.lower.clone(), index).is_some() {
+                let message =
+                    format!("{}: another one has the symbol {}", instrument.name, feed.symbol);
+                return Err(Error::reject(message));
+            }
+            feeds.push(feed);
+        }
+        let numbering =
+            if line.is_spot() { Numbering::ByOne } else { Numbering::Shared(first_id, dice) };
+        Ok(Self {
+            line,
+            feeds,
+            weight: Weight::new(line.weight_max),
+            play: Binance { split: line.sort == super::line::Sort::Linear },
+            connects: Connects::default(),
+            numbering,
+            by_lower,
+            clients: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            candles: BTreeMap::new(),
+            next_ms: 0,
+        })
+    }
+
+    /// The instrument and the topic of a stream's name.
+    fn topic(&self, stream: &str) -> Option<(Index, Topic)> {
+        let (symbol, kind) = stream.split_once('@')?;
+        Some((*self.by_lower.get(symbol)?, Topic::parse(self.line, kind)?))
+    }
+
+    /// Brings the list of listeners up to date with what a client has subscribed.
+    fn listen(&mut self, client: ClientId, before: &BTreeSet<String>, after: &Session) {
+        for stream in before.difference(&after.streams) {
+            if let Some(topic) = self.topic(stream) {
+                self.leave(client, topic);
+            }
+        }
+        for stream in after.streams.difference(before) {
+            // On the wrong one of the split addresses a stream is silent.
+            if let Some((index, topic)) = self.topic(stream)
+                && self.play.serves(after, stream)
+            {
+                self.topics.entry((index, topic)).or_default().insert(client);
+                if let Topic::Depth { every_ms, .. } = topic {
+                    self.feeds[index].begin_diffs(every_ms);
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, client: ClientId, (index, topic): (Index, Topic)) {
+        let Some(clients) = self.topics.get_mut(&(index, topic)) else { return };
+        clients.remove(&client);
+        if !clients.is_empty() {
+            return;
+        }
+        self.topics.remove(&(index, topic));
+        match topic {
+            Topic::Depth { every_ms, named } => {
+                let twin = Topic::Depth { every_ms, named: !named };
+                if !self.topics.contains_key(&(index, twin)) {
+                    self.feeds[index].diffs.remove(&every_ms);
+                }
+            }
+            Topic::Kline { interval } => drop(self.candles.remove(&(index, interval))),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, client: ClientId) {
+        if let Some(gone) = self.clients.remove(&client) {
+            self.listen(client, &gone.session.streams, &Session::default());
+        }
+    }
+
+    /// Sends a message to all who listen.
+    fn publish(&self, floor: &mut Floor<'_>, (index, topic): (Index, Topic), payload: String) {
+        let Some(clients) = self.topics.get(&(index, topic)) else { return };
+        let name = || format!("{}@{}", self.feeds[index].lower, topic.name());
+        let bare = Bytes::from(payload);
+        for client in clients {
+            let Some(Client { session, .. }) = self.clients.get(client) else { continue };
+            let payload = if session.enveloped {
+                self.play.payload(session, &name(), &bare, &(0..bare.len()))
+            } else {
+                bare.clone()
+            };
+            floor.send(*client, payload);
+        }
+    }
+
+    fn has(&self, index: Index, topic: Topic) -> bool {
+        self.topics.contains_key(&(index, topic))
+    }
+
+    /// Trades of one instrument in one action.
+    fn trades(&mut self, floor: &mut Floor<'_>, index: Index, trades: &[Trade]) {
+        let aggregates = self.feeds[index].aggregate(trades);
+        let now = floor.now;
+        if self.has(index, Topic::Trade) {
+            for trade in trades {
+                let payload = self.print(floor.market, index).trade(now, trade);
+                self.publish(floor, (index, Topic::Trade), payload);
+            }
+        }
+        if self.has(index, Topic::AggTrade) {
+            for aggregate in &aggregates {
+                let payload = self.print(floor.market, index).agg_trade(now, aggregate);
+                self.publish(floor, (index, Topic::AggTrade), payload);
+            }
+        }
+    }
+
+    /// The best levels, where they have changed.
+    fn quote(&mut self, floor: &mut Floor<'_>, index: Index) {
+        let best = floor.market.best(index);
+        if best == self.feeds[index].quoted {
+            return;
+        }
+        self.feeds[index].quoted = best;
+        if self.has(index, Topic::Quote) {
+            let update_id = self.feeds[index].last_id;
+            let payload = self.print(floor.market, index).quote(floor.now, update_id, best);
+            self.publish(floor, (index, Topic::Quote), payload);
+        }
+    }
+
+    pub(super) fn print<'a>(&'a self, market: &'a Market, index: Index) -> Print<'a> {
+        Print::new(self.line, market, &self.feeds[index])
+    }
+
+    /// What a topic sends when its time has come.
+    fn by_clock(&mut self, floor: &mut Floor<'_>, index: Index, topic: Topic) {
+        let now = floor.now;
+        let payload = match topic {
+            Topic::AggTrade | Topic::Trade | Topic::Quote => return,
+            Topic::Depth { every_ms, named } => {
+                // A stream with and one without the speed in its name share their diffs.
+                let twin = Topic::Depth { every_ms, named: !named };
+                let Some(diff) = self.feeds[index].take_diff(every_ms) else { return };
+                let payload = self.print(floor.market, index).diff(now, &diff);
+                self.publish(floor, (index, twin), payload.clone());
+                payload
+            }
+            Topic::Partial { levels, .. } => {
+                let feed = &self.feeds[index];
+                self.print(floor.market, index).partial(now, feed, floor.market, levels)
+            }
+            Topic::Kline { interval } => return self.kline(floor, index, interval),
+            Topic::Day => {
+                floor.market.roll(index, now);
+                self.print(floor.market, index).day(now, floor.market, &self.feeds[index])
+            }
+            Topic::MiniDay => {
+                let day = floor.market.roll(index, now).day();
+                self.print(floor.market, index).mini_day(now, &day)
+            }
+            Topic::Mark { .. } => {
+                let print = self.print(floor.market, index);
+                let funding = Funding::new(print, floor.market, &self.feeds[index], now);
+                print.mark(now, &funding)
+            }
+        };
+        self.publish(floor, (index, topic), payload);
+    }
+
+    /// A candle, where it has changed; before it the last one's end, where that is over.
+    fn kline(&mut self, floor: &mut Floor<'_>, index: Index, interval: usize) {
+        let minutes = INTERVALS.get(interval).map_or(1, |(_, minutes)| *minutes);
+        let tape = floor.market.roll(index, floor.now);
+        let candle = tape.candle(minutes);
+        let sent = self.candles.insert((index, interval), candle);
+        let over = sent.filter(|sent| sent.opened != candle.opened).and_then(|sent| {
+            tape.candles(minutes).into_iter().find(|other| other.opened == sent.opened)
+        });
+        let changed = Some(candle).filter(|candle| sent != Some(*candle));
+        for (candle, closed) in
+            over.map(|c| (c, true)).into_iter().chain(changed.map(|c| (c, false)))
+        {
+            let payload =
+                self.print(floor.market, index).kline(floor.now, interval, &candle, closed);
+            self.publish(floor, (index, Topic::Kline { interval }), payload);
+        }
+    }
+}
+
+impl Dialect for SimulatedBinance {
+    fn symbol(&self, index: Index) -> &str {
+        &self.feeds[index].symbol
+    }
+
+    fn position(&self, index: Index) -> Option<u64> {
+        Some(self.feeds[index].last_id)
+    }
+
+    fn connect(
+        &mut self,
+        floor: &mut Floor<'_>,
+        client: ClientId,
+        target: &str,
+    ) -> Result<(), Reply> {
+        self.connects.take(floor.now)?;
+        let refused = |(status, message): (u16, String)| {
+            Reply::new(status, self.play.refusal(status, &message))
+        };
+        let session = self.play.connect(target).map_err(refused)?;
+        let (count, max) = (session.streams.len(), self.line.streams_max);
+        if count > max {
+            return Err(refused((
+                400,
+                format!("{count} streams asked for; at most {max} are had"),
+            )));
+        }
+        self.listen(client, &BTreeSet::new(), &session);
+        let expires = floor.now + LIFETIME;
+        if self.clients.is_empty() {
+            self.next_ms = (super::wire::ms(floor.now) / GRID_MS + 1) * GRID_MS;
+        }
+        self.clients.insert(client, Client { session, talk: Talk::default(), expires });
+        Ok(())
+    }
+
+    fn message(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]) {
+        let Some(known) = self.clients.get_mut(&client) else { return };
+        if known.talk.is_too_much(floor.now, self.line.messages_max) {
+            self.forget(client);
+            return floor.close(client, 1008, "Too many requests");
+        }
+        let before = known.session.clone();
+        let mut replies = self.play.message(&mut known.session, message);
+        if known.session.streams.len() > self.line.streams_max {
+            known.session = before.clone();
+            let id =
+                serde_json::from_slice::<Value>(message).map_or(Value::Null, |m| m["id"].clone());
+            let reply = failure(&id, 2, "Invalid request: too many parameters");
+            replies = vec![Bytes::from(reply.to_string())];
+        }
+        let after = known.session.clone();
+        self.listen(client, &before.streams, &after);
+        for reply in replies {
+            floor.send(client, reply);
+        }
+    }
+
+    fn disconnected(&mut self, client: ClientId) {
+        self.forget(client);
+    }
+
+    fn request(&mut self, floor: &mut Floor<'_>, request: &Request) -> Reply {
+        self.rest(floor, request)
+    }
+
+    fn events(&mut self, floor: &mut Floor<'_>, events: &[Event]) {
+        for same in events.chunk_by(|a, b| a.instrument == b.instrument) {
+            let Some(index) = same.first().map(|event| event.instrument) else { continue };
+            let mut trades = Vec::new();
+            for event in same {
+                match event.what {
+                    What::Level { side, ticks, lots } => {
+                        self.feeds[index].change(side, ticks, lots, &mut self.numbering);
+                    }
+                    What::Trade(trade) => trades.push(trade),
+                    What::Report(_) => {}
+                }
+            }
+            if !trades.is_empty() {
+                self.trades(floor, index, &trades);
+            }
+            self.quote(floor, index);
+        }
+    }
+
+    fn tick(&mut self, floor: &mut Floor<'_>) {
+        let now_ms = super::wire::ms(floor.now);
+        let at_ms = self.next_ms;
+        self.next_ms += GRID_MS;
+        if now_ms > at_ms + LATE_MS {
+            self.next_ms = (now_ms / GRID_MS + 1) * GRID_MS;
+        }
+        let line = self.line;
+        let due =
+            |topic: &Topic| topic.every_ms(line).is_some_and(|every| at_ms.is_multiple_of(every));
+        let topics: Vec<_> = self.topics.keys().filter(|(_, topic)| due(topic)).copied().collect();
+        for (index, topic) in topics {
+            self.by_clock(floor, index, topic);
+        }
+        let old = |(id, client): (&ClientId, &Client)| (client.expires <= floor.now).then_some(*id);
+        for client in self.clients.iter().filter_map(old).collect::<Vec<_>>() {
+            self.forget(client);
+            floor.close(client, 1001, "24 hours are over");
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms))
+    }
+}
+
+#[cfg(test)]
+#[path = "simulated/tests.rs"]
+mod tests;

@@ -1,0 +1,146 @@
+//! What a stream's name says: `btcusdt@depth@100ms`.
+//!
+//! | name behind the symbol | sent |
+//! | --- | --- |
+//! | `aggTrade`, `trade` | with every trade |
+//! | `bookTicker` | with every change of the best levels |
+//! | `depth`, `depth@<speed>` | what changed, every 100, 250, 500 or 1,000 ms as the line has it |
+//! | `depth5`, `depth10`, `depth20`, the same with `@<speed>` | the best levels |
+//! | `kline_<interval>` | every 2 s, on futures every 250 ms, when it changed; once when it closes |
+//! | `ticker`, `miniTicker` | every second |
+//! | `markPrice`, `markPrice@1s` | futures: every 3 s or 1 s |
+//!
+//! A name that is none of these is subscribed without complaint and stays silent, as at the venue.
+
+use super::line::Line;
+
+/// Intervals of candles by the venue's names, in minutes.
+pub const INTERVALS: [(&str, u64); 12] = [
+    ("1m", 1),
+    ("3m", 3),
+    ("5m", 5),
+    ("15m", 15),
+    ("30m", 30),
+    ("1h", 60),
+    ("2h", 120),
+    ("4h", 240),
+    ("6h", 360),
+    ("8h", 480),
+    ("12h", 720),
+    ("1d", 1_440),
+];
+
+/// What a stream of an instrument carries. Times in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Trades of one order at one price as one.
+    AggTrade,
+    /// Every trade.
+    Trade,
+    /// The best levels.
+    Quote,
+    /// What changed in the book.
+    Depth {
+        /// Between two messages.
+        every_ms: u64,
+        /// Whether the name says so.
+        named: bool,
+    },
+    /// The best of the book.
+    Partial {
+        /// How many levels a side.
+        levels: usize,
+        /// Between two messages.
+        every_ms: u64,
+        /// Whether the name says so.
+        named: bool,
+    },
+    /// A candle.
+    Kline {
+        /// Its place in [`INTERVALS`].
+        interval: usize,
+    },
+    /// 24 hours.
+    Day,
+    /// 24 hours, in short.
+    MiniDay,
+    /// Mark price and funding.
+    Mark {
+        /// Between two messages.
+        every_ms: u64,
+    },
+}
+
+impl Topic {
+    /// What the part of a stream's name behind the symbol says.
+    #[must_use]
+    pub fn parse(line: &Line, text: &str) -> Option<Self> {
+        let (kind, speed) = text.split_once('@').map_or((text, None), |(a, b)| (a, Some(b)));
+        let every_ms = |speed: Option<&str>| match speed {
+            None => Some(line.depth_ms_default),
+            Some(speed) => {
+                let ms = speed.strip_suffix("ms")?.parse().ok()?;
+                line.depth_ms.contains(&ms).then_some(ms)
+            }
+        };
+        let futures = !line.is_spot();
+        match (kind, speed) {
+            ("aggTrade", None) => Some(Self::AggTrade),
+            ("trade", None) => Some(Self::Trade),
+            ("bookTicker", None) => Some(Self::Quote),
+            ("ticker", None) => Some(Self::Day),
+            ("miniTicker", None) => Some(Self::MiniDay),
+            ("markPrice", None) if futures => Some(Self::Mark { every_ms: 3_000 }),
+            ("markPrice", Some("1s")) if futures => Some(Self::Mark { every_ms: 1_000 }),
+            ("depth", speed) => {
+                Some(Self::Depth { every_ms: every_ms(speed)?, named: speed.is_some() })
+            }
+            ("depth5" | "depth10" | "depth20", speed) => Some(Self::Partial {
+                levels: kind["depth".len()..].parse().ok()?,
+                every_ms: every_ms(speed)?,
+                named: speed.is_some(),
+            }),
+            (kind, None) => {
+                let name = kind.strip_prefix("kline_")?;
+                let interval = INTERVALS.iter().position(|(other, _)| *other == name)?;
+                Some(Self::Kline { interval })
+            }
+            _ => None,
+        }
+    }
+
+    /// How often it is looked at, where that is by the clock.
+    #[must_use]
+    pub fn every_ms(self, line: &Line) -> Option<u64> {
+        match self {
+            Self::AggTrade | Self::Trade | Self::Quote => None,
+            Self::Depth { every_ms, .. }
+            | Self::Partial { every_ms, .. }
+            | Self::Mark { every_ms } => Some(every_ms),
+            Self::Kline { .. } => Some(line.kline_ms),
+            Self::Day | Self::MiniDay => Some(1_000),
+        }
+    }
+
+    /// The part of the stream's name behind the symbol.
+    #[must_use]
+    pub fn name(self) -> String {
+        let speed = |ms: u64, named: bool| if named { format!("@{ms}ms") } else { String::new() };
+        match self {
+            Self::AggTrade => "aggTrade".to_owned(),
+            Self::Trade => "trade".to_owned(),
+            Self::Quote => "bookTicker".to_owned(),
+            Self::Depth { every_ms, named } => format!("depth{}", speed(every_ms, named)),
+            Self::Partial { levels, every_ms, named } => {
+                format!("depth{levels}{}", speed(every_ms, named))
+            }
+            Self::Kline { interval } => {
+                format!("kline_{}", INTERVALS.get(interval).map_or("", |(name, _)| name))
+            }
+            Self::Day => "ticker".to_owned(),
+            Self::MiniDay => "miniTicker".to_owned(),
+            Self::Mark { every_ms: 1_000 } => "markPrice@1s".to_owned(),
+            Self::Mark { .. } => "markPrice".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Every simulated venue: the same run gives the same bytes, and what it tells adds up to what it
+//! has.
+
+use std::time::Duration;
+
+use super::*;
+
+pub const START: Nanos = Nanos(1_790_000_000_000_000_000);
+
+pub fn options(venue: &str, seed: u64) -> SimOptions {
+    SimOptions {
+        seed,
+        symbols: default_symbols(venue, 3),
+        rate: 200,
+        faults: Faults::default(),
+        start: START,
+    }
+}
+
+/// Drives a simulator until `end`; gives all that came out, with its time.
+pub fn drive(simulator: &mut Simulator, end: Nanos) -> Vec<(Nanos, Output)> {
+    let (mut all, mut out, mut now) = (Vec::new(), Vec::new(), START);
+    while let Some(at) = simulator.deadline().filter(|at| *at <= end) {
+        now = now.max(at);
+        simulator.tick(now, &mut out);
+        assert!(out.len() <= SENDS_MAX, "{} at once", out.len());
+        all.extend(out.drain(..).map(|output| (now, output)));
+    }
+    all
+}
+
+/// Everything that one client sees of a venue in ten seconds, with requests in between.
+fn traffic(venue: &str, target: &str, options: &SimOptions, rest: &[&str]) -> String {
+    let mut simulator = super::venue(venue, options).unwrap().unwrap();
+    let mut out = Vec::new();
+    let mut log = String::new();
+    let mut attempts = (1..).map(ClientId);
+    while let Err(refusal) = simulator.connect(START, attempts.next().unwrap(), target, &mut out) {
+        log += &format!("{refusal:?}\n");
+    }
+    for second in 0..10 {
+        let end = START + Duration::from_secs(second + 1);
+        for (at, output) in drive(&mut simulator, end) {
+            log += &format!("{at} {output:?}\n");
+        }
+        for target in rest {
+            simulator.request(end, RequestId(second), &Request::get(*target), &mut out);
+        }
+        log += &format!("{end} {out:?}\n");
+        out.clear();
+    }
+    log
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
+    let cases = [
+        (
+            "binance",
+            "/stream?streams=btcusdt@depth@100ms/ethusdt@aggTrade/btcusdt@bookTicker",
+            ["/api/v3/depth?symbol=BTCUSDT&limit=1000", "/api/v3/exchangeInfo"],
+        ),
+        (
+            "binance-usdm",
+            "/public/stream?streams=btcusdt@depth@100ms/ethusdt@bookTicker",
+            ["/fapi/v1/depth?symbol=BTCUSDT&limit=1000", "/fapi/v1/premiumIndex"],
+        ),
+        (
+            "binance-coinm",
+            "/stream?streams=btcusd_perp@depth/ethusd_perp@kline_1m",
+            ["/dapi/v1/depth?symbol=BTCUSD_PERP&limit=1000", "/dapi/v1/ticker/24hr"],
+        ),
+    ];
+    for (venue, target, rest) in cases {
+        for preset in ["none", "flaky", "throttled"] {
+            let faults = Faults::preset(preset).unwrap();
+            let with = |seed| SimOptions { faults: faults.clone(), ..options(venue, seed) };
+            let first = traffic(venue, target, &with(7), &rest);
+            assert!(first.len() > 10_000, "{venue} {preset}: {} bytes", first.len());
+            assert!(first == traffic(venue, target, &with(7), &rest), "{venue} {preset}");
+            assert!(first != traffic(venue, target, &with(8), &rest), "{venue} {preset}");
+        }
+    }
+}
+
+#[test]
+fn a_venue_that_is_not_there_or_can_not_list_something_is_said() {
+    assert!(super::venue("nowhere", &options("binance", 1)).unwrap().is_none());
+    for (venue, symbol, expected) in [
+        ("binance", "BTC-USDT-PERP", "BTC-USDT"),
+        ("binance-usdm", "BTC-USDT", "BTC-USDT-PERP"),
+        ("binance-usdm", "BTC-USD-PERP", "BTC-USDT-PERP"),
+        ("binance-coinm", "BTC-USDT-PERP", "BTC-USD-PERP"),
+        ("binance-usdm", "BTC-USDT-260231", "YYMMDD"),
+        ("binance", "btc-usdt", "BTC-USDT"),
+    ] {
+        let symbols = vec![symbol.to_owned()];
+        let error =
+            super::venue(venue, &SimOptions { symbols, ..options(venue, 1) }).err().unwrap();
+        assert!(error.message.contains(expected), "{venue} {symbol}: {error}");
+    }
+    let twice = vec!["BTC-USDT".to_owned(); 2];
+    let error = super::venue("binance", &SimOptions { symbols: twice, ..options("binance", 1) });
+    assert!(error.err().unwrap().message.contains("twice"));
+}
+
+#[test]
+fn every_venue_has_a_hundred_and_fifty_instruments() {
+    for venue in venues() {
+        let symbols = default_symbols(venue, 150);
+        assert_eq!(symbols.len(), 150, "{venue}");
+        let simulator = super::venue(venue, &SimOptions { symbols, ..options(venue, 1) });
+        let books = simulator.unwrap().unwrap().books();
+        assert_eq!(books.len(), 150, "{venue}");
+        for (name, book) in books {
+            assert!(book.bids.len() > 20 && book.asks.len() > 20, "{venue} {name}");
+            assert!(book.bids[0].price < book.asks[0].price, "{venue} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_market_says_its_last_word_and_then_nothing_of_books_and_trades() {
+    let mut simulator = super::venue("binance", &options("binance", 3)).unwrap().unwrap();
+    let target = "/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@aggTrade";
+    simulator.connect(START, ClientId(1), target, &mut Vec::new()).unwrap();
+    drive(&mut simulator, START + Duration::from_secs(5));
+    let before = simulator.books();
+    simulator.freeze();
+    let last = drive(&mut simulator, START + Duration::from_secs(6));
+    let frozen = simulator.books();
+    let sent = |part: &str| {
+        let has = |output: &Output| {
+            matches!(output, Output::Send { payload, .. }
+            if std::str::from_utf8(payload).unwrap().contains(part))
+        };
+        last.iter().filter(|(_, output)| has(output)).count()
+    };
+    assert!(sent("@depth@100ms") > 0 && sent("@bookTicker") > 0);
+    for (name, book) in &frozen {
+        assert_ne!(book.bids.first(), before[name].bids.first(), "{name}");
+        assert_ne!(book.asks.first(), before[name].asks.first(), "{name}");
+    }
+    assert_eq!(drive(&mut simulator, START + Duration::from_secs(30)), []);
+    assert_eq!(simulator.books(), frozen);
+}
