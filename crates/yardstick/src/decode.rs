@@ -16,6 +16,7 @@ use serde::de::{
 
 pub mod coinbase;
 pub mod kraken;
+pub mod okx;
 
 /// A price and a quantity.
 pub type Pair = (Decimal, Decimal);

@@ -11,9 +11,10 @@ use model::capture::{CaptureLine, Direction, Wire};
 use store::capture::Reader;
 
 /// The frames that ship with the binary.
-const BUILT_IN: [&[u8]; 2] = [
+const BUILT_IN: [&[u8]; 3] = [
     include_bytes!("../../fixtures/bench.jsonl"),
     include_bytes!("../../fixtures/bench-channels.jsonl"),
+    include_bytes!("../../fixtures/bench-okx.jsonl"),
 ];
 
 /// Captures, in memory.

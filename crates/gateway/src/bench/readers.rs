@@ -2,7 +2,7 @@
 
 use model::CanonicalEvent;
 use pool::Reset;
-use venues::{binance, channels, coinbase, kraken};
+use venues::{binance, channels, coinbase, kraken, okx};
 
 /// Reads a frame into an empty event; of a frame with several, the last one stays. False for what
 /// is no event.
@@ -28,6 +28,13 @@ impl Readers {
                 fallback: |frame, event| {
                     let read = coinbase::wire::read_slowly(frame, event);
                     matches!(read, Ok(channels::Message::Event { .. }))
+                },
+            },
+            "okx" => Self {
+                cursor: |frame, event| okx::wire::follow(frame, event).is_some(),
+                fallback: |frame, event| {
+                    let read = okx::wire::read_slowly(frame, event);
+                    matches!(read, Ok(okx::wire::Message::Event { .. }))
                 },
             },
             _ => Self {

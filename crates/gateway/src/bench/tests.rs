@@ -22,6 +22,12 @@ fn the_built_in_frames_are_of_every_kind_and_read_alike() {
         "coinbase/book_snapshot",
         "coinbase/trade",
         "coinbase/ticker",
+        "okx/book_update",
+        "okx/book_snapshot",
+        "okx/trade",
+        "okx/quote",
+        "okx/ticker",
+        "okx/kline",
     ] {
         assert!(of(case).is_some(), "{case}");
     }

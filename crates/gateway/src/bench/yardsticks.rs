@@ -9,6 +9,7 @@ use yardstick::decode::{self, Book, Number, Pair, read};
 
 mod coinbase;
 mod kraken;
+mod okx;
 
 /// Reads all its frames when called.
 pub(super) type Lane<'a> = Box<dyn FnMut() -> Result<(), String> + 'a>;
@@ -18,6 +19,7 @@ pub(super) fn decoder<'a>(venue: &str, kind: Kind, frames: &'a [&'a [u8]]) -> La
     match venue {
         "coinbase" => coinbase::decoder(kind, frames),
         "kraken" => kraken::decoder(kind, frames),
+        "okx" => okx::decoder(kind, frames),
         _ => combined(kind, frames),
     }
 }
@@ -31,6 +33,7 @@ pub(super) fn event(
     match venue {
         "coinbase" => coinbase::event(frame, kind),
         "kraken" => kraken::event(frame, kind),
+        "okx" => okx::event(frame, kind),
         _ => combined_event(frame, kind),
     }
 }
