@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use engine::resequence::Limits;
 use engine::{
     Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
 };
@@ -42,6 +43,7 @@ impl Bench {
     fn new(consumers: usize) -> Result<Self, Error> {
         let mut shard = Shard::new(Capacity::default(), Catalog::new(), Waker::noop().clone());
         let provider = shard.catalog().provider("p")?;
+        shard.resequence(provider, Kind::Trade, Limits::default());
         let listed = Instrument::unlisted("BTC", "USDT", Contract::Spot);
         let instrument = shard.port(provider, Nanos(0)).list(&listed)?;
         let inboxes = (0..consumers)

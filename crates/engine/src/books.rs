@@ -20,7 +20,7 @@ pub struct Slot(u32);
 /// A stream of this shard, as an index into the shard's tables. What shares a lane keeps its
 /// order: both book kinds share the one of [`Kind::BookUpdate`], and a status goes through the
 /// lane of the stream that it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lane(u32);
 
 impl Slot {
@@ -38,6 +38,16 @@ impl Slot {
 impl Lane {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The slot that it belongs to.
+    pub(crate) fn slot(self) -> Slot {
+        Slot(self.0 / LANES as u32)
+    }
+
+    /// The kind under which its state is kept.
+    pub(crate) fn kind(self) -> Kind {
+        Kind::ALL[self.index() % LANES]
     }
 
     /// The lane of that number, for tests of what is indexed by lanes.

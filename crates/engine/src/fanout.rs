@@ -198,6 +198,13 @@ impl Fanout {
         }
     }
 
+    /// Copies an event that is no pooled one any more to whoever subscribed its stream.
+    pub(crate) fn send_kept(&mut self, lane: Lane, event: Event) {
+        if let Some(route) = self.routes.get(lane.index()) {
+            deliver(&mut self.outlets, &route.events, lane, event);
+        }
+    }
+
     /// Copies a state to whoever hears of the stream's states.
     pub(crate) fn send_status(&mut self, lane: Lane, event: Event) {
         if let Some(route) = self.routes.get(lane.index()) {

@@ -5,7 +5,7 @@
 //! | stage | where | what it does |
 //! | --- | --- | --- |
 //! | intake | [`shard`] | a [`Port`] is what a venue machine sees of the engine: it fills pooled events and hands them in |
-//! | resequence | comes with its own issue, between intake and books | duplicates out, order in, for trades; diffs are put in order by the book assembler |
+//! | resequence | [`resequence`] | duplicates out, order in, for streams whose positions count up by one; diffs are put in order by the book assembler |
 //! | books | [`books`] | the shard's [`Books`](books::Books); the assembler changes them, the engine reads them |
 //! | merge | comes with its own issue, between books and route | windows over several providers' streams |
 //! | route | [`route`] | which consumers get a stream: one immutable [`RoutingTable`], swapped whole |
@@ -30,6 +30,7 @@ pub mod dead_letters;
 pub mod doorbell;
 pub mod fanout;
 pub mod queue;
+pub mod resequence;
 pub mod route;
 pub mod shard;
 pub mod stats;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use model::event::{CanonicalEvent, Reason, StreamState, StreamStatus};
+use model::event::{CanonicalEvent, Reason, StreamState};
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
-    Body, Book, ConnId, Error, Event, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId,
-    Stream,
+    Body, Book, ConnId, Error, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
 };
 use pool::LocalPooled;
 
@@ -17,10 +16,12 @@ use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
 use crate::dead_letters::{self, DeadLetters, Outgoing};
 use crate::fanout::Fanout;
+use crate::resequence::{Place, Sequences};
 use crate::route::RoutingTable;
 use crate::stats::{ProviderStats, StreamStats, parts};
 use crate::tally::Tally;
 
+mod order;
 mod summary;
 
 pub use summary::{BookView, InstrumentView, ProviderView};
@@ -37,6 +38,7 @@ pub struct Shard {
     pools: Pools,
     catalog: Catalog,
     books: Books,
+    sequences: Sequences,
     fanout: Fanout,
     /// By slot and kind of market data.
     streams: Vec<StreamStats>,
@@ -58,6 +60,7 @@ impl Shard {
             pools: Pools::new(capacity),
             catalog,
             books: Books::default(),
+            sequences: Sequences::default(),
             fanout: Fanout::default(),
             streams: Vec::new(),
             providers: Vec::new(),
@@ -102,10 +105,17 @@ impl Shard {
         Port { shard: self, provider, now, ts_emit: now }
     }
 
-    /// Ends a turn: what waits goes on as far as there is room, and whoever sleeps over a queue
-    /// that got something is woken, once.
+    /// Ends a turn: what is due by now is done, what waits goes on as far as there is room, and
+    /// whoever sleeps over a queue that got something is woken, once.
     pub fn end_turn(&mut self, now: Nanos) {
+        self.look(now);
         self.fanout.end_turn(&self.books, now);
+    }
+
+    /// When [`end_turn`](Self::end_turn) is wanted though nothing arrives.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.sequences.deadline()
     }
 
     /// Whether the pools have room for another frame and its events; where not, reading stops
@@ -158,6 +168,7 @@ impl Shard {
         let facts = self.catalog.facts(provider, instrument);
         self.books.set_places(slot, facts.and_then(|facts| facts.price_places));
         self.streams.resize_with((slot.index() + 1) * LANES, StreamStats::default);
+        self.sequences.add_slot(slot, provider);
         let stream = Stream { provider, instrument, kind: Kind::default() };
         self.fanout.resolve(slot, Header { stream, ..Header::default() }, false);
         Some(slot)
@@ -205,13 +216,11 @@ pub struct Port<'a> {
 impl Port<'_> {
     /// Sends an event to whoever subscribed, and gives the pooled original back.
     #[inline]
-    fn publish(&mut self, mut event: LocalPooled<CanonicalEvent>, from_venue: bool) {
-        let Stream { instrument, kind, .. } = event.header.stream;
-        let Some((slot, lane)) = self.lane(instrument, kind) else { return };
+    fn publish(&mut self, (slot, lane): (Slot, Lane), mut event: LocalPooled<CanonicalEvent>) {
+        let kind = event.header.stream.kind;
         let (now, provider, ts_emit) = (self.now, self.provider, self.ts_emit);
         let shard = &mut *self.shard;
         if let Some(stream) = shard.stream_mut(slot, kind) {
-            stream.decoded += u64::from(from_venue);
             stream.emit(event.header.seq_provider);
         }
         event.header.trace_id = shard.next_trace();
@@ -249,26 +258,6 @@ impl Port<'_> {
             );
         }
     }
-
-    /// The event that says that a stream's state changed.
-    fn status_event(&mut self, instrument: InstrumentId, status: StreamStatus) -> Event {
-        let stream = Stream { provider: self.provider, instrument, kind: Kind::StreamStatus };
-        let blank = self.shard.blank_header(self.now);
-        let header = Header { stream, ts_emit: self.ts_emit, ..blank };
-        Event { header, body: Body::Status(status), levels: None }
-    }
-
-    /// A book is `Live` again but its snapshot did not go out (the pool was exhausted): whoever
-    /// subscribed gets one at the end of the turn all the same.
-    fn make_up_snapshot(&mut self, slot: Slot, lane: Lane, header: Header) {
-        let shard = &mut *self.shard;
-        let Some(entry) = shard.books.get(slot) else { return };
-        let (announced, generation) = (entry.announced, entry.book.generation);
-        if announced != generation {
-            shard.books.announced(slot, generation);
-            shard.fanout.hold_book(lane, header);
-        }
-    }
 }
 
 impl Pipeline for Port<'_> {
@@ -281,11 +270,27 @@ impl Pipeline for Port<'_> {
     }
 
     fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
-        self.publish(event, true);
+        let Stream { instrument, kind, .. } = event.header.stream;
+        let Some((slot, lane)) = self.lane(instrument, kind) else { return };
+        if let Some(stream) = self.shard.stream_mut(slot, kind) {
+            stream.decoded += 1;
+        }
+        match self.place(lane, &event) {
+            Place::Next => self.publish((slot, lane), event),
+            Place::Filler => {
+                self.publish((slot, lane), event);
+                self.shard.release(lane, self.now, self.ts_emit);
+            }
+            Place::Early => self.hold(lane, &event),
+            place => self.behind(lane, place),
+        }
     }
 
     fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
-        self.publish(event, false);
+        let Stream { instrument, kind, .. } = event.header.stream;
+        if let Some(found) = self.lane(instrument, kind) {
+            self.publish(found, event);
+        }
     }
 
     fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
@@ -298,20 +303,12 @@ impl Pipeline for Port<'_> {
     }
 
     fn status(&mut self, instrument: InstrumentId, of: Kind, state: StreamState, reason: Reason) {
-        let of = lane_kind(of);
-        let now = self.now;
-        let Some((slot, lane)) = self.lane(instrument, of) else { return };
-        let Some(stream) = self.shard.stream_mut(slot, of) else { return };
-        if !stream.turn(state, reason, now) {
-            return;
+        let Some((_, lane)) = self.lane(instrument, of) else { return };
+        let (now, ts_emit) = (self.now, self.ts_emit);
+        if state != StreamState::Live {
+            self.shard.interrupt(lane, reason, now, ts_emit);
         }
-        let since = stream.since.unwrap_or(now);
-        let status = StreamStatus { of, state, reason, since, transitions: 1 };
-        let event = self.status_event(instrument, status);
-        if of == Kind::BookUpdate && state == StreamState::Live {
-            self.make_up_snapshot(slot, lane, event.header);
-        }
-        self.shard.fanout.send_status(lane, event);
+        self.shard.turn_stream(lane, (state, reason), now, ts_emit);
     }
 
     fn count(&mut self, instrument: InstrumentId, kind: Kind, what: Count) {

@@ -17,13 +17,18 @@ pub struct StreamStats {
     pub emitted: u64,
     /// Decoded and not newer than what the stream had.
     pub duplicates: u64,
+    /// Decoded after the hole that they would have filled was given up.
+    pub late: u64,
+    /// Decoded before something that they follow, and kept until it came or was given up.
+    pub early: u64,
     /// Decoded and taken into a book that was not `Live`.
     pub absorbed: u64,
     /// Decoded though nobody subscribed.
     pub unsubscribed: u64,
     /// Events whose venue position was below the one before it.
     pub out_of_order: u64,
-    /// Transitions out of `Live` by a continuity or checksum fault.
+    /// Transitions out of `Live` by a continuity or checksum fault, holes that were given up
+    /// included.
     pub gaps: u64,
     /// Returns to `Live` after the first.
     pub resyncs: u64,

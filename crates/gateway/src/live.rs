@@ -3,11 +3,13 @@
 //! A turn polls every provider's wire for a bounded number of frames, ends the engine's turn
 //! (queues, wakes) and goes back to the runtime, which waits for sockets, timers and answers.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use engine::resequence::Limits;
 use engine::{Capacity, Catalog, QueueCapacity, RoutingTable, Shard};
 use model::venue::{Command, Pipeline, Subscription};
 use model::{Nanos, ProviderId};
@@ -89,6 +91,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         line.wire.command(&Command::Subscribe(subscriptions(provider)), ports);
     }
     let mut end = duration.map(|after| Box::pin(tokio::time::sleep(after)));
+    let mut alarm = Alarm::new();
     poll_fn(|cx| {
         let over = end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
         if over || stop.poll(cx) {
@@ -97,6 +100,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         if turn(&mut lines, &mut shard, clock, cx) {
             cx.waker().wake_by_ref();
         }
+        alarm.set(shard.deadline(), clock, cx);
         Poll::Pending
     })
     .await;
@@ -124,6 +128,31 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     });
     let consumers = consumers.collect();
     Ok(Summary { elapsed, providers, streams, consumers, stuck, lines_lost: 0, pools, unreturned })
+}
+
+/// Calls for a turn when the engine wants one though nothing arrives.
+struct Alarm {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    at: Option<Nanos>,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at: None }
+    }
+
+    /// From here on it goes off at `at`; a new time alone touches the timer.
+    fn set(&mut self, at: Option<Nanos>, clock: SystemClock, cx: &mut Context<'_>) {
+        if let Some(at) = at.filter(|at| self.at != Some(*at)) {
+            let left = at.since(clock.now());
+            self.sleep.as_mut().reset(tokio::time::Instant::now() + left);
+        }
+        self.at = at;
+        if at.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+            self.at = None;
+            cx.waker().wake_by_ref();
+        }
+    }
 }
 
 /// One turn of the shard; says whether there is more to do at once.
@@ -173,6 +202,9 @@ fn lines(
             .map_err(|error| RunError::new("a provider", error))?;
         let machine = venues::create(&provider.venue, provider.settings.clone())
             .ok_or_else(|| RunError(format!("the venue '{}' is not known", provider.venue)))?;
+        for kind in machine.profile().contiguous {
+            shard.resequence(id, *kind, Limits::default());
+        }
         // Two providers must not jitter alike; the start makes two runs differ.
         let seed = clock.now().0.wrapping_add(index as u64);
         let session = Session::new(

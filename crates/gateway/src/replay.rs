@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::task::Waker;
 
+use engine::resequence::Limits;
 use engine::{Capacity, Catalog, Inbox, QueueCapacity, RoutingTable, Shard, Subscription};
 use model::capture::{CaptureLine, Direction, Wire};
 use model::venue::{Outbox, Outcome, Response, Sink, Venue};
@@ -42,10 +43,14 @@ impl Replay {
         })?;
         let catalog = Catalog::new();
         let provider = catalog.provider(venue).map_err(|error| error.to_string())?;
+        let mut shard = Shard::new(Capacity::default(), catalog, Waker::noop().clone());
+        for kind in machine.profile().contiguous {
+            shard.resequence(provider, *kind, Limits::default());
+        }
         Ok(Self {
             venue: venue.to_owned(),
             machine,
-            shard: Shard::new(Capacity::default(), catalog, Waker::noop().clone()),
+            shard,
             provider,
             outbox: Outbox::default(),
             conns: Vec::new(),
@@ -76,6 +81,7 @@ impl Replay {
 
     /// Takes one line.
     pub fn line(&mut self, line: &CaptureLine) {
+        self.pass(line.t);
         match (line.wire, line.direction) {
             (Wire::Ws, Direction::Open) => self.opened(line),
             (Wire::Ws, Direction::In) => self.frame(line),
@@ -85,6 +91,23 @@ impl Replay {
             (_, Direction::Out) | (Wire::Http, _) => {}
         }
         self.shard.end_turn(line.t);
+    }
+
+    /// Lets the time after the last line pass, until nothing waits any more; says when that was.
+    pub fn finish(&mut self) -> Option<Nanos> {
+        let mut last = None;
+        while let Some(at) = self.shard.deadline() {
+            self.pass(at);
+            last = Some(at);
+        }
+        last
+    }
+
+    /// What the engine does by itself until then.
+    fn pass(&mut self, until: Nanos) {
+        while let Some(at) = self.shard.deadline().filter(|at| *at <= until) {
+            self.shard.end_turn(at);
+        }
     }
 
     /// What the capture's venue came to.
@@ -171,15 +194,16 @@ impl Captures {
         Self { files, reports: Vec::new() }
     }
 
-    /// Replays all of them; `each` sees every line after it was taken, with its venue's replay.
-    /// `begin` is called when a venue is first met.
+    /// Replays all of them; `each` sees the replay of a line's venue after the line was taken, with
+    /// the line's time, and once more at the end where something still came. `begin` is called when
+    /// a venue is first met.
     ///
     /// # Errors
     /// A file or line can't be read, or names an unknown venue; or what `begin` or `each` say.
     pub fn run(
         &mut self,
         mut begin: impl FnMut(&mut Replay) -> Result<Option<Inbox>, String>,
-        mut each: impl FnMut(&CaptureLine, &Replay, Option<&mut Inbox>) -> Result<(), String>,
+        mut each: impl FnMut(Nanos, &Replay, Option<&mut Inbox>) -> Result<(), String>,
     ) -> Result<(), String> {
         for path in std::mem::take(&mut self.files) {
             let mut venues: Vec<(Replay, Option<Inbox>)> = Vec::new();
@@ -201,7 +225,12 @@ impl Captures {
                 };
                 let (replay, inbox) = &mut venues[at];
                 replay.line(&line);
-                each(&line, replay, inbox.as_mut())?;
+                each(line.t, replay, inbox.as_mut())?;
+            }
+            for (replay, inbox) in &mut venues {
+                if let Some(at) = replay.finish() {
+                    each(at, replay, inbox.as_mut())?;
+                }
             }
             let name = base_name(&path);
             self.reports.extend(venues.iter().filter_map(|(replay, _)| replay.report(&name)));

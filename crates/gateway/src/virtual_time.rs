@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Shard;
+use engine::resequence::Limits;
 use model::venue::{Command, Pipeline, Venue};
 use model::{ConnId, Nanos, ProviderId, RequestId};
 use net::{
@@ -121,6 +122,9 @@ impl World {
         far: Box<dyn Machine>,
     ) -> Result<usize, model::Error> {
         let provider = self.shard.catalog().provider(name)?;
+        for kind in venue.profile().contiguous {
+            self.shard.resequence(provider, *kind, Limits::default());
+        }
         let session = Session::new(venue, SessionConfig::new(name, self.links.len() as u64));
         self.links.push(Link {
             provider,
@@ -193,7 +197,7 @@ impl World {
         let queued = self.queue.peek().map(|Reverse(due)| due.at);
         let sessions = self.links.iter().filter_map(|link| link.session.deadline());
         let fars = self.links.iter().filter_map(|link| link.far.deadline());
-        queued.into_iter().chain(sessions).chain(fars).min()
+        queued.into_iter().chain(sessions).chain(fars).chain(self.shard.deadline()).min()
     }
 
     /// Everything that is due now, in a fixed order: what is on its way, far ends, sessions.

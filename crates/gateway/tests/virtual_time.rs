@@ -212,6 +212,32 @@ fn duplicate_diffs_and_trades_are_dropped_and_nothing_else_happens() {
 }
 
 #[test]
+fn a_trade_that_comes_after_the_one_behind_it_is_put_in_its_place() {
+    let mut rig = Rig::live();
+    rig.during(Faults { swap_trades: 3, ..Faults::default() }, SECOND);
+    rig.assert_recovers();
+    assert_books(&rig, &[]);
+    assert_trades(&rig, &[]);
+    assert!(trades_are_whole(&rig), "in order, though they were not sent so");
+}
+
+#[test]
+fn a_lost_trade_is_told_in_its_stream_and_nothing_waits_for_it_for_long() {
+    let mut rig = Rig::live();
+    rig.during(Faults { lose_trades: 1, ..Faults::default() }, SECOND);
+    rig.assert_recovers();
+    assert_books(&rig, &[]);
+    assert_trades(&rig, &[GAP, FLOWS]);
+    assert!(!trades_are_whole(&rig));
+    let (provider, catalog) = (rig.world.provider(FAULTY), rig.world.shard.catalog());
+    let id = catalog.find_instrument("BTC-USDT").unwrap();
+    let stats = rig.world.shard.stream(provider, id, Kind::Trade).unwrap();
+    assert_eq!((stats.gaps, stats.resyncs, stats.late), (1, 1, 0));
+    assert!((1..=2).contains(&stats.early), "{}", stats.early);
+    assert_eq!(stats.decoded, stats.emitted, "all that came went out");
+}
+
+#[test]
 fn reordered_diffs_end_in_the_right_book() {
     let mut rig = Rig::live();
     rig.during(Faults { swap: 1, ..Faults::default() }, SECOND);
@@ -441,9 +467,10 @@ fn a_short_silence_is_only_late() {
     rig.run_for(20 * SECOND);
     rig.world.set_reach(FAULTY, Reach::Up);
     rig.assert_recovers();
-    // What was sent meanwhile is gone, so the first diff after it doesn't continue the book.
+    // What was sent meanwhile is gone, so the first diff after it doesn't continue the book, nor
+    // the first trade the trades.
     assert_books(&rig, &[GAP, LIVE]);
-    assert_trades(&rig, &[]);
+    assert_trades(&rig, &[GAP, FLOWS]);
     assert_eq!(rig.world.session(FAULTY).stats().reconnects, 0);
 }
 

@@ -309,6 +309,11 @@ pub struct Profile {
     pub used_weight_header: Option<&'static str>,
     /// Larger messages end the connection with close code 1009.
     pub message_bytes_max: usize,
+    /// Kinds whose position ([`Header::seq_provider`](crate::Header::seq_provider)) counts up by
+    /// one per event of an instrument, so that a hole shows. The engine puts them in order and drops
+    /// doubles; the machine emits them as they come, from every connection. All other kinds pass
+    /// straight through. Books are not meant: their assembler puts them in order.
+    pub contiguous: &'static [Kind],
 }
 
 /// So many per so long.

@@ -253,6 +253,24 @@ fn a_renewed_connection_overlaps_without_doubling_anything() {
 }
 
 #[test]
+fn of_two_connections_the_older_may_still_bring_a_trade_that_the_newer_has_gone_beyond() {
+    let mut bench = live();
+    bench.subscribe(&[("BTC-USDT", Kind::Trade)]);
+    bench.open(0, 2);
+    let trade = |a: u64| {
+        format!(
+            r#"{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":2,"s":"BTCUSDT","a":{a},"p":"1","q":"1","f":1,"l":1,"T":2,"m":false,"M":true}}}}"#
+        )
+    };
+    for (conn, a) in [(1, 5), (2, 7), (1, 6), (1, 7)] {
+        bench.frame(conn, &trade(a)).unwrap();
+    }
+    // Putting them in order, and dropping the second 7, is the engine's.
+    assert_eq!(bench.pipeline.emitted.len(), 4);
+    assert_eq!(bench.pipeline.discards(Discard::Duplicate), 0);
+}
+
+#[test]
 fn a_shutdown_notice_asks_for_a_replacement() {
     let mut bench = live();
     let notice = r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#;

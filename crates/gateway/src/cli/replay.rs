@@ -75,12 +75,12 @@ fn events(captures: &mut Captures, speed: Option<u32>) -> Outcome {
     let mut pace = speed.map(Pace::new);
     let replayed = captures.run(
         |replay| replay.subscribe().map(Some).map_err(|error| error.to_string()),
-        |line, _, inbox| {
+        |t, _, inbox| {
             if let Some(pace) = &mut pace {
-                pace.wait_for(line.t, &mut printer);
+                pace.wait_for(t, &mut printer);
             }
             let Some(inbox) = inbox else { return Ok(()) };
-            while inbox.drain(&mut printer, || line.t) > 0 {}
+            while inbox.drain(&mut printer, || t) > 0 {}
             match std::mem::replace(&mut printer.result, Ok(())) {
                 Ok(()) => Ok(()),
                 Err(error) => {

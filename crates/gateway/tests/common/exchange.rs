@@ -44,6 +44,10 @@ pub struct Faults {
     pub double: u32,
     /// So many diffs of each market change places with the one after.
     pub swap: u32,
+    /// So many trades of each market are not sent.
+    pub lose_trades: u32,
+    /// So many trades of each market change places with the one after.
+    pub swap_trades: u32,
     /// So many snapshots are as old as so many ticks.
     pub old_snapshots: (u32, usize),
     /// Every request but the list is answered like this; without a status, never.
@@ -76,6 +80,9 @@ pub struct Market {
     doubled: u32,
     swapped: u32,
     held: Option<String>,
+    trades_lost: u32,
+    trades_swapped: u32,
+    trade_held: Option<String>,
     past: VecDeque<(u64, Side, Side)>,
 }
 
@@ -104,6 +111,9 @@ impl Market {
             doubled: 0,
             swapped: 0,
             held: None,
+            trades_lost: 0,
+            trades_swapped: 0,
+            trade_held: None,
             past: VecDeque::new(),
         };
         market.remember();
@@ -169,6 +179,23 @@ impl Market {
         )
     }
 
+    /// What is really sent of a trade.
+    fn faulted_trades(&mut self, trade: String, copies: usize, faults: &Faults) -> Vec<String> {
+        if self.trades_lost < faults.lose_trades {
+            self.trades_lost += 1;
+            return Vec::new();
+        }
+        if let Some(held) = self.trade_held.take() {
+            return vec![trade, held];
+        }
+        if self.trades_swapped < faults.swap_trades {
+            self.trades_swapped += 1;
+            self.trade_held = Some(trade);
+            return Vec::new();
+        }
+        vec![trade; copies]
+    }
+
     fn stream(&self, kind: &str) -> String {
         format!("{}@{kind}", self.symbol.to_lowercase())
     }
@@ -225,6 +252,7 @@ impl Exchange {
         let mut state = self.state();
         for market in &mut state.markets {
             (market.lost, market.doubled, market.swapped) = (0, 0, 0);
+            (market.trades_lost, market.trades_swapped) = (0, 0);
         }
         state.faults = faults;
     }
@@ -260,7 +288,7 @@ impl State {
                 self.send(&market.stream("depth@100ms"), diff, out);
             }
             let copies = if muted { 0 } else { diffs.len().max(1) };
-            for _ in 0..copies {
+            for trade in market.faulted_trades(trade, copies, &faults) {
                 self.send(&market.stream("aggTrade"), &trade, out);
             }
         }

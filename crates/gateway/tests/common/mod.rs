@@ -49,9 +49,9 @@ pub fn replayed_with_events(path: &Path) -> (Vec<VenueReport>, String) {
     captures
         .run(
             |replay| Ok(Some(replay.subscribe().unwrap())),
-            |line, _, inbox| {
+            |t, _, inbox| {
                 let inbox = inbox.unwrap();
-                while inbox.drain(&mut printed, || line.t) > 0 {}
+                while inbox.drain(&mut printed, || t) > 0 {}
                 Ok(())
             },
         )

@@ -76,6 +76,7 @@ pub const PROFILE: Profile = Profile {
     weight: Rate { count: 6_000, per: Duration::from_secs(60) },
     used_weight_header: Some("x-used"),
     message_bytes_max: 64 * 1_024,
+    contiguous: &[],
 };
 
 pub struct FakeVenue {

@@ -105,13 +105,16 @@ impl Binance {
             }
             return Ok(());
         }
-        // Without a position (no kind of this venue today) every message passes.
+        // Without a position (no kind of this venue today) every message passes. What the engine
+        // puts in order passes too: of a renewal's two connections the older may still bring what
+        // the newer has gone beyond.
         let position = event.header.seq_provider.or(event.header.ts_event.map(|ts| ts.0));
-        if position.is_some_and(|position| position <= track.position) {
+        let resequenced = self.line.profile.contiguous.contains(&kind);
+        if !resequenced && position.is_some_and(|position| position <= track.position) {
             sink.pipeline.discard(event, Discard::Duplicate);
             return Ok(());
         }
-        track.position = position.unwrap_or(0);
+        track.position = position.map_or(0, |position| position.max(track.position));
         if track.state != StreamState::Live {
             track.state = StreamState::Live;
             let (instrument, reason) = (market.instrument, Reason::Flowing);

@@ -61,6 +61,8 @@ const SPOT_PROFILE: Profile = Profile {
     weight: Rate { count: 6_000, per: MINUTE },
     used_weight_header: Some("x-mbx-used-weight-1m"),
     message_bytes_max: 4 << 20,
+    // `a`, the number of an aggregate trade, counts per symbol on all three lines.
+    contiguous: &[Kind::Trade],
 };
 
 const FUTURES_PROFILE: Profile = Profile {

@@ -30,6 +30,7 @@ const PROFILE: Profile = Profile {
     weight: Rate { count: 10, per: Duration::from_secs(1) },
     used_weight_header: None,
     message_bytes_max: 16 << 20,
+    contiguous: &[],
 };
 
 /// The venue.

@@ -34,6 +34,7 @@ const PROFILE: Profile = Profile {
     weight: Rate { count: 1, per: Duration::from_secs(1) },
     used_weight_header: None,
     message_bytes_max: 4 << 20,
+    contiguous: &[],
 };
 
 /// The venue.

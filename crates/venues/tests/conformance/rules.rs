@@ -90,11 +90,14 @@ pub fn r04_fields_of_each_kind(far: Far<'_>) {
         let (of, state, reason) =
             desk.bench.pipeline.statuses.last().map(|s| (s.1, s.2, s.3)).unwrap();
         assert_eq!((of, state, reason), (*kind, StreamState::Live, Reason::Flowing));
-        // A candle is sent again and again until it closes.
+        // A candle is sent again and again until it closes; what the engine puts in order it also
+        // keeps from doubling, so the machine passes it on.
+        let resequenced = desk.bench.venue.profile().contiguous.contains(kind);
         if *kind != Kind::Kline {
             desk.say(&text);
         }
-        assert_eq!(desk.bench.pipeline.emitted.len(), before + 1, "{kind:?} doubled");
+        let emitted = desk.bench.pipeline.emitted.len() - before;
+        assert_eq!(emitted, if resequenced { 2 } else { 1 }, "{kind:?} doubled");
     }
 }
 
