@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::consumers::Seat;
 use crate::live::{self, Parts};
-use crate::outcome::{RunError, Stop, Summary};
+use crate::outcome::{Gauges, RunError, Stop, Summary};
 
 /// A gateway to be run.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ impl Gateway {
             duration: None,
             stop: Stop::default(),
             signals: false,
+            gauges: Gauges::default(),
         }
     }
 }
@@ -39,6 +40,7 @@ pub struct Builder {
     duration: Option<Duration>,
     stop: Stop,
     signals: bool,
+    gauges: Gauges,
 }
 
 impl Builder {
@@ -82,6 +84,20 @@ impl Builder {
         self
     }
 
+    /// Ends the run when `stop` is told to, as [`stop_handle`](Self::stop_handle) does.
+    #[must_use]
+    pub fn stop_with(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Shows the pools of the run through `gauges`.
+    #[must_use]
+    pub fn gauges(mut self, gauges: Gauges) -> Self {
+        self.gauges = gauges;
+        self
+    }
+
     /// Ends the run from another thread.
     #[must_use]
     pub fn stop_handle(&self) -> Stop {
@@ -111,6 +127,7 @@ impl Builder {
             duration: self.duration,
             stop: self.stop,
             signals: self.signals,
+            gauges: self.gauges,
         };
         let mut summary = live::run(parts, self.consumers)?;
         for recorder in recorders {

@@ -33,13 +33,18 @@ pub mod clock;
 pub mod config;
 mod consumers;
 mod dead_letters;
+pub mod demo;
 pub mod event_json;
 pub mod gateway;
+#[cfg(feature = "leak")]
+mod leak;
 pub mod live;
 pub mod logging;
 pub mod outcome;
 pub mod replay;
 pub mod report;
+pub mod soak;
+pub mod sweep;
 pub mod table;
 pub mod virtual_time;
 

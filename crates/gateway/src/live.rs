@@ -24,7 +24,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Network, Provider};
 use crate::consumers::{Seat, Seated};
 use crate::dead_letters::Clerk;
-use crate::outcome::{RunError, Stop, Summary};
+use crate::outcome::{Gauges, RunError, Stop, Summary};
 use crate::report::{ConsumerReport, StreamReport, VenueReport};
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
@@ -41,6 +41,7 @@ pub(crate) struct Parts {
     pub duration: Option<Duration>,
     pub stop: Stop,
     pub signals: bool,
+    pub gauges: Gauges,
 }
 
 /// One provider on the shard.
@@ -76,9 +77,10 @@ pub(crate) fn run(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
 }
 
 async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
-    let Parts { config, clock, taps, duration, stop, signals } = parts;
+    let Parts { config, clock, taps, duration, stop, signals, gauges } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    gauges.show(shard.pools().manager());
     let clerk = Clerk::start(shard.dead_letters(), shard.catalog().clone())?;
     let mut lines = lines(&config, taps, &mut shard, clock)?;
     let seated = seat(&mut shard, seats, clock)?;
@@ -90,6 +92,8 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         let ports = &mut ShardPorts { shard: &mut shard, provider: line.provider, clock };
         line.wire.command(&Command::Subscribe(subscriptions(provider)), ports);
     }
+    #[cfg(feature = "leak")]
+    let mut leak = crate::leak::Leak::default();
     let mut end = duration.map(|after| Box::pin(tokio::time::sleep(after)));
     let mut alarm = Alarm::new();
     poll_fn(|cx| {
@@ -97,6 +101,8 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         if over || stop.poll(cx) {
             return Poll::Ready(());
         }
+        #[cfg(feature = "leak")]
+        leak.turn(&shard, clock.now());
         if turn(&mut lines, &mut shard, clock, cx) {
             cx.waker().wake_by_ref();
         }

@@ -1,12 +1,12 @@
 //! How a run is ended, and what it came to.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use pool::{PoolReport, PoolStats};
+use pool::{Manager, PoolReport, PoolStats};
 
 use crate::report::{ConsumerReport, StreamReport, VenueReport};
 
@@ -47,6 +47,23 @@ pub struct Summary {
     pub pools: Vec<PoolStats>,
     /// The pools that did not get everything back, with the stacks of who took it in debug builds.
     pub unreturned: Vec<PoolReport>,
+}
+
+/// The pools of a run, to be looked at from any thread while it lasts.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges(Arc<OnceLock<Arc<Manager>>>);
+
+impl Gauges {
+    /// Every pool's gauges; none before the run has begun.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolStats> {
+        self.0.get().map(|manager| manager.stats()).unwrap_or_default()
+    }
+
+    /// The run has begun. Those of a second one are not shown.
+    pub(crate) fn show(&self, manager: &Arc<Manager>) {
+        self.0.get_or_init(|| manager.clone());
+    }
 }
 
 /// Ends a run from any thread.

@@ -128,8 +128,18 @@ pub struct StreamReport {
     pub duplicates: u64,
     /// Events whose venue position was below the one before it.
     pub out_of_order: u64,
+    /// Venue checksums that agreed.
+    pub checksum_ok: u64,
+    /// Venue checksums that differed.
+    pub checksum_failed: u64,
     /// The state at the end.
     pub state: &'static str,
+    /// Why it was in that state.
+    pub reason: &'static str,
+    /// Time in which it could not be relied on, in seconds.
+    pub invalid_s: f64,
+    /// From leaving `Live` to being back, the last time, in milliseconds.
+    pub last_recovery_ms: Option<f64>,
     /// The share of its time in which it was `Live`, in percent.
     pub valid_pct: f64,
 }
@@ -152,7 +162,12 @@ impl StreamReport {
                     resyncs: stats.resyncs,
                     duplicates: stats.duplicates,
                     out_of_order: stats.out_of_order,
+                    checksum_ok: stats.checksum_ok,
+                    checksum_failed: stats.checksum_failed,
                     state: stats.state.name(),
+                    reason: stats.reason.name(),
+                    invalid_s: stats.not_live_ns(now) as f64 / 1e9,
+                    last_recovery_ms: stats.last_recovery_ns.map(|ns| ns as f64 / 1e6),
                     valid_pct: f64::from(stats.valid_ppm(now)) / 10_000.0,
                 }));
             }

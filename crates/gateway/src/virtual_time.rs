@@ -349,6 +349,10 @@ impl World {
                     }
                 }
                 Output::Break { client, .. } => {
+                    let silent = conn(client).filter(|conn| self.links[link].silent.remove(conn));
+                    if let Some(conn) = silent {
+                        self.send(link, Happening::Closed(conn, CloseReason::Eof));
+                    }
                     if let Some(conn) = self.links[link].clients.remove(&client) {
                         self.send(link, Happening::Closed(conn, CloseReason::Eof));
                     }

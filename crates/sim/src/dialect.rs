@@ -12,6 +12,7 @@ use crate::market::instrument::Listing;
 use crate::venue::{Dialect, SimOptions};
 
 pub mod binance;
+pub mod kraken;
 
 /// What a recorded frame is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,14 +98,20 @@ pub trait Simulated {
     fn dialect(&self, market: &Market, options: &SimOptions) -> Result<Box<dyn Dialect>, Error>;
 }
 
+/// Every venue that can be simulated.
+fn all() -> impl Iterator<Item = &'static dyn Simulated> {
+    let lines = binance::LINES.iter().map(|line| line as &dyn Simulated);
+    lines.chain([&kraken::VENUE as &dyn Simulated])
+}
+
 /// The simulated venue of that name.
 #[must_use]
 pub fn simulated(venue: &str) -> Option<&'static dyn Simulated> {
-    binance::LINES.iter().find(|line| line.name() == venue).map(|line| line as &dyn Simulated)
+    all().find(|simulated| simulated.name() == venue)
 }
 
 /// The venues that [`simulated`] knows.
 #[must_use]
 pub fn simulated_venues() -> Vec<&'static str> {
-    binance::LINES.iter().map(Simulated::name).collect()
+    all().map(Simulated::name).collect()
 }

@@ -45,6 +45,8 @@ pub struct Faulty<M> {
     rng: Rng,
     active: bool,
     clients: BTreeMap<ClientId, Line>,
+    /// Clients on whose connections nothing comes through any more; broken when faults stop.
+    silenced: BTreeSet<ClientId>,
     /// Requests that are to stay without an answer.
     unanswered: BTreeSet<RequestId>,
     /// Held back until its time, in the order in which it came.
@@ -106,6 +108,7 @@ impl<M> Faulty<M> {
             faults,
             rng: Rng::new(seed, 0),
             clients: BTreeMap::new(),
+            silenced: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             held: BinaryHeap::new(),
             order: 0,
@@ -125,7 +128,8 @@ impl<M> Faulty<M> {
         &mut self.inner
     }
 
-    /// No more faults from here on, or again. What was held back goes out at the next tick.
+    /// No more faults from here on, or again. What was held back goes out at the next tick, and
+    /// connections that fell silent end there.
     pub fn set_active(&mut self, active: bool) {
         self.active = active && self.faults != Faults::default();
         if !self.active {
@@ -219,7 +223,10 @@ impl<M: Machine> Faulty<M> {
                     Output::Close { client, code: 1_001, reason: "going away".to_owned() },
                 ),
                 1 => ("disconnect: mid-frame", Output::Break { client, partial: Some(half()) }),
-                2 => ("disconnect: silent", Output::Silence { client }),
+                2 => {
+                    self.silenced.insert(client);
+                    ("disconnect: silent", Output::Silence { client })
+                }
                 _ => ("disconnect: abrupt", Output::Break { client, partial: None }),
             };
             self.note(now, what, Some(client));
@@ -236,6 +243,8 @@ impl<M: Machine> Faulty<M> {
             }
         }
         if !active {
+            let broken = std::mem::take(&mut self.silenced).into_iter();
+            out.extend(broken.map(|client| Output::Break { client, partial: None }));
             for (client, line) in &mut self.clients {
                 let payload = line.overtaken.take();
                 out.extend(payload.map(|payload| Output::Send { client: *client, payload }));
@@ -282,6 +291,7 @@ impl<M: Machine> Machine for Faulty<M> {
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
+        self.silenced.remove(&client);
         // One that was broken here has been reported already.
         if self.clients.contains_key(&client) {
             self.forget(client);
@@ -317,7 +327,8 @@ impl<M: Machine> Machine for Faulty<M> {
 
     fn deadline(&self) -> Option<Nanos> {
         let inner = self.inner.deadline().map(|at| self.faults.unskewed(at));
-        let pending = !self.active && self.clients.values().any(|line| line.overtaken.is_some());
+        let overtaken = self.clients.values().any(|line| line.overtaken.is_some());
+        let pending = !self.active && (overtaken || !self.silenced.is_empty());
         let held = self.held.peek().map(|held| if self.active { held.0.at } else { Nanos(0) });
         let breaks = self.clients.values().filter_map(|line| line.breaks_at);
         inner.into_iter().chain(held).chain(pending.then_some(Nanos(0))).chain(breaks).min()

@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod dialect;
+pub mod digits;
 pub mod faults;
 pub mod machine;
 pub mod market;

@@ -76,8 +76,8 @@ pub enum Output {
         /// At most 123 bytes.
         reason: String,
     },
-    /// A connection ends without a word, after the start of a message where one is given. The
-    /// machine has forgotten the client already.
+    /// A connection ends without a word, after the start of a message where one is given, also one
+    /// that was silenced. The machine has forgotten the client already.
     Break {
         /// Whose.
         client: ClientId,
@@ -85,7 +85,7 @@ pub enum Output {
         partial: Option<Bytes>,
     },
     /// A connection stays open, and nothing comes through any more in either direction, not even the
-    /// answer to a ping. The machine has forgotten the client already.
+    /// answer to a ping. The machine may still break it, and is told when it ends.
     Silence {
         /// Whose.
         client: ClientId,

@@ -247,6 +247,16 @@ impl Market {
         }
     }
 
+    /// Lets a stopped market go on.
+    pub fn thaw(&mut self, now: Nanos) {
+        if !std::mem::replace(&mut self.frozen, false) {
+            return;
+        }
+        for (index, crowd) in self.crowds.iter_mut().enumerate() {
+            self.due.push(Reverse((crowd.next_at(now, self.usual, 1), index)));
+        }
+    }
+
     /// Whether it was stopped.
     #[must_use]
     pub fn is_frozen(&self) -> bool {

@@ -114,7 +114,8 @@ struct Exchange {
     events: Vec<Event>,
     /// Messages that are to go out, at most what one action or one tick of the dialect leads to.
     outbox: VecDeque<Output>,
-    freeze: bool,
+    /// The market is to stand still, or to go on, with the next tick.
+    freeze: Option<bool>,
 }
 
 impl Exchange {
@@ -142,8 +143,12 @@ impl Exchange {
     /// Does the next thing that is due; whether there was one.
     fn step(&mut self, now: Nanos) -> bool {
         let is_due = |at: Option<Nanos>| at.is_some_and(|at| at <= now);
-        if std::mem::take(&mut self.freeze) {
-            self.market.freeze(now, &mut self.events);
+        if let Some(frozen) = self.freeze.take() {
+            if frozen {
+                self.market.freeze(now, &mut self.events);
+            } else {
+                self.market.thaw(now);
+            }
         } else if is_due(self.market.deadline()) {
             self.market.advance(now, &mut self.events);
         } else if is_due(self.dialect.deadline()) {
@@ -202,7 +207,7 @@ impl Machine for Exchange {
     }
 
     fn deadline(&self) -> Option<Nanos> {
-        if self.freeze || !self.events.is_empty() || !self.outbox.is_empty() {
+        if self.freeze.is_some() || !self.events.is_empty() || !self.outbox.is_empty() {
             return Some(Nanos(0));
         }
         self.market.deadline().into_iter().chain(self.dialect.deadline()).min()
@@ -244,7 +249,7 @@ pub fn venue(name: &str, options: &SimOptions) -> Result<Option<Simulator>, Erro
     let market = Market::new(&market, options.start)?;
     let dialect = simulated.dialect(&market, options)?;
     let (events, outbox) = (Vec::new(), VecDeque::new());
-    let exchange = Exchange { market, dialect, events, outbox, freeze: false };
+    let exchange = Exchange { market, dialect, events, outbox, freeze: None };
     let faulty = Faulty::new(exchange, options.faults.clone(), options.seed);
     let machine = Arc::new(Mutex::new(faulty));
     Ok(Some(Simulator { venue: simulated.name(), machine }))
@@ -307,7 +312,12 @@ impl Simulator {
     /// Stops the market with the driver's next tick: every best level changes a last time, and
     /// what is under way still goes out, by the venue's clock: within a second or two.
     pub fn freeze(&self) {
-        self.lock().inner_mut().freeze = true;
+        self.lock().inner_mut().freeze = Some(true);
+    }
+
+    /// Lets a stopped market go on with the driver's next tick.
+    pub fn thaw(&self) {
+        self.lock().inner_mut().freeze = Some(false);
     }
 
     /// No more faults, or faults again.

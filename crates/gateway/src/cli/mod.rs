@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 pub mod check;
+mod demo;
 mod replay;
 mod run;
 mod sim;
@@ -26,11 +27,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArguments),
     Run(run::RunArguments),
     Check(run::CheckArguments),
     Replay(replay::ReplayArguments),
     Record(run::RecordArguments),
     Sim(sim::SimArguments),
+    Sweep(demo::SweepArguments),
+    Soak(demo::SoakArguments),
     Bench(bench::BenchArguments),
 }
 
@@ -61,6 +65,9 @@ pub fn main() -> ExitCode {
     // Prints help and usage errors itself, the latter with exit code 2.
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Sweep(arguments) => demo::sweep(&arguments),
+        Command::Soak(arguments) => demo::soak(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => Ok(run::check(&arguments)),
         Command::Replay(arguments) => replay::run(&arguments),

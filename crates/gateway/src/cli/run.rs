@@ -12,7 +12,7 @@ use super::{Failure, Outcome, check, finish, print_json};
 use crate::config::{self, Config, Fault};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
-use crate::report::{self, VenueReport};
+use crate::report::{self, StreamReport, VenueReport};
 use crate::table::Table;
 
 /// Runs the gateway on the venues of a configuration.
@@ -76,6 +76,7 @@ pub(super) struct CheckArguments {
 #[derive(Serialize)]
 struct RunReport {
     providers: Vec<ProviderReport>,
+    streams: Vec<StreamReport>,
     elapsed_s: f64,
     frames_per_s: f64,
     lines_lost: u64,
@@ -140,6 +141,7 @@ impl RunReport {
         let named = |report: VenueReport| ProviderReport { provider: report.file.clone(), report };
         Self {
             providers: summary.providers.into_iter().map(named).collect(),
+            streams: summary.streams,
             elapsed_s,
             frames_per_s: frames as f64 / elapsed_s.max(1e-9),
             lines_lost: summary.lines_lost,

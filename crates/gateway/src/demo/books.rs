@@ -122,10 +122,7 @@ impl Consumer for Books {
             ctx.catalog.instrument_name(stream.instrument),
         );
         let (Some(provider), Some(instrument)) = names else { return };
-        self.lock()
-            .entry((provider.to_string(), instrument.to_string()))
-            .or_default()
-            .take(&event);
+        self.lock().entry((provider.to_string(), instrument.to_string())).or_default().take(&event);
     }
 }
 
@@ -158,7 +155,9 @@ mod tests {
         let (bids, asks) = ([level(10, 1), level(9, 2)], [level(11, 4)]);
         let live = kept(StreamState::Live);
         let compare = |books: &Books, bids: &[Level], asks: &[Level], depth| {
-            books.compare(("p", "i"), bids, asks, depth).map_err(|difference| difference.to_string())
+            books
+                .compare(("p", "i"), bids, asks, depth)
+                .map_err(|difference| difference.to_string())
         };
         assert_eq!(compare(&live, &bids, &asks, 2), Ok(()));
         assert_eq!(

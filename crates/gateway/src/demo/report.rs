@@ -1,5 +1,6 @@
 //! What a demo and a soak say at the end. The field names are a contract.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -168,6 +169,44 @@ impl Report {
             broken.push(format!("{lost} critical events were lost"));
         }
         broken
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { elapsed_s, frames, events, malformed, latency_us, .. } = self;
+        writeln!(
+            f,
+            "ran for {elapsed_s:.1} s: {frames} frames, {malformed} unreadable; {events} events"
+        )?;
+        let Latency { p50, p99, p999, max } = latency_us;
+        writeln!(
+            f,
+            "to the handlers: p50 {p50:.1} µs, p99 {p99:.1} µs, p99.9 {p999:.1} µs, max {max:.0} µs"
+        )?;
+        let (gaps, resyncs) = self
+            .streams
+            .iter()
+            .fold((0, 0), |(gaps, resyncs), of| (gaps + of.gaps, resyncs + of.resyncs));
+        let live = self.streams.iter().filter(|stream| stream.state == "Live").count();
+        writeln!(
+            f,
+            "{live} of {} streams live; {gaps} gaps, {resyncs} resyncs",
+            self.streams.len()
+        )?;
+        for Consumer { id, delivered, conflated, dropped, .. } in &self.consumers {
+            writeln!(f, "  {id:<12} {delivered} events, {conflated} conflated, {dropped} dropped")?;
+        }
+        let books =
+            if self.books_match_venues { "every book equals" } else { "NOT every book equals" };
+        writeln!(f, "{books} its venue's own")?;
+        let mib = |bytes: u64| bytes / (1_024 * 1_024);
+        let Memory { rss_start_bytes, rss_end_bytes, slope_bytes_per_hour } = self.memory;
+        write!(f, "memory {} → {} MiB", mib(rss_start_bytes), mib(rss_end_bytes))?;
+        match slope_bytes_per_hour {
+            Some(slope) => writeln!(f, ", {:.2} MiB an hour", slope / (1_024.0 * 1_024.0)),
+            None => writeln!(f),
+        }
     }
 }
 

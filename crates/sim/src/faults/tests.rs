@@ -218,7 +218,7 @@ fn when_faults_stop_all_that_was_held_comes_and_nothing_is_lost_any_more() {
     let mut out = Vec::new();
     let mut now = Nanos(0) + Duration::from_secs(30);
     faulty.tick(now, &mut out);
-    assert!(faulty.held.is_empty());
+    assert!(faulty.held.is_empty() && faulty.silenced.is_empty());
     let client = ClientId(1_000);
     faulty.connect(now, client, "/", &mut out).unwrap();
     out.clear();

@@ -64,6 +64,8 @@ pub(super) struct Driver {
     options: ServerOptions,
     clock: Clock,
     links: BTreeMap<ClientId, Link>,
+    /// Connections that are there and on which nothing comes through.
+    silenced: BTreeMap<ClientId, Link>,
     answers: BTreeMap<RequestId, oneshot::Sender<(RequestId, Reply)>>,
     ids: u64,
     out: Vec<Output>,
@@ -95,6 +97,7 @@ impl Driver {
             options,
             clock: Clock::start(),
             links: BTreeMap::new(),
+            silenced: BTreeMap::new(),
             answers: BTreeMap::new(),
             ids: 0,
             out: Vec::new(),
@@ -186,7 +189,8 @@ impl Driver {
     }
 
     fn gone(&mut self, now: Nanos, client: ClientId) {
-        if self.links.remove(&client).is_some() {
+        let silenced = self.silenced.remove(&client).is_some();
+        if self.links.remove(&client).is_some() || silenced {
             self.machine.disconnected(now, client, &mut self.out);
         }
     }
@@ -206,10 +210,16 @@ impl Driver {
                     Output::Break { client, partial } => {
                         self.put(client, Outgoing::Break(partial));
                         self.links.remove(&client);
+                        if let Some(link) = self.silenced.remove(&client) {
+                            // Its queue is empty: nothing came through.
+                            drop(link.queue.try_send(Outgoing::Break(None)));
+                        }
                     }
                     Output::Silence { client } => {
                         self.put(client, Outgoing::Silence);
-                        self.links.remove(&client);
+                        if let Some(link) = self.links.remove(&client) {
+                            self.silenced.insert(client, link);
+                        }
                     }
                     Output::Answer { request, reply } => {
                         let answer = self.answers.remove(&request);

@@ -184,6 +184,8 @@ impl Connection<'_> {
                 tokio::select! {
                     () = heard_nothing => {}
                     () = until_stopped(&mut stopped) => {}
+                    // It is broken after all, or the driver has ended.
+                    _ = self.queued.recv() => {}
                 }
             }
         }

@@ -1,0 +1,194 @@
+//! `meltica demo` and `meltica soak`: the whole system on one machine with nothing to set up.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | [`stage`] | which venues play, and how their books are compared |
+//! | [`books`] | the consumer that keeps every book and compares it with the venue's own |
+//! | `supervisor` | servers, samples, faults by a schedule, the end in its order |
+//! | [`report`] | what it came to, as a contract |
+//! | [`memory`] | what the process holds, and whether it grows |
+
+use std::net::SocketAddr;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use engine::{Consumer, Context};
+use model::Event;
+use sim::faults::Faults;
+use tokio::sync::oneshot;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Log, Network, Provider, Table};
+use crate::gateway::{Builder, Gateway};
+use crate::outcome::Summary;
+
+pub mod books;
+pub mod memory;
+pub mod report;
+pub mod stage;
+mod supervisor;
+
+pub use report::Report;
+pub use supervisor::Sample;
+
+use books::Books;
+use report::Memory;
+use stage::Part;
+use supervisor::{Plan, Seen, Supervisor};
+
+/// A stream that is silent for so long is probed: sooner than at real venues, since a demo's are
+/// never quiet.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+/// How often a demo looks at its memory.
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+
+/// What is to be shown.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Ends by itself after so long; on Ctrl-C where `None`.
+    pub duration: Option<Duration>,
+    /// Which venues; the usual ones where empty.
+    pub venues: Vec<String>,
+    /// Instruments of each venue.
+    pub symbols: usize,
+    /// Messages a second, over all venues.
+    pub rate: u32,
+    /// Consumers beside the table.
+    pub consumers: usize,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Where all chance begins.
+    pub seed: u64,
+    /// Whether a table is drawn on standard output.
+    pub table: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            duration: None,
+            venues: Vec::new(),
+            symbols: 5,
+            rate: 1_000,
+            consumers: 3,
+            faults: Faults::default(),
+            seed: 1,
+            table: false,
+        }
+    }
+}
+
+/// A demo that is over.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// What it came to.
+    pub report: Report,
+    /// What was seen on the way.
+    pub samples: Vec<Sample>,
+    /// What does not hold, in words.
+    pub broken: Vec<String>,
+}
+
+/// Runs a demo to its end.
+///
+/// # Errors
+/// A venue that has no simulator, or what a gateway needs and can't have.
+pub fn run(options: &Options) -> Result<Shown, String> {
+    let plan =
+        Plan { duration: options.duration, sample_every: SAMPLE_EVERY, compare_at_samples: false };
+    play(options, plan)
+}
+
+/// Runs a demo whose memory is looked at so often, with all faults stopped, the market standing
+/// still and every book compared.
+pub(crate) fn sampled(options: &Options, every: Duration) -> Result<Shown, String> {
+    let duration = options.duration;
+    play(options, Plan { duration, sample_every: every, compare_at_samples: true })
+}
+
+fn play(options: &Options, plan: Plan) -> Result<Shown, String> {
+    let clock = SystemClock::start();
+    let parts = stage::cast(options, clock.now())?;
+    let books = Books::default();
+    let (ended_send, ended) = oneshot::channel();
+    let (send, addresses) = sync_channel(1);
+    let (stop, gauges) = (crate::Stop::default(), crate::outcome::Gauges::default());
+    let supervisor = Supervisor {
+        parts: parts.clone(),
+        books: books.clone(),
+        gauges: gauges.clone(),
+        stop: stop.clone(),
+        clock,
+        plan,
+        ended,
+    };
+    let thread = std::thread::Builder::new().name("venues".to_owned());
+    let thread = thread
+        .spawn(move || supervisor.run(&send))
+        .map_err(|error| format!("a thread for the venues: {error}"))?;
+    let listening =
+        addresses.recv().unwrap_or_else(|_| Err("the venues did not start".to_owned()))?;
+    let builder = Gateway::builder(config(&parts, &listening)).stop_with(stop).gauges(gauges);
+    let ran = consumers(builder, books, options).run();
+    // The supervisor may be gone already.
+    let _ = ended_send.send(());
+    let seen = thread.join().map_err(|_| "the venues' thread panicked".to_owned())?;
+    Ok(shown(&ran.map_err(|error| error.to_string())?, seen))
+}
+
+fn shown(summary: &Summary, seen: Seen) -> Shown {
+    let moments: Vec<_> = seen
+        .samples
+        .iter()
+        .map(|sample| (Duration::from_secs_f64(sample.t_s), sample.rss_bytes))
+        .collect();
+    let report = Report::new(summary, seen.books_match, Memory::of(&moments));
+    let mut broken = seen.differences;
+    broken.extend(report.broken());
+    broken.extend(summary.unreturned.iter().map(ToString::to_string));
+    Shown { report, samples: seen.samples, broken }
+}
+
+/// The gateway as it would be on real venues, but for the addresses.
+fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
+    let providers = parts.iter().zip(listening).map(|(part, address)| Provider {
+        name: part.venue.to_owned(),
+        venue: part.venue.to_owned(),
+        instruments: part.instruments.clone(),
+        kinds: part.kinds.clone(),
+        settings: venues::Settings {
+            ws_url: Some(format!("ws://{address}")),
+            rest_url: Some(format!("http://{address}")),
+            silence: SILENCE,
+            ..venues::Settings::default()
+        },
+    });
+    Config {
+        providers: providers.collect(),
+        network: Network::default(),
+        log: Log::default(),
+        table: Table::default(),
+    }
+}
+
+/// The first consumer keeps the books, the others read along.
+fn consumers(builder: Builder, books: Books, options: &Options) -> Builder {
+    let mut builder = builder.consumer("books", books);
+    for n in 1..options.consumers {
+        builder = builder.consumer(&format!("reader-{n}"), Reader);
+    }
+    if options.table {
+        let table = crate::table::Table::new(std::io::stdout(), Table::default().every);
+        builder = builder.consumer("table", table);
+    }
+    builder
+}
+
+/// A consumer that looks at everything and keeps nothing.
+struct Reader;
+
+impl Consumer for Reader {
+    fn on_event(&mut self, event: Event, _: &mut Context<'_>) {
+        std::hint::black_box(&event);
+    }
+}

@@ -1,0 +1,234 @@
+//! The public REST API.
+
+use std::fmt::Write as _;
+
+use model::{Nanos, Side};
+
+use super::LOT_PLACES;
+use crate::digits::fixed;
+use crate::machine::{Reply, Request};
+use crate::market::instrument::Instrument;
+use crate::market::money;
+use crate::market::order::Index;
+use crate::market::tape::Candle;
+use crate::venue::Floor;
+
+/// Candles of so many minutes.
+pub(super) const INTERVALS: [u32; 9] = [1, 5, 15, 30, 60, 240, 1_440, 10_080, 21_600];
+/// Levels a side of a book, and trades, in one answer at most.
+const COUNT_MAX: usize = 500;
+
+/// Answers a request.
+pub(super) fn answer(symbols: &[String], floor: &mut Floor<'_>, request: &Request) -> Reply {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let of = Query { symbols, query };
+    let result = match path {
+        "/0/public/Time" => Ok(time(floor.now)),
+        "/0/public/Assets" => Ok(assets(floor)),
+        "/0/public/AssetPairs" => of.pairs(floor),
+        "/0/public/Depth" => of.depth(floor),
+        "/0/public/Trades" => of.trades(floor),
+        "/0/public/Ticker" => of.tickers(floor),
+        "/0/public/OHLC" => of.candles(floor),
+        _ => Err("EGeneral:Unknown method"),
+    };
+    // Errors come with status 200 too.
+    match result {
+        Ok(result) => Reply::new(200, format!(r#"{{"error":[],"result":{result}}}"#)),
+        Err(error) => Reply::new(200, format!(r#"{{"error":["{error}"]}}"#)),
+    }
+}
+
+type Answer = Result<String, &'static str>;
+
+/// The mean price of a candle's trades, in ticks; its close where there were none.
+pub(super) fn vwap(instrument: &Instrument, candle: &Candle) -> u64 {
+    let one = instrument.value(1, candle.lots);
+    match candle.value.checked_div(one) {
+        Some(ticks) if candle.lots > 0 => u64::try_from(ticks).unwrap_or(candle.close),
+        _ => candle.close,
+    }
+}
+
+fn time(now: Nanos) -> String {
+    let seconds = now.0 / 1_000_000_000;
+    format!(r#"{{"unixtime":{seconds},"rfc1123":"{}"}}"#, crate::digits::rfc3339(now, 0))
+}
+
+/// The venue's own names of two assets.
+fn altname(asset: &str) -> &str {
+    match asset {
+        "BTC" => "XBT",
+        "DOGE" => "XDG",
+        other => other,
+    }
+}
+
+fn assets(floor: &Floor<'_>) -> String {
+    let asset = |name: &str| {
+        let name = altname(name);
+        format!(
+            r#""{name}":{{"aclass":"currency","altname":"{name}","decimals":{LOT_PLACES},"display_decimals":5,"status":"enabled"}}"#
+        )
+    };
+    let all: Vec<_> = floor.market.assets().iter().map(|name| asset(name)).collect();
+    format!("{{{}}}", all.join(","))
+}
+
+struct Query<'a> {
+    symbols: &'a [String],
+    query: &'a str,
+}
+
+impl Query<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let all = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        all.filter(|(other, _)| *other == name).map(|(_, value)| value).next()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.parameter(name)?.parse().ok()
+    }
+
+    /// The instrument that is asked for: `XBTUSDT`, `XBT/USDT`, `BTC/USDT` or `BTCUSDT`.
+    fn place(&self, floor: &Floor<'_>) -> Result<Index, &'static str> {
+        let pair = self.parameter("pair").ok_or("EGeneral:Invalid arguments")?;
+        find(pair, floor).ok_or("EQuery:Unknown asset pair")
+    }
+
+    fn pairs(&self, floor: &Floor<'_>) -> Answer {
+        let wanted: Vec<Index> = match self.parameter("pair") {
+            None => (0..self.symbols.len()).collect(),
+            Some(pairs) => {
+                let found = pairs.split(',').map(|pair| find(pair, floor));
+                found.collect::<Option<_>>().ok_or("EQuery:Unknown asset pair")?
+            }
+        };
+        let pair = |index: &Index| {
+            let of = floor.market.instrument(*index);
+            let (base, quote) = (altname(&of.base), altname(&of.quote));
+            let (tick, lot) = (of.tick, of.lot);
+            format!(
+                r#""{base}{quote}":{{"altname":"{base}{quote}","wsname":"{base}/{quote}","aclass_base":"currency","base":"{base}","aclass_quote":"currency","quote":"{quote}","lot":"unit","cost_decimals":8,"pair_decimals":{},"lot_decimals":{LOT_PLACES},"lot_multiplier":1,"leverage_buy":[],"leverage_sell":[],"fees":[[0,0.4]],"fees_maker":[[0,0.25]],"fee_volume_currency":"ZUSD","margin_call":80,"margin_stop":40,"ordermin":"{}","costmin":"{}","tick_size":"{}","status":"online"}}"#,
+                tick.places,
+                lot.decimal(1),
+                money::decimal(of.value_min).normalize(),
+                tick.decimal(1),
+            )
+        };
+        Ok(format!("{{{}}}", wanted.iter().map(pair).collect::<Vec<_>>().join(",")))
+    }
+
+    fn depth(&self, floor: &Floor<'_>) -> Answer {
+        let index = self.place(floor)?;
+        let count = self.number("count").map_or(100, |n| n as usize).clamp(1, COUNT_MAX);
+        let seconds = floor.now.0 / 1_000_000_000;
+        let of = floor.market.instrument(index);
+        let side = |side| {
+            let level = |(ticks, lots)| {
+                let (price, quantity) = (of.tick.decimal(ticks), of.lot.decimal(lots));
+                format!(r#"["{price}","{}",{seconds}]"#, fixed(quantity, 3.max(of.lot.places)))
+            };
+            let levels = floor.market.book(index).levels(side).take(count).map(level);
+            levels.collect::<Vec<_>>().join(",")
+        };
+        let (bids, asks) = (side(Side::Buy), side(Side::Sell));
+        Ok(format!(r#"{{"{}":{{"asks":[{asks}],"bids":[{bids}]}}}}"#, name(of)))
+    }
+
+    fn trades(&self, floor: &Floor<'_>) -> Answer {
+        let index = self.place(floor)?;
+        let count = self.number("count").map_or(COUNT_MAX, |n| n as usize).clamp(1, 1_000);
+        let (of, tape) = (floor.market.instrument(index), floor.market.tape(index));
+        let skipped = tape.trades().len().saturating_sub(count);
+        let rows = tape.trades().iter().skip(skipped).map(|trade| {
+            let side = if trade.aggressor == Side::Buy { "b" } else { "s" };
+            let (seconds, nanos) = (trade.at.0 / 1_000_000_000, trade.at.0 % 1_000_000_000);
+            format!(
+                r#"["{}","{}",{seconds}.{nanos:09},"{side}","l","",{}]"#,
+                of.tick.decimal(trade.ticks),
+                fixed(of.lot.decimal(trade.lots), LOT_PLACES),
+                trade.id
+            )
+        });
+        let rows = rows.collect::<Vec<_>>().join(",");
+        let last = tape.trades().back().map_or(0, |trade| trade.at.0);
+        Ok(format!(r#"{{"{}":[{rows}],"last":"{last}"}}"#, name(of)))
+    }
+
+    fn tickers(&self, floor: &Floor<'_>) -> Answer {
+        let wanted: Vec<Index> = match self.parameter("pair") {
+            None => (0..self.symbols.len()).collect(),
+            Some(_) => vec![self.place(floor)?],
+        };
+        let rows = wanted.iter().map(|index| ticker(floor, *index));
+        Ok(format!("{{{}}}", rows.collect::<Vec<_>>().join(",")))
+    }
+
+    fn candles(&self, floor: &mut Floor<'_>) -> Answer {
+        let index = self.place(floor)?;
+        let minutes = self.number("interval").unwrap_or(1);
+        if !INTERVALS.iter().any(|known| u64::from(*known) == minutes) {
+            return Err("EGeneral:Invalid arguments");
+        }
+        let since = self.number("since").unwrap_or(0);
+        let candles = floor.market.roll(index, floor.now).candles(minutes);
+        let of = floor.market.instrument(index);
+        let price = |ticks: u64| of.tick.decimal(ticks).to_string();
+        let mut rows = String::new();
+        let (mut comma, mut last) = ("", 0);
+        for candle in candles.iter().filter(|candle| candle.opened.0 / 1_000_000_000 > since) {
+            last = candle.opened.0 / 1_000_000_000;
+            // Writing to a string can't fail.
+            let _ = write!(
+                rows,
+                r#"{comma}[{last},"{}","{}","{}","{}","{}","{}",{}]"#,
+                price(candle.open),
+                price(candle.high),
+                price(candle.low),
+                price(candle.close),
+                price(vwap(of, candle)),
+                fixed(of.lot.decimal(candle.lots), LOT_PLACES),
+                candle.trades
+            );
+            comma = ",";
+        }
+        Ok(format!(r#"{{"{}":[{rows}],"last":{last}}}"#, name(of)))
+    }
+}
+
+/// `XBTUSDT`.
+fn name(of: &Instrument) -> String {
+    format!("{}{}", altname(&of.base), altname(&of.quote))
+}
+
+fn find(pair: &str, floor: &Floor<'_>) -> Option<Index> {
+    let bare = pair.replace("%2F", "").replace('/', "");
+    (0..floor.market.len()).find(|index| {
+        let of = floor.market.instrument(*index);
+        name(of) == bare || format!("{}{}", of.base, of.quote) == bare
+    })
+}
+
+fn ticker(floor: &Floor<'_>, index: Index) -> String {
+    let (of, tape) = (floor.market.instrument(index), floor.market.tape(index));
+    let day = tape.day();
+    let price = |ticks: u64| of.tick.decimal(ticks).to_string();
+    let lots = |lots: u64| fixed(of.lot.decimal(lots), LOT_PLACES);
+    let [bid, ask] = floor.market.best(index).map(Option::unwrap_or_default);
+    let (vwap, volume) = (price(vwap(of, &day)), lots(day.lots));
+    format!(
+        r#""{}":{{"a":["{}","1","{}"],"b":["{}","1","{}"],"c":["{}","{}"],"v":["{volume}","{volume}"],"p":["{vwap}","{vwap}"],"t":[{count},{count}],"l":["{low}","{low}"],"h":["{high}","{high}"],"o":"{}"}}"#,
+        name(of),
+        price(ask.0),
+        lots(ask.1),
+        price(bid.0),
+        lots(bid.1),
+        price(tape.last()),
+        lots(tape.trades().back().map_or(1, |trade| trade.lots)),
+        price(day.open),
+        count = day.trades,
+        low = price(day.low),
+        high = price(day.high),
+    )
+}

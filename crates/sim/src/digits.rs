@@ -1,0 +1,114 @@
+//! How venues write numbers and times.
+
+use std::fmt::Write as _;
+
+use model::{Decimal, Nanos};
+
+/// A number with exactly so many places.
+#[must_use]
+pub fn fixed(value: Decimal, places: u32) -> String {
+    let mut value = value;
+    value.rescale(places);
+    value.to_string()
+}
+
+/// A number as a JSON number is written that once was a binary one: as short as it goes, with at
+/// least one place.
+#[must_use]
+pub fn short(value: Decimal) -> String {
+    let value = value.normalize();
+    if value.scale() == 0 { format!("{value}.0") } else { value.to_string() }
+}
+
+/// Year, month, day, hour, minute, second of a time, and the nanoseconds beyond it.
+fn civil(at: Nanos) -> ([u64; 6], u64) {
+    let (seconds, nanos) = (at.0 / 1_000_000_000, at.0 % 1_000_000_000);
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date, after Howard Hinnant's "chrono-compatible low-level date algorithms"; the
+    // years begin in March, so that the leap day is the last.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    ([year, month, day, rest / 3_600, rest / 60 % 60, rest % 60], nanos)
+}
+
+/// `2026-11-24T18:30:05.123456Z`, with so many places of a second, at most 9.
+#[must_use]
+pub fn rfc3339(at: Nanos, places: u32) -> String {
+    let ([year, month, day, hour, minute, second], nanos) = civil(at);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if places > 0 {
+        let places = places.min(9);
+        let part = nanos / 10_u64.pow(9 - places);
+        // Writing to a string can't fail.
+        let _ = write!(text, ".{part:0width$}", width = places as usize);
+    }
+    text.push('Z');
+    text
+}
+
+/// The CRC-32 of IEEE 802.3, as checksums of books use it.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        let index = (crc ^ u32::from(*byte)) & 0xff;
+        CRC_TABLE[index as usize] ^ (crc >> 8)
+    })
+}
+
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        let mut crc = n as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+            bit += 1;
+        }
+        table[n] = crc;
+        n += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_venues_write_them() {
+        let number = Decimal::new(1_250, 3);
+        assert_eq!((fixed(number, 8).as_str(), short(number).as_str()), ("1.25000000", "1.25"));
+        assert_eq!(short(Decimal::new(40, 0)), "40.0");
+        assert_eq!(short(Decimal::new(0, 8)), "0.0");
+    }
+
+    #[test]
+    fn times_are_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (1_767_225_600, "2026-01-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(Nanos(seconds * 1_000_000_000), 0), text);
+        }
+        assert_eq!(rfc3339(Nanos(1_500_000), 6), "1970-01-01T00:00:00.001500Z");
+        assert_eq!(rfc3339(Nanos(7), 9), "1970-01-01T00:00:00.000000007Z");
+    }
+
+    #[test]
+    fn the_checksum_is_the_one_that_all_use() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32(b""), 0);
+    }
+}
