@@ -232,7 +232,8 @@ fn doubles_in_lists() {
 
 #[test]
 fn unknown_kind() {
-    let all = "one of book, trade, quote, ticker, kline, funding";
+    // A spot market has no funding.
+    let all = "one of book, trade, quote, ticker, kline";
     for (wrong, hint) in
         [("trades", "'trade'"), ("book_update", "'book'"), ("orderbook", all), ("exec_report", all)]
     {
@@ -240,6 +241,24 @@ fn unknown_kind() {
         assert_one(&found, "provider[0].kinds[0]", wrong, &[all, hint]);
     }
     assert_one(&faults(&with("kinds = []")), "provider[0].kinds", "[]", &["at least one"]);
+}
+
+#[test]
+fn a_kind_that_the_venue_does_not_offer() {
+    let of = |venue: &str, kind: &str| {
+        faults(
+            &with(&format!("kinds = [\"{kind}\"]")).replace("\"binance\"", &format!("\"{venue}\"")),
+        )
+    };
+    for (venue, kind, offered) in [
+        ("binance", "funding", "book, trade, quote, ticker, kline: binance has no other"),
+        ("coinbase", "kline", "book, trade, quote, ticker: coinbase has no other"),
+        ("kraken", "funding", "book, trade, quote, ticker, kline: kraken has no other"),
+    ] {
+        assert_one(&of(venue, kind), "provider[0].kinds[0]", kind, &[offered]);
+    }
+    assert_eq!(of("binance-usdm", "funding"), []);
+    assert_eq!(of("okx", "funding"), []);
 }
 
 #[test]

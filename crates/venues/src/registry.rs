@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::Kind;
 use model::venue::Venue;
 
 use crate::binance::{Binance, LINES, Line};
@@ -40,6 +41,43 @@ impl Default for Settings {
     }
 }
 
+/// What a venue offers, and how far its protocol proves a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Kinds of market data; [`Kind::BookUpdate`] stands for the whole book.
+    pub kinds: &'static [Kind],
+    /// To so many levels a side its messages make a book known and prove it.
+    pub book_levels: usize,
+    /// Whether a client can know by itself that a message of a book is missing.
+    pub loss_shows: bool,
+}
+
+/// Kinds of a spot market.
+const SPOT: &[Kind] = &[Kind::BookUpdate, Kind::Trade, Kind::Quote, Kind::Ticker, Kind::Kline];
+/// With those of perpetuals.
+const FUTURES: &[Kind] =
+    &[Kind::BookUpdate, Kind::Trade, Kind::Quote, Kind::Ticker, Kind::Kline, Kind::Funding];
+/// Without candles.
+const PLAIN: &[Kind] = &[Kind::BookUpdate, Kind::Trade, Kind::Quote, Kind::Ticker];
+
+/// What a venue offers; `None` where there is no venue of that name. How it was found out stands in
+/// each venue's folder.
+#[must_use]
+pub fn abilities(venue: &str) -> Option<Abilities> {
+    let of = |kinds, book_levels, loss_shows| Some(Abilities { kinds, book_levels, loss_shows });
+    match venue {
+        // As deep as the snapshot was; beyond it levels are unknown until they change.
+        "binance" => of(SPOT, 1_000, true),
+        "binance-usdm" | "binance-coinm" => of(FUTURES, 1_000, true),
+        "okx" => of(FUTURES, 400, true),
+        // Beyond the checksum's levels a lost change goes unseen.
+        "kraken" => of(SPOT, 10, true),
+        // Neither numbers nor checksums: a lost change shows when the book crosses itself, if ever.
+        "coinbase" => of(PLAIN, 1_000, false),
+        _ => None,
+    }
+}
+
 /// The names under which venues are configured and recorded.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
@@ -59,4 +97,20 @@ pub fn create(venue: &str, settings: Settings) -> Option<Box<dyn Venue>> {
     }
     let dialect = DIALECTS.iter().find(|dialect| dialect.name == venue)?;
     Some(Box::new(Machine::new(dialect, settings)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_venue_has_a_machine_and_abilities() {
+        for name in names() {
+            assert!(create(name, Settings::default()).is_some(), "{name}");
+            let abilities = abilities(name).unwrap();
+            assert!(abilities.kinds.contains(&Kind::BookUpdate), "{name}");
+        }
+        assert_eq!(abilities("bynance"), None);
+        assert!(create("bynance", Settings::default()).is_none());
+    }
 }

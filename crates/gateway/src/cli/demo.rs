@@ -96,7 +96,7 @@ pub(super) struct SweepArguments {
 #[derive(Debug, Args)]
 struct Stage {
     /// Which venues, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "VENUE")]
+    #[arg(long, value_delimiter = ',', value_name = "VENUE", default_value = "binance,kraken")]
     venues: Vec<String>,
     /// Instruments of each venue
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=150))]
@@ -239,14 +239,12 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Outcome {
 /// What broke, and the one line that does it again.
 fn tell(arguments: &SweepArguments, seed: u64, broken: &[String]) {
     let Stage { venues, symbols, rate, faults } = &arguments.stage;
-    let mut line = format!(
+    let line = format!(
         "meltica sweep --seeds 1 --from {seed} --seconds {} --symbols {symbols} --rate {rate} \
-         --faults {faults}",
-        arguments.seconds
+         --faults {faults} --venues {}",
+        arguments.seconds,
+        venues.join(",")
     );
-    if !venues.is_empty() {
-        line = format!("{line} --venues {}", venues.join(","));
-    }
     let mut err = io::stderr().lock();
     let _ = writeln!(err, "seed {seed}: {}\n  {line}", broken.join("; "));
 }

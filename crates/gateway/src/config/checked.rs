@@ -118,7 +118,8 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
     if instruments.is_none() {
         reader.missing("instruments", "at least one instrument, such as [\"BTC-USDT\"]");
     }
-    let kinds = reader.list("kinds", "[\"book\", \"trade\"]", values::kind);
+    let kind = |node: &Node| values::kind(node, venue.as_deref());
+    let kinds = reader.list("kinds", "[\"book\", \"trade\"]", kind);
     let settings = venues::Settings {
         ws_url: reader.read("ws_url", values::ws_url),
         rest_url: reader.read("rest_url", values::rest_url),

@@ -43,20 +43,21 @@ pub(super) fn venue(node: &Node) -> Result<String, String> {
     known.ok_or_else(|| one_of(text, &names))
 }
 
-/// A kind of market data.
-pub(super) fn kind(node: &Node) -> Result<Kind, String> {
+/// A kind of market data that the venue offers; any kind where the venue is not known.
+pub(super) fn kind(node: &Node, venue: Option<&str>) -> Result<Kind, String> {
     let text = node.text().unwrap_or_default();
-    let found = KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
-    found.ok_or_else(|| {
-        if text.starts_with("book") {
-            return one_of("book", &kind_names());
-        }
-        one_of(text, &kind_names())
-    })
-}
-
-fn kind_names() -> Vec<&'static str> {
-    KINDS.iter().map(|(name, _)| *name).collect()
+    let abilities = venue.and_then(venues::registry::abilities);
+    let offered = |kind: Kind| abilities.is_none_or(|of| of.kinds.contains(&kind));
+    let names: Vec<_> =
+        KINDS.iter().filter(|(_, kind)| offered(*kind)).map(|(name, _)| *name).collect();
+    if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == text) {
+        let lacking = || format!("{}: {} has no other", names.join(", "), venue.unwrap_or("it"));
+        return offered(*kind).then_some(*kind).ok_or_else(lacking);
+    }
+    if text.starts_with("book") {
+        return Err(one_of("book", &names));
+    }
+    Err(one_of(text, &names))
 }
 
 /// A canonical instrument name.

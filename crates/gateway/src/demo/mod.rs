@@ -47,7 +47,7 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 pub struct Options {
     /// Ends by itself after so long; on Ctrl-C where `None`.
     pub duration: Option<Duration>,
-    /// Which venues; the usual ones where empty.
+    /// Which venues; all that can be simulated where empty.
     pub venues: Vec<String>,
     /// Instruments of each venue.
     pub symbols: usize,

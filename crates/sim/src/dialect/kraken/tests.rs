@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::Decimal;
+use model::decimal::parse;
 use serde_json::Value;
 
 use super::*;
@@ -95,7 +96,7 @@ impl Copy {
         }
         for (side, name) in self.sides.iter_mut().zip(["bids", "asks"]) {
             for level in data[name].as_array().unwrap() {
-                let number = |of: &str| level[of].to_string().parse::<Decimal>().unwrap();
+                let number = |of: &str| parse(level[of].to_string().as_bytes()).unwrap();
                 match number("qty") {
                     quantity if quantity.is_zero() => side.remove(&number("price")),
                     quantity => side.insert(number("price"), quantity),
