@@ -16,7 +16,8 @@
 //! Beside the way of an event: [`capacity`] (how many of everything, and for whom), [`catalog`]
 //! (numbers and names), [`stats`] and [`tally`] (what was counted, per stream and per consumer),
 //! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (messages that could
-//! not be read, on their way to whoever shows them).
+//! not be read, on their way to whoever shows them), [`orders`] (what becomes of orders; not joined to
+//! venues yet).
 //!
 //! # What is deliberately absent
 //! Threads, sockets, timers and locks on the way of an event. A consumer's execution and control
@@ -29,6 +30,7 @@ pub mod consumer;
 pub mod dead_letters;
 pub mod doorbell;
 pub mod fanout;
+pub mod orders;
 pub mod queue;
 pub mod resequence;
 pub mod route;

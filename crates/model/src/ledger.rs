@@ -234,6 +234,7 @@ impl Report {
             (None, Some(id)) => Occurrence::Event { state: self.state, id },
             (None, None) => Occurrence::State {
                 state: self.state,
+                quantity: self.quantity.normalize(),
                 filled: self.filled.normalize(),
                 ts_event: self.ts_event,
             },
@@ -280,6 +281,8 @@ pub enum Occurrence {
     State {
         /// The state that it brought.
         state: OrderState,
+        /// The last quantity that the venue confirmed, without trailing zeros: an amend moves it.
+        quantity: Decimal,
         /// Filled in all, without trailing zeros.
         filled: Decimal,
         /// The venue's time.

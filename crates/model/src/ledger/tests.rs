@@ -58,6 +58,7 @@ fn a_change_of_state_goes_by_the_venues_number_else_by_amount_and_time() {
     for other in [
         Report { state: OrderState::Expired, ..plain.clone() },
         Report { filled: Decimal::ONE, ..plain.clone() },
+        Report { quantity: Decimal::ONE, ..plain.clone() },
         Report { ts_event: Some(Nanos(8)), ..plain.clone() },
         Report { venue_event_id: Some(1), ..plain.clone() },
     ] {

@@ -37,9 +37,10 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
                 Occurrence::Event { state, id } => {
                     serde_json::to_string(&("event", of, state_name(state), id))?
                 }
-                Occurrence::State { state, filled, ts_event } => {
-                    let (filled, ts) = (filled.to_string(), ts_event.map(|ts| ts.0));
-                    serde_json::to_string(&("state", of, state_name(state), filled, ts))?
+                Occurrence::State { state, quantity, filled, ts_event } => {
+                    let amounts = (quantity.to_string(), filled.to_string());
+                    let ts = ts_event.map(|ts| ts.0);
+                    serde_json::to_string(&("state", of, state_name(state), amounts, ts))?
                 }
             }
         }

@@ -1,0 +1,64 @@
+//! Asking a venue about an outcome that is not known.
+//!
+//! It is asked by client id, again and again with growing pauses. "Not found" may only mean that the
+//! request is still under way. It is final when the venue can't take the request any more (its own
+//! deadline, the error of the clocks and a margin have passed), when it was said twice after that, and
+//! when the order is in neither the open orders nor the trades. Where the venue has no deadline it is
+//! never final: an operator decides.
+
+use std::time::Duration;
+
+use model::Nanos;
+
+/// How long after the venue's deadline "not found" begins to count, beside the clocks' error.
+pub const MARGIN: Duration = Duration::from_secs(5);
+/// The pause after the first question; doubled from question to question.
+pub const PAUSE_MIN: Duration = Duration::from_millis(500);
+/// The longest pause between two questions.
+pub const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// An open question about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    next: Nanos,
+    pause: Duration,
+    /// How many times "not found" was said when it counted.
+    not_found: u8,
+}
+
+impl Inquiry {
+    /// A question to be asked at once.
+    #[must_use]
+    pub fn new(now: Nanos) -> Self {
+        Self { next: now, pause: PAUSE_MIN, not_found: 0 }
+    }
+
+    /// When to ask.
+    #[must_use]
+    pub fn due(&self) -> Nanos {
+        self.next
+    }
+
+    /// It was asked.
+    pub fn asked(&mut self, now: Nanos) {
+        self.next = now + self.pause;
+        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+
+    /// The venue does not find it; whether that is final. `asked` is when the question went out,
+    /// `deadline` the venue's own, `clock_error` how far the clocks may be apart, and `absent` says
+    /// that the open orders and the trades do not have it either.
+    pub fn not_found(
+        &mut self,
+        asked: Nanos,
+        deadline: Option<Nanos>,
+        clock_error: Duration,
+        absent: bool,
+    ) -> bool {
+        if deadline.is_none_or(|deadline| asked < deadline + clock_error + MARGIN) {
+            return false;
+        }
+        self.not_found = self.not_found.saturating_add(1);
+        self.not_found >= 2 && absent
+    }
+}
