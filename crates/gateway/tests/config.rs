@@ -624,7 +624,12 @@ fn deep_nesting_is_refused_and_no_stack_overflows() {
 }
 
 fn provider() -> impl Strategy<Value = config::Provider> {
-    let kinds = prop::sample::subsequence(values::KINDS.map(|(_, kind)| kind).to_vec(), 1..=6);
+    let venue = prop::sample::select(venues::registry::names());
+    let venue = venue.prop_flat_map(|venue| {
+        let offered = venues::registry::abilities(venue).unwrap().kinds.to_vec();
+        let count = 1..=offered.len();
+        (Just(venue), prop::sample::subsequence(offered, count))
+    });
     let names = "[A-Z0-9]{1,9}-[A-OQ-Z]{3,4}(-PERP|-261225)?";
     let instruments = prop::collection::btree_set(names, 1..5);
     let url = |scheme: &'static str| {
@@ -640,8 +645,7 @@ fn provider() -> impl Strategy<Value = config::Provider> {
             ..venues::Settings::default()
         },
     );
-    let venue = prop::sample::select(venues::registry::names());
-    (venue, instruments, kinds, settings).prop_map(|(venue, instruments, kinds, settings)| {
+    (venue, instruments, settings).prop_map(|((venue, kinds), instruments, settings)| {
         let instruments = instruments.into_iter().collect();
         config::Provider { name: String::new(), venue: venue.into(), instruments, kinds, settings }
     })
