@@ -228,6 +228,12 @@ fn wrong_usage_ends_with_2_and_prints_nothing_as_a_result() {
         &["sim"],
         &["sim", "--play", fixture, "--listen", "here"],
         &["sim", "--play", fixture, "--speed", "fast"],
+        &["sim", "--play", fixture, "--venue", "binance"],
+        &["sim", "--play", fixture, "--symbols", "BTC-USDT"],
+        &["sim", "--venue", "nowhere"],
+        &["sim", "--venue", "binance", "--symbols", "BTCUSDT"],
+        &["sim", "--venue", "binance", "--faults", "some"],
+        &["sim", "--venue", "binance", "--rate", "fast"],
     ] {
         let ended = run(wrong);
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{wrong:?}");
@@ -347,6 +353,37 @@ fn a_player_says_where_it_is_and_ends_when_it_is_told_to() {
     signal(child.id(), "-TERM");
     assert_eq!(end_of(child).status.code(), Some(0));
     assert!(out.recv_timeout(LIMIT).is_err(), "one line and no more");
+}
+
+/// A simulated venue over real sockets, and the gateway that takes it for a real one.
+#[test]
+fn a_run_on_a_simulated_venue_has_live_books() {
+    let (faults_folder, faults) = file("faults.toml", "duplicated = 100000\nclock_skew_ms = 250\n");
+    let arguments =
+        ["sim", "--venue", "binance,binance-coinm", "--listen", "127.0.0.1:0", "--json"];
+    let more = ["--seed", "7", "--rate", "500", "--faults", text(&faults)];
+    let mut sim = meltica(&[&arguments[..], &more].concat()).spawn().unwrap();
+    let out = lines(sim.stdout.take().unwrap());
+    let ready: Value = serde_json::from_str(&out.recv_timeout(LIMIT).unwrap()).unwrap();
+    let url = |venue: usize, key: &str| ready["venues"][venue][key].as_str().unwrap().to_owned();
+    assert_eq!(ready["venues"][1]["venue"], "binance-coinm");
+    let answer = get(&url(1, "rest_url"), "/dapi/v1/exchangeInfo");
+    assert!(
+        answer.contains("BTCUSD_PERP") && answer.contains("X-MBX-USED-WEIGHT-1M: 1"),
+        "{answer}"
+    );
+    let (ws, rest) = (url(0, "ws_url"), url(0, "rest_url"));
+    let config = format!("{GOOD}ws_url = \"{ws}\"\nrest_url = \"{rest}\"\n");
+    let (folder, config) = file("run.toml", &config);
+    let ended = run(&["run", "--config", text(&config), "--for", "3s", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let report = one_object(&ended.out);
+    let book = &report["providers"][0]["instruments"]["BTC-USDT"]["book"];
+    assert_eq!((&book["synced"], &book["gaps"]), (&true.into(), &0.into()), "{report}");
+    assert!(report["providers"][0]["ws_frames"].as_u64().unwrap() > 20, "{report}");
+    signal(sim.id(), "-TERM");
+    assert_eq!(end_of(sim).status.code(), Some(0));
+    drop((folder, faults_folder));
 }
 
 #[test]

@@ -3,39 +3,64 @@
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::task::Poll;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
+use sim::faults::{Faults, PRESETS};
 use sim::play::{self, PlayOptions, Speed};
-use sim::server::ServerHandle;
+use sim::server::{self, ServerHandle, ServerOptions};
+use sim::venue::SimOptions;
 use store::capture::Reader;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome, finish};
+use crate::clock::SystemClock;
 
-/// Plays a raw capture as if it were its venue, over WebSocket and REST.
+/// Stands in for venues, over WebSocket and REST: simulated ones with a market of their own, or a
+/// raw capture that is played.
 ///
-/// Frames go by stream name to whoever subscribed. The clock starts when every recorded stream is
-/// subscribed; a recorded REST answer is served when it is asked for, and the frames recorded
-/// after it wait for that. A capture of several venues is played at one address each, the ports
-/// counting up.
+/// A simulated venue speaks the protocol of the real one; all of its chance comes from the seed.
+/// Of a capture, frames go by stream name to whoever subscribed. The clock starts when every
+/// recorded stream is subscribed; a recorded REST answer is served when it is asked for, and the
+/// frames recorded after it wait for that. Several venues have one address each, the ports counting
+/// up.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    group = ArgGroup::new("what").required(true).args(["play", "venue"]),
+    after_help = "Examples:
+  meltica sim --venue binance --symbols BTC-USDT,ETH-USDT --seed 7 --rate 1000
+  meltica sim --venue binance,binance-usdm --faults flaky --json
   meltica sim --play binance.jsonl --listen 127.0.0.1:9443
   meltica sim --play binance.jsonl --listen 127.0.0.1:0 --json
-  meltica sim --play binance.jsonl --speed max")]
+  meltica sim --play binance.jsonl --speed max"
+)]
 pub(super) struct SimArguments {
     /// The capture, `.jsonl` or `.jsonl.zst`
-    #[arg(long, required = true, value_name = "FILE")]
-    play: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    play: Option<PathBuf>,
+    /// The venues to simulate
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = venue)]
+    venue: Vec<String>,
     /// Where to listen; port 0 takes any that is free
     #[arg(long, default_value = "127.0.0.1:9443", value_name = "ADDR")]
     listen: SocketAddr,
-    /// How fast: 1x as recorded, 10x, or max
+    /// How fast a capture is played: 1x as recorded, 10x, or max
     #[arg(long, default_value = "1x", value_name = "FACTOR", value_parser = speed)]
     speed: Speed,
+    /// What is traded, by canonical names; else five instruments that the venue would list
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "play")]
+    symbols: Vec<String>,
+    /// All chance of a simulated venue comes from it
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Trades and changes of best levels a second, over all instruments of a venue
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    rate: u32,
+    /// What goes wrong: none, flaky, throttled, or a TOML file of faults
+    #[arg(long, default_value = "none", value_name = "PRESET|FILE", value_parser = faults)]
+    faults: Faults,
     /// Print one line of JSON with the addresses when ready
     #[arg(long)]
     json: bool,
@@ -57,6 +82,25 @@ fn speed(text: &str) -> Result<Speed, String> {
     text.parse().map_err(|error: model::Error| error.message.into_owned())
 }
 
+fn venue(name: &str) -> Result<String, String> {
+    let known = sim::venue::venues();
+    if known.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("expected one of {}", known.join(", ")))
+}
+
+/// A preset by its name, else what a file says.
+fn faults(text: &str) -> Result<Faults, String> {
+    if let Some(preset) = Faults::preset(text) {
+        return Ok(preset);
+    }
+    let known = PRESETS.join(", ");
+    let file = std::fs::read_to_string(text)
+        .map_err(|error| format!("expected {known} or a file of faults; {error}"))?;
+    toml::from_str(&file).map_err(|error| error.to_string())
+}
+
 pub(super) fn run(arguments: &SimArguments) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,14 +110,29 @@ pub(super) fn run(arguments: &SimArguments) -> Outcome {
 }
 
 async fn serve(arguments: &SimArguments) -> Outcome {
-    let reader = Reader::open(&arguments.play).map_err(Failure::failed)?;
+    let servers = match &arguments.play {
+        Some(file) => play_file(arguments, file).await?,
+        None => simulate(arguments).await?,
+    };
+    // Before anybody is told that it is ready: whoever is may end it at once.
+    let interrupted = interrupted()?;
+    announce(&servers, arguments.json)?;
+    interrupted.await;
+    for (_, server) in servers {
+        server.stop().await;
+    }
+    finish(Ok(()))
+}
+
+/// One server a venue, each with the venue's name.
+type Servers = Vec<(String, ServerHandle)>;
+
+async fn play_file(arguments: &SimArguments, file: &Path) -> Result<Servers, Failure> {
+    let reader = Reader::open(file).map_err(Failure::failed)?;
     let lines = reader.collect::<Result<Vec<_>, _>>().map_err(Failure::failed)?;
-    let mut servers: Vec<(String, ServerHandle)> = Vec::new();
+    let mut servers = Servers::new();
     for (index, venue) in play::venues(&lines).into_iter().enumerate() {
-        let mut listen = arguments.listen;
-        if listen.port() != 0 {
-            listen.set_port(listen.port() + u16::try_from(index).unwrap_or(0));
-        }
+        let listen = address(arguments.listen, index);
         let options = PlayOptions {
             speed: arguments.speed,
             venue: Some(venue.clone()),
@@ -83,17 +142,44 @@ async fn serve(arguments: &SimArguments) -> Outcome {
         servers.push((venue, server));
     }
     if servers.is_empty() {
-        let path = arguments.play.display();
+        let path = file.display();
         return Err(Failure::failed(format!("{path} holds no line to play")));
     }
-    // Before anybody is told that it is ready: whoever is may end it at once.
-    let interrupted = interrupted()?;
-    announce(&servers, arguments.json)?;
-    interrupted.await;
-    for (_, server) in servers {
-        server.stop().await;
+    Ok(servers)
+}
+
+/// Instruments of a venue where none are named.
+const SYMBOLS: usize = 5;
+
+async fn simulate(arguments: &SimArguments) -> Result<Servers, Failure> {
+    let mut servers = Servers::new();
+    for (index, name) in arguments.venue.iter().enumerate() {
+        let mut symbols = arguments.symbols.clone();
+        if symbols.is_empty() {
+            symbols = sim::venue::default_symbols(name, SYMBOLS);
+        }
+        let options = SimOptions {
+            seed: arguments.seed,
+            symbols,
+            rate: arguments.rate,
+            faults: arguments.faults.clone(),
+            start: SystemClock::start().now(),
+        };
+        let simulator = sim::venue(name, &options).map_err(Failure::usage)?;
+        let simulator = simulator.ok_or_else(|| Failure::usage(format!("no venue '{name}'")))?;
+        let listen = address(arguments.listen, index);
+        let server = server::start(listen, Box::new(simulator), ServerOptions::default()).await;
+        servers.push((name.clone(), server.map_err(Failure::failed)?));
     }
-    finish(Ok(()))
+    Ok(servers)
+}
+
+/// The address of the venue with that place: ports count up, unless any will do.
+fn address(mut listen: SocketAddr, index: usize) -> SocketAddr {
+    if listen.port() != 0 {
+        listen.set_port(listen.port().saturating_add(u16::try_from(index).unwrap_or(u16::MAX)));
+    }
+    listen
 }
 
 fn announce(servers: &[(String, ServerHandle)], json: bool) -> Result<(), Failure> {
@@ -113,7 +199,7 @@ fn announce(servers: &[(String, ServerHandle)], json: bool) -> Result<(), Failur
             .and_then(|()| writeln!(out))
     } else {
         all.iter().try_for_each(|(venue, ws_url, rest_url)| {
-            writeln!(out, "{venue} is played at {ws_url} and {rest_url}; Ctrl-C ends it")
+            writeln!(out, "{venue} is at {ws_url} and {rest_url}; Ctrl-C ends it")
         })
     };
     written.and_then(|()| out.flush()).map_err(Failure::failed)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{Decimal, Nanos};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::faults::Faults;
@@ -433,4 +434,42 @@ fn weights_are_counted_in_the_header_and_end_in_a_ban() {
     assert_eq!(answers, BTreeMap::from([(200, 21), (429, 10), (418, 9)]));
     far.now = far.now + Duration::from_secs(121);
     assert_eq!(status(&mut far), 200);
+}
+
+/// What comes close to what a client may say, and what does not.
+fn nearly(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        4 => prop::sample::select(words).prop_map(str::to_owned),
+        1 => ".{0,6}",
+    ];
+    prop::collection::vec(word, 0..8).prop_map(|words| words.concat())
+}
+
+proptest! {
+    /// Whatever a client sends, it gets an answer or silence, and others go on.
+    #[test]
+    fn nonsense_disturbs_nobody(
+        line in 0..3_usize,
+        path in nearly(&["/ws", "/stream", "?streams=", "/public", "/market", "btcusdt@", "depth",
+            "5", "@100ms", "/", "%", "%C3", "kline_", "1m", "ethusd_perp@", "ticker"]),
+        message in nearly(&["{", "}", "\"method\":", "\"SUBSCRIBE\"", ",", "\"params\":", "[", "]",
+            "\"btcusdt@depth\"", "\"id\":", "1", "null", "\"LIST_SUBSCRIPTIONS\""]),
+        request in nearly(&["/api/v3/", "/fapi/v1/", "/dapi/v1/", "depth", "klines", "aggTrades",
+            "exchangeInfo", "?symbol=BTCUSDT", "&limit=", "5", "-1", "99999999999999999999",
+            "&symbols=", "[\"BTCUSDT\"]", "&startTime=", "&interval=1m", "&fromId="]),
+    ) {
+        let name = ["binance", "binance-usdm", "binance-coinm"][line];
+        let mut far = Far::connected(name, 300, "/ws/btcusdt@trade/btcusd_perp@trade");
+        let stranger = ClientId(2);
+        if far.connect(stranger, &path).is_ok() {
+            let (simulator, out) = (&mut far.simulator, &mut far.out);
+            simulator.message(far.now, stranger, message.as_bytes(), out);
+        }
+        let status = far.get(&request).status;
+        prop_assert!([200, 400, 404].contains(&status), "{status} for {request}");
+        far.out.clear();
+        far.run_for(2 * SECOND);
+        let mine = |output: &Output| matches!(output, Output::Send { client: ME, .. });
+        prop_assert!(far.out.iter().any(mine));
+    }
 }
