@@ -292,6 +292,26 @@ fn subscriptions_change_while_connected_and_are_listed() {
 }
 
 #[test]
+fn a_speed_that_is_named_and_the_same_by_default_are_one_stream() {
+    let target = "/stream?streams=btcusdt@depth@1000ms/btcusdt@depth";
+    let mut far = Far::connected("binance", 500, target);
+    far.run_for(5 * SECOND);
+    let messages = far.messages();
+    let of = |name: &str| {
+        let named = messages.iter().filter(|message| message["stream"] == name);
+        named.map(|message| message["data"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("btcusdt@depth"), of("btcusdt@depth@1000ms"));
+    assert!(of("btcusdt@depth").len() > 2);
+    far.say(r#"{"method":"UNSUBSCRIBE","params":["btcusdt@depth"],"id":1}"#);
+    far.messages();
+    far.run_for(5 * SECOND);
+    let messages = far.messages();
+    assert!(messages.len() > 2);
+    assert!(messages.iter().all(|message| message["stream"] == "btcusdt@depth@1000ms"));
+}
+
+#[test]
 fn who_talks_too_much_is_disconnected() {
     let mut far = Far::connected("binance", 100, "/ws/btcusdt@aggTrade");
     for n in 0..5 {
