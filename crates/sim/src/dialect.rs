@@ -12,6 +12,7 @@ use crate::market::instrument::Listing;
 use crate::venue::{Dialect, SimOptions};
 
 pub mod binance;
+pub mod coinbase;
 pub mod kraken;
 
 /// What a recorded frame is.
@@ -101,7 +102,7 @@ pub trait Simulated {
 /// Every venue that can be simulated.
 fn all() -> impl Iterator<Item = &'static dyn Simulated> {
     let lines = binance::LINES.iter().map(|line| line as &dyn Simulated);
-    lines.chain([&kraken::VENUE as &dyn Simulated])
+    lines.chain([&coinbase::VENUE as &dyn Simulated, &kraken::VENUE])
 }
 
 /// The simulated venue of that name.

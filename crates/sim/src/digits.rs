@@ -53,6 +53,37 @@ pub fn rfc3339(at: Nanos, places: u32) -> String {
     text
 }
 
+/// Whole seconds since the epoch of a time like `2026-11-24T18:30:05Z`, with or without places of a
+/// second; `None` where it is no such time, or before 1970.
+#[must_use]
+pub fn seconds_of(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z').unwrap_or(text).split_once('T')?;
+    let time = time.split_once('.').map_or(time, |(whole, _)| whole);
+    let three = |text: &str, mark| -> Option<[u64; 3]> {
+        let parts: Result<Vec<u64>, _> = text.split(mark).map(str::parse).collect();
+        parts.ok()?.try_into().ok()
+    };
+    let ([year, month, day], [hour, minute, second]) = (three(date, '-')?, three(time, ':')?);
+    if !(1970..=9999).contains(&year)
+        || month > 12
+        || day > 31
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
+        return None;
+    }
+    // The other way round than `civil`.
+    let (shifted, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let of_era = shifted % 400;
+    let of_year = (153 * from_march + 2) / 5 + day.checked_sub(1)?;
+    let days = shifted / 400 * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    let seconds = days.checked_sub(719_468)? * 86_400 + hour * 3_600 + minute * 60 + second;
+    // A day that does not exist comes out as another one.
+    let found = civil(Nanos(seconds.checked_mul(1_000_000_000)?)).0;
+    (found == [year, month, day, hour, minute, second]).then_some(seconds)
+}
+
 /// The CRC-32 of IEEE 802.3, as checksums of books use it.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
@@ -104,6 +135,34 @@ mod tests {
         }
         assert_eq!(rfc3339(Nanos(1_500_000), 6), "1970-01-01T00:00:00.001500Z");
         assert_eq!(rfc3339(Nanos(7), 9), "1970-01-01T00:00:00.000000007Z");
+    }
+
+    #[test]
+    fn dates_are_times_and_nonsense_is_none() {
+        for day in (0..60_000).step_by(13) {
+            let at = Nanos((day * 86_400 + day) * 1_000_000_000);
+            assert_eq!(seconds_of(&rfc3339(at, 3)), Some(at.0 / 1_000_000_000));
+            assert_eq!(
+                seconds_of(rfc3339(at, 0).trim_end_matches('Z')),
+                Some(at.0 / 1_000_000_000)
+            );
+        }
+        for text in [
+            "",
+            "2026-11-24",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-18446744073709551615-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "9999-01-01T00:00:00Z",
+            "99999999999999999999-01-01T00:00:00Z",
+            "a-b-cTd:e:f",
+        ] {
+            assert_eq!(seconds_of(text), None, "{text}");
+        }
     }
 
     #[test]
