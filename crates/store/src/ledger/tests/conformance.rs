@@ -286,6 +286,7 @@ fn a_batch_that_got_through_is_recognised(bench: &dyn Bench) {
     );
     let first = ledger.append(&batch, Reach::Disk).unwrap();
     ledger.recover().unwrap();
+    assert_eq!(ledger.append(&batch, Reach::Disk).unwrap(), first);
     let new = ledger.append(&appends(4, [Fact::Submit(submit("a", "2"))]), Reach::Disk).unwrap();
     assert!(first.iter().all(|verdict| stored(verdict) < stored(&new[0])));
     assert_eq!(bench.read().facts_of(&key("a", "1"), 0, 100).unwrap().len(), 2);

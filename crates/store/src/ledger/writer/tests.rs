@@ -235,8 +235,9 @@ fn while_the_disk_refuses_nothing_is_durable_and_then_everything_is() {
         assert!(told.message.contains("ledger.db: disk full"), "{told}");
         // Tried again more than once, told once.
         let tried = || rig.calls.recv_timeout(Duration::from_secs(20)).unwrap();
-        while tried() != Call::Recover {}
-        while tried() != Call::Recover {}
+        let calls: Vec<_> = (0..4).map(|_| tried()).collect();
+        let recovered = calls.iter().filter(|call| **call == Call::Recover).count();
+        assert!(recovered >= 2, "{calls:?}");
         assert_eq!(rig.writer.status().durable_up_to, 0);
         assert!(rig.writer.status().stuck.is_some());
         assert_eq!(rig.writer.try_next(), None);
