@@ -72,7 +72,7 @@ fn failed_connects_are_repeated_with_growing_jittered_waits() {
 
 #[test]
 fn the_wait_starts_over_only_after_a_connection_was_useful_for_a_while() {
-    let run = |useful: Duration| {
+    let run = |data: bool, useful: Duration| {
         let mut longest = Duration::ZERO;
         for seed in 0..40 {
             let mut desk = Desk::with(PROFILE, |config| config.seed = seed);
@@ -84,15 +84,19 @@ fn the_wait_starts_over_only_after_a_connection_was_useful_for_a_while() {
             }
             let conn = desk.connecting();
             desk.opened(conn);
-            desk.frame(conn, "data");
+            if data {
+                desk.frame(conn, "data");
+            }
             desk.pass(useful);
             desk.closed(conn);
             longest = longest.max(desk.next_connect().1);
         }
         longest
     };
-    assert!(run(sec(30)) <= BACKOFF_BASE);
-    assert!(run(sec(29)) > sec(10));
+    assert!(run(true, sec(30)) <= BACKOFF_BASE);
+    let short = run(true, sec(29));
+    assert!(short > sec(3) && short <= sec(4), "the venue was there: {short:?}");
+    assert!(run(false, sec(29)) > sec(10), "a connection without data is as good as none");
 }
 
 #[test]

@@ -10,6 +10,9 @@ pub const BACKOFF_BASE: Duration = Duration::from_millis(250);
 /// No wait is longer than this.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(30);
 
+/// So many failures in a row count where connections were made and carried data: 4 s at most.
+const EASED_MAX: u32 = 4;
+
 /// Counts failures in a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Backoff {
@@ -28,6 +31,12 @@ impl Backoff {
         let wait = rng.up_to(self.ceiling());
         self.failures = self.failures.saturating_add(1);
         wait
+    }
+
+    /// The venue was there and spoke, if only for a moment: it is not to be waited for as long as
+    /// one that refuses.
+    pub(super) fn ease(&mut self) {
+        self.failures = self.failures.min(EASED_MAX);
     }
 
     /// All is well again.
@@ -56,8 +65,11 @@ mod tests {
             backoff.next(&mut Rng::new(1));
         }
         assert_eq!(backoff.ceiling(), BACKOFF_CAP);
+        backoff.ease();
+        assert_eq!(backoff.ceiling(), Duration::from_secs(4));
         backoff.reset();
-        assert_eq!(backoff.ceiling(), BACKOFF_BASE);
+        backoff.ease();
+        assert_eq!(backoff.ceiling(), BACKOFF_BASE, "what is less stays");
     }
 
     #[test]

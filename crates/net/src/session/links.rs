@@ -465,6 +465,8 @@ impl Session {
         let Some(at) = self.links.iter().position(|l| l.id == lost.link) else { return };
         if useful {
             self.links[at].backoff.reset();
+        } else if lost.first_data.is_some() {
+            self.links[at].backoff.ease();
         }
         if lost.role == Role::Main {
             self.stats.disconnects += u64::from(lost.is_open());
