@@ -14,6 +14,7 @@ use crate::venue::{Dialect, SimOptions};
 pub mod binance;
 pub mod coinbase;
 pub mod kraken;
+pub mod okx;
 
 /// What a recorded frame is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ pub trait Simulated {
 /// Every venue that can be simulated.
 fn all() -> impl Iterator<Item = &'static dyn Simulated> {
     let lines = binance::LINES.iter().map(|line| line as &dyn Simulated);
-    lines.chain([&coinbase::VENUE as &dyn Simulated, &kraken::VENUE])
+    lines.chain([&coinbase::VENUE as &dyn Simulated, &kraken::VENUE, &okx::VENUE])
 }
 
 /// The simulated venue of that name.

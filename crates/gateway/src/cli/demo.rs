@@ -96,7 +96,7 @@ pub(super) struct SweepArguments {
 #[derive(Debug, Args)]
 struct Stage {
     /// Which venues, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "VENUE", default_value = "binance,kraken")]
+    #[arg(long, value_delimiter = ',', value_name = "VENUE", default_value = "binance,okx,kraken")]
     venues: Vec<String>,
     /// Instruments of each venue
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=150))]

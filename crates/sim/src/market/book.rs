@@ -66,6 +66,13 @@ impl Book {
         self.side(side).get(&ticks).map_or(0, |queue| queue.lots)
     }
 
+    /// How many orders stand at a price.
+    #[must_use]
+    pub fn orders_at(&self, side: Side, ticks: u64) -> usize {
+        let head = self.side(side).get(&ticks).and_then(|queue| self.node(queue.head));
+        std::iter::successors(head, |node| self.node(node.after)).count()
+    }
+
     /// How many orders there are.
     #[must_use]
     pub fn len(&self) -> usize {
