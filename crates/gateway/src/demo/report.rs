@@ -129,7 +129,7 @@ pub struct Memory {
     pub rss_start_bytes: u64,
     /// And when the last was.
     pub rss_end_bytes: u64,
-    /// Fitted through the samples; `None` of less than 5 minutes.
+    /// Fitted through the samples after the first quarter; `None` of less than 5 minutes.
     pub slope_bytes_per_hour: Option<f64>,
 }
 
@@ -260,7 +260,10 @@ impl Memory {
             return Self::default();
         };
         let long = last.0.saturating_sub(first.0) >= SLOPE_FROM;
-        let slope = if long { Slope::through(samples) } else { None };
+        // At the start memory grows with all that is made once.
+        let warm = first.0 + last.0.saturating_sub(first.0) / 4;
+        let warm = samples.partition_point(|(at, _)| *at < warm);
+        let slope = if long { Slope::through(&samples[warm..]) } else { None };
         Self {
             rss_start_bytes: first.1,
             rss_end_bytes: last.1,
