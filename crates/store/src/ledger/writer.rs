@@ -39,7 +39,7 @@ pub struct WriterOptions {
     /// waits for nobody: while one group is synced, the next one gathers.
     pub sync_within: Duration,
     /// How long after an error it is tried again; doubled from try to try, up to
-    /// [`RETRY_MAX`].
+    /// `RETRY_MAX`.
     pub retry_after: Duration,
 }
 
