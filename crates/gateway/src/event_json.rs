@@ -2,9 +2,10 @@
 //! since the Unix epoch, decimals are strings without trailing zeros.
 
 use engine::Catalog;
+use model::control::Verdict;
 use model::decimal::Plain;
 use model::event::{BookMeta, Funding, Kline, Quote, StreamStatus, Ticker, Trade};
-use model::{Body, Decimal, Event, Kind, Level, Nanos};
+use model::{Body, CommandId, Decimal, Event, Kind, Level, Nanos};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// An event with the names behind its numbers.
@@ -40,6 +41,8 @@ impl Serialize for EventLine<'_> {
             Body::Kline(kline) => put_kline(&mut map, kline)?,
             Body::Funding(funding) => put_funding(&mut map, funding)?,
             Body::Status(status) => put_status(&mut map, status)?,
+            Body::Ack(ack) => put_verdict(&mut map, ack.command, ack.verdict)?,
+            Body::Result(result) => put_verdict(&mut map, result.command, result.verdict)?,
         }
         map.end()
     }
@@ -132,4 +135,21 @@ fn put_status<M: SerializeMap>(map: &mut M, status: &StreamStatus) -> Result<(),
     map.serialize_entry("reason", status.reason.name())?;
     map.serialize_entry("since", &status.since.0)?;
     map.serialize_entry("transitions", &status.transitions)
+}
+
+fn put_verdict<M: SerializeMap>(
+    map: &mut M,
+    command: CommandId,
+    verdict: Verdict,
+) -> Result<(), M::Error> {
+    map.serialize_entry("command", &command.0)?;
+    map.serialize_entry("verdict", verdict.name())?;
+    match verdict {
+        Verdict::Effective => Ok(()),
+        Verdict::Pending { why, until } => {
+            map.serialize_entry("why", why.name())?;
+            map.serialize_entry("until", &until.0)
+        }
+        Verdict::Refused(refusal) => map.serialize_entry("why", refusal.code()),
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pool::{Reset, reset_vec};
 use rust_decimal::Decimal;
 
+use crate::control::{ControlAck, ControlResult};
 use crate::ids::Stream;
 use crate::time::Nanos;
 
@@ -307,6 +308,8 @@ pub enum Reason {
     Malformed,
     /// The venue says that it starts over (maintenance).
     VenueReset,
+    /// The venue has taken the subscription, and nothing came yet.
+    Confirmed,
 }
 
 impl Reason {
@@ -327,6 +330,7 @@ impl Reason {
             Self::VenueUnavailable => "venue_unavailable",
             Self::Malformed => "malformed",
             Self::VenueReset => "venue_reset",
+            Self::Confirmed => "confirmed",
         }
     }
 }
@@ -366,6 +370,10 @@ pub enum Body {
     Funding(Funding),
     /// See [`StreamStatus`].
     Status(StreamStatus),
+    /// See [`ControlAck`].
+    Ack(ControlAck),
+    /// See [`ControlResult`].
+    Result(ControlResult),
 }
 
 /// An event that a consumer owns: plain memory that no pool waits for.

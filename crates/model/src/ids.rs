@@ -53,6 +53,11 @@ id!(
     /// One REST request of a provider; never used again.
     RequestId(u64)
 );
+id!(
+    /// A command to the control bus, numbered by whoever gives it; the same number is the same
+    /// command.
+    CommandId(u64)
+);
 
 /// What an event belongs to: (provider, instrument, kind).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,7 @@
 
 pub mod book;
 pub mod capture;
+pub mod control;
 pub mod decimal;
 pub mod error;
 pub mod event;
@@ -19,10 +20,11 @@ pub mod time;
 pub mod venue;
 
 pub use book::Book;
+pub use control::{ControlAck, ControlResult, Refusal, Verdict};
 pub use error::{Error, Remedy};
 pub use event::{Body, CanonicalEvent, Event, Header, Kind, Level, Side, StreamState};
 pub use frame::{ProviderRaw, WsFrame};
-pub use ids::{ConnId, ConsumerId, InstrumentId, LinkId, ProviderId, RequestId, Stream};
+pub use ids::{CommandId, ConnId, ConsumerId, InstrumentId, LinkId, ProviderId, RequestId, Stream};
 pub use instrument::Instrument;
 pub use merged::MergedEvent;
 pub use order::{ExecReport, OrderRequest};
