@@ -40,7 +40,8 @@ impl Rig {
         for (link, venue) in VENUES.into_iter().enumerate() {
             let symbols = sim::venue::default_symbols(venue, symbols);
             let faults = faults.clone();
-            let options = SimOptions { seed, symbols: symbols.clone(), rate, faults, start: START };
+            let (accounts, names) = (Vec::new(), symbols.clone());
+            let options = SimOptions { seed, symbols: names, rate, faults, start: START, accounts };
             let simulator = sim::venue(venue, &options).unwrap().unwrap();
             let machine = venues::create(venue, venues::Settings::default()).unwrap();
             assert_eq!(world.add(venue, machine, Box::new(simulator.clone())).unwrap(), link);

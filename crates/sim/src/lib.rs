@@ -11,6 +11,7 @@
 // A test may stop at the first surprise; code that runs for users may not.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod accounts;
 pub mod dialect;
 pub mod digits;
 pub mod faults;
@@ -19,6 +20,7 @@ pub mod market;
 pub mod play;
 pub mod rng;
 pub mod server;
+pub mod sign;
 pub mod venue;
 
 pub use venue::{SimOptions, Simulator, venue};

@@ -10,23 +10,27 @@
 //! [`Machine::tick`] alone; what a client's request causes is told with the next one.
 //!
 //! A [`Simulator`] can be cloned: one copy goes to a driver, the others are the test's hold on the
-//! same venue, which tells the [truth](Simulator::books).
+//! same venue, which tells the [truth](truth).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use model::{Error, Level, Nanos, Side};
+use model::{Error, Nanos};
 
+use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
 use crate::faults::{Fault, Faults, Faulty};
 use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
-use crate::market::instrument::Listing;
-use crate::market::order::{Event, Index, Trade};
+use crate::market::instrument::{Instrument, Listing};
+use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
 use crate::market::{Market, MarketOptions};
 
 #[cfg(test)]
 mod tests;
+mod truth;
+
+pub use truth::{TrueBook, TrueFill, TrueOrder};
 
 /// What a simulated venue is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub struct SimOptions {
     pub faults: Faults,
     /// When the market begins.
     pub start: Nanos,
+    /// Who may trade, beside the crowd. None where the venue has no trading here.
+    pub accounts: Vec<Account>,
 }
 
 /// What is peculiar to a venue. Nothing here reads a clock or draws a number of its own: the same
@@ -88,14 +94,56 @@ pub trait Dialect: Send {
 pub struct Floor<'a> {
     /// The time.
     pub now: Nanos,
-    /// The market. What orders cause goes into `events`.
+    /// The market.
     pub market: &'a mut Market,
+    /// Who may trade, and what has become of their orders up to now.
+    pub accounts: &'a mut Accounts,
     /// What happened and has not been told yet: with the next tick.
-    pub events: &'a mut Vec<Event>,
+    events: &'a mut Vec<Event>,
     out: &'a mut Vec<Output>,
 }
 
 impl Floor<'_> {
+    /// Places an order; gives it as it stands after all that happened at once.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing has happened then.
+    pub fn place(&mut self, order: &NewOrder) -> Result<Record, Refusal> {
+        self.trade(|market, now, events| market.place(now, order, events))
+    }
+
+    /// Cancels an open order: its account, instrument and id.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownOrder`]: the account has no such open order.
+    pub fn cancel(&mut self, of: (AccountId, Index, u64)) -> Result<Record, Refusal> {
+        self.trade(|market, now, events| market.cancel(now, of, events))
+    }
+
+    /// Changes price in ticks and whole quantity in lots of an open order; gives it as it stands
+    /// after all that happened at once.
+    ///
+    /// # Errors
+    /// Why that is refused; the order is then as before.
+    pub fn amend(
+        &mut self,
+        of: (AccountId, Index, u64),
+        terms: (u64, u64),
+    ) -> Result<Record, Refusal> {
+        self.trade(|market, now, events| market.amend(now, of, terms, events))
+    }
+
+    fn trade(
+        &mut self,
+        act: impl FnOnce(&mut Market, Nanos, &mut Vec<Event>) -> Result<Order, Refusal>,
+    ) -> Result<Record, Refusal> {
+        let begin = self.events.len();
+        let order = act(self.market, self.now, self.events)?;
+        self.accounts.learn(&self.events[begin..]);
+        let known = self.accounts.order(order.account, order.instrument, order.id);
+        Ok(known.cloned().unwrap_or(Record { order, fills: Vec::new() }))
+    }
+
     /// Sends a message.
     pub fn send(&mut self, client: ClientId, payload: Bytes) {
         self.out.push(Output::Send { client, payload });
@@ -110,6 +158,7 @@ impl Floor<'_> {
 /// A market and a dialect as one machine.
 struct Exchange {
     market: Market,
+    accounts: Accounts,
     dialect: Box<dyn Dialect>,
     events: Vec<Event>,
     /// Messages that are to go out, at most what one action or one tick of the dialect leads to.
@@ -119,13 +168,22 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn floor<'a>(
-        market: &'a mut Market,
-        events: &'a mut Vec<Event>,
-        out: &'a mut Vec<Output>,
+    /// Calls the dialect.
+    fn dialect<T>(
+        &mut self,
         now: Nanos,
-    ) -> Floor<'a> {
-        Floor { now, market, events, out }
+        out: &mut Vec<Output>,
+        call: impl FnOnce(&mut dyn Dialect, &mut Floor<'_>) -> T,
+    ) -> T {
+        let Self { market, accounts, events, dialect, .. } = self;
+        call(&mut **dialect, &mut Floor { now, market, accounts, events, out })
+    }
+
+    /// Calls the dialect; what it sends has to wait for the next tick.
+    fn dialect_later(&mut self, now: Nanos, call: impl FnOnce(&mut dyn Dialect, &mut Floor<'_>)) {
+        let mut out = Vec::new();
+        self.dialect(now, &mut out, call);
+        self.outbox.extend(out);
     }
 
     /// Tells the dialect what has happened.
@@ -134,15 +192,13 @@ impl Exchange {
             return;
         }
         let events = std::mem::take(&mut self.events);
-        let mut out = Vec::new();
-        let mut floor = Self::floor(&mut self.market, &mut self.events, &mut out, now);
-        self.dialect.events(&mut floor, &events);
-        self.outbox.extend(out);
+        self.dialect_later(now, |dialect, floor| dialect.events(floor, &events));
     }
 
     /// Does the next thing that is due; whether there was one.
     fn step(&mut self, now: Nanos) -> bool {
         let is_due = |at: Option<Nanos>| at.is_some_and(|at| at <= now);
+        let begin = self.events.len();
         if let Some(frozen) = self.freeze.take() {
             if frozen {
                 self.market.freeze(now, &mut self.events);
@@ -152,13 +208,11 @@ impl Exchange {
         } else if is_due(self.market.deadline()) {
             self.market.advance(now, &mut self.events);
         } else if is_due(self.dialect.deadline()) {
-            let mut out = Vec::new();
-            let mut floor = Self::floor(&mut self.market, &mut self.events, &mut out, now);
-            self.dialect.tick(&mut floor);
-            self.outbox.extend(out);
+            self.dialect_later(now, |dialect, floor| dialect.tick(floor));
         } else {
             return false;
         }
+        self.accounts.learn(&self.events[begin..]);
         self.tell(now);
         true
     }
@@ -173,14 +227,12 @@ impl Machine for Exchange {
         out: &mut Vec<Output>,
     ) -> Result<(), Reply> {
         self.tell(now);
-        let mut floor = Self::floor(&mut self.market, &mut self.events, out, now);
-        self.dialect.connect(&mut floor, client, target)
+        self.dialect(now, out, |dialect, floor| dialect.connect(floor, client, target))
     }
 
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         self.tell(now);
-        let mut floor = Self::floor(&mut self.market, &mut self.events, out, now);
-        self.dialect.message(&mut floor, client, message);
+        self.dialect(now, out, |dialect, floor| dialect.message(floor, client, message));
     }
 
     fn disconnected(&mut self, _now: Nanos, client: ClientId, _out: &mut Vec<Output>) {
@@ -192,8 +244,7 @@ impl Machine for Exchange {
 
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
         self.tell(now);
-        let mut floor = Self::floor(&mut self.market, &mut self.events, out, now);
-        let reply = self.dialect.request(&mut floor, request);
+        let reply = self.dialect(now, out, |dialect, floor| dialect.request(floor, request));
         out.push(Output::Answer { request: id, reply });
     }
 
@@ -214,19 +265,6 @@ impl Machine for Exchange {
     }
 }
 
-/// A book as the venue itself has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrueBook {
-    /// The venue's symbol.
-    pub symbol: String,
-    /// How far it has come, in the venue's own count.
-    pub position: Option<u64>,
-    /// Best first.
-    pub bids: Vec<Level>,
-    /// Best first.
-    pub asks: Vec<Level>,
-}
-
 /// A simulated venue; clones are the same one.
 #[derive(Clone)]
 pub struct Simulator {
@@ -244,15 +282,30 @@ pub fn venue(name: &str, options: &SimOptions) -> Result<Option<Simulator>, Erro
     for symbol in &options.symbols {
         listings.push(simulated.listing(symbol)?);
     }
-    let market =
-        MarketOptions { seed: options.seed, listings, rate: options.rate, accounts: Vec::new() };
+    let funds = options.accounts.iter().map(|account| funds(account, &listings));
+    let accounts = funds.collect::<Result<_, _>>()?;
+    let market = MarketOptions { seed: options.seed, listings, rate: options.rate, accounts };
     let market = Market::new(&market, options.start)?;
+    let accounts = Accounts::new(&options.accounts, market.client(0))?;
     let dialect = simulated.dialect(&market, options)?;
     let (events, outbox) = (Vec::new(), VecDeque::new());
-    let exchange = Exchange { market, dialect, events, outbox, freeze: None };
+    let exchange = Exchange { market, accounts, dialect, events, outbox, freeze: None };
     let faulty = Faulty::new(exchange, options.faults.clone(), options.seed);
     let machine = Arc::new(Mutex::new(faulty));
     Ok(Some(Simulator { venue: simulated.name(), machine }))
+}
+
+/// What an account begins with.
+fn funds(account: &Account, listings: &[Listing]) -> Result<BTreeMap<String, u64>, Error> {
+    if !account.funds.is_empty() {
+        return Ok(account.funds.clone());
+    }
+    let mut funds = BTreeMap::new();
+    for listing in listings {
+        let Instrument { base, quote, .. } = Instrument::new(listing)?;
+        funds.extend([base, quote].map(|asset| (asset.into_string(), FUNDS)));
+    }
+    Ok(funds)
 }
 
 /// The venues that [`venue`] knows.
@@ -272,41 +325,6 @@ impl Simulator {
     #[must_use]
     pub fn venue(&self) -> &'static str {
         self.venue
-    }
-
-    /// Every book, by the instrument's canonical name.
-    #[must_use]
-    pub fn books(&self) -> BTreeMap<String, TrueBook> {
-        let faulty = self.lock();
-        let Exchange { market, dialect, .. } = faulty.inner();
-        let book = |index| {
-            let instrument = market.instrument(index);
-            let levels = |side| {
-                let all = market.book(index).levels(side);
-                let level = |(ticks, lots)| Level {
-                    price: instrument.tick.decimal(ticks),
-                    quantity: instrument.lot.decimal(lots),
-                };
-                all.map(level).collect()
-            };
-            let book = TrueBook {
-                symbol: dialect.symbol(index).to_owned(),
-                position: dialect.position(index),
-                bids: levels(Side::Buy),
-                asks: levels(Side::Sell),
-            };
-            (instrument.name.to_string(), book)
-        };
-        (0..market.len()).map(book).collect()
-    }
-
-    /// An instrument's last trades, oldest first, by its canonical name; none where it is unknown.
-    #[must_use]
-    pub fn trades(&self, name: &str) -> Vec<Trade> {
-        let faulty = self.lock();
-        let market = &faulty.inner().market;
-        let index = market.find(name);
-        index.map_or_else(Vec::new, |index| market.tape(index).trades().iter().copied().collect())
     }
 
     /// Stops the market with the driver's next tick: every best level changes a last time, and

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
+use sim::accounts::Account;
 use sim::faults::{Faults, PRESETS};
 use sim::play::{self, PlayOptions, Speed};
 use sim::server::{self, ServerHandle, ServerOptions};
@@ -76,6 +77,16 @@ struct Address<'a> {
     venue: &'a str,
     ws_url: String,
     rest_url: String,
+    /// Who may trade there; nobody where a capture is played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Keys<'a>>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Keys<'a> {
+    api_key: &'a str,
+    secret: &'a str,
+    passphrase: &'a str,
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
@@ -116,7 +127,8 @@ async fn serve(arguments: &SimArguments) -> Outcome {
     };
     // Before anybody is told that it is ready: whoever is may end it at once.
     let interrupted = interrupted()?;
-    announce(&servers, arguments.json)?;
+    let account = arguments.play.is_none().then(Account::demo);
+    announce(&servers, arguments.json, account.as_ref())?;
     interrupted.await;
     for (_, server) in servers {
         server.stop().await;
@@ -164,6 +176,7 @@ async fn simulate(arguments: &SimArguments) -> Result<Servers, Failure> {
             rate: arguments.rate,
             faults: arguments.faults.clone(),
             start: SystemClock::start().now(),
+            accounts: vec![Account::demo()],
         };
         let simulator = sim::venue(name, &options).map_err(Failure::usage)?;
         let simulator = simulator.ok_or_else(|| Failure::usage(format!("no venue '{name}'")))?;
@@ -182,7 +195,16 @@ fn address(mut listen: SocketAddr, index: usize) -> SocketAddr {
     listen
 }
 
-fn announce(servers: &[(String, ServerHandle)], json: bool) -> Result<(), Failure> {
+fn announce(
+    servers: &[(String, ServerHandle)],
+    json: bool,
+    account: Option<&Account>,
+) -> Result<(), Failure> {
+    let keys = account.map(|Account { api_key, secret, passphrase, .. }| Keys {
+        api_key,
+        secret,
+        passphrase,
+    });
     let address = |(venue, server): &'_ (String, ServerHandle)| {
         (venue.clone(), server.ws_url(), server.http_url())
     };
@@ -193,13 +215,17 @@ fn announce(servers: &[(String, ServerHandle)], json: bool) -> Result<(), Failur
             venue,
             ws_url: ws_url.clone(),
             rest_url: rest_url.clone(),
+            account: keys,
         });
         serde_json::to_writer(&mut out, &Ready { venues: venues.collect() })
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out))
     } else {
         all.iter().try_for_each(|(venue, ws_url, rest_url)| {
-            writeln!(out, "{venue} is at {ws_url} and {rest_url}; Ctrl-C ends it")
+            writeln!(out, "{venue} is at {ws_url} and {rest_url}; Ctrl-C ends it")?;
+            account.map_or(Ok(()), |Account { api_key, secret, passphrase, .. }| {
+                writeln!(out, "  key {api_key}, secret {secret}, passphrase {passphrase}")
+            })
         })
     };
     written.and_then(|()| out.flush()).map_err(Failure::failed)

@@ -1,6 +1,7 @@
 //! Which simulated venues play, what of them is subscribed, and how their books are compared.
 
 use model::{Kind, Nanos};
+use sim::accounts::Account;
 use sim::venue::{self, SimOptions, Simulator};
 use venues::registry::{self, Abilities};
 
@@ -48,6 +49,7 @@ pub fn cast(options: &Options, start: Nanos) -> Result<Vec<Part>, String> {
             rate,
             faults,
             start,
+            accounts: vec![Account::demo()],
         };
         let simulator = venue::venue(name, &options).map_err(|error| error.to_string())?;
         let simulator = simulator.ok_or_else(|| format!("{name} is not simulated"))?;

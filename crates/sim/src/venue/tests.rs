@@ -14,6 +14,7 @@ pub fn options(venue: &str, seed: u64) -> SimOptions {
         rate: 200,
         faults: Faults::default(),
         start: START,
+        accounts: Vec::new(),
     }
 }
 

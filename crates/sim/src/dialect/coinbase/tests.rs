@@ -27,6 +27,7 @@ fn talk(rate: u32) -> Talk {
         rate,
         faults: Faults::default(),
         start: START,
+        accounts: Vec::new(),
     };
     let simulator = venue("coinbase", &options).unwrap().unwrap();
     let mut talk = Talk { simulator, now: START, heard: Vec::new(), closed: None };

@@ -28,6 +28,7 @@ fn talk(rate: u32) -> Talk {
         rate,
         faults: Faults::default(),
         start: START,
+        accounts: Vec::new(),
     };
     let simulator = venue("kraken", &options).unwrap().unwrap();
     let mut talk = Talk { simulator, now: START, heard: Vec::new() };

@@ -24,7 +24,8 @@ struct Talk {
 
 fn talk(seed: u64, rate: u32) -> Talk {
     let symbols = ["BTC-USDT", "BTC-USDT-PERP", "BTC-USD-PERP"].map(str::to_owned).to_vec();
-    let options = SimOptions { seed, symbols, rate, faults: Faults::default(), start: START };
+    let (faults, accounts) = (Faults::default(), Vec::new());
+    let options = SimOptions { seed, symbols, rate, faults, start: START, accounts };
     let simulator = venue("okx", &options).unwrap().unwrap();
     let mut talk = Talk { simulator, now: START, heard: Vec::new(), closed: Vec::new() };
     talk.connect(PUBLIC, "/ws/v5/public").unwrap();

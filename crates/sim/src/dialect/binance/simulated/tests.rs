@@ -32,6 +32,7 @@ impl Far {
             rate,
             faults: Faults::default(),
             start: START,
+            accounts: Vec::new(),
         };
         let simulator = venue(name, &options).unwrap().unwrap();
         Self { simulator, now: START, out: Vec::new(), asked: 0 }
