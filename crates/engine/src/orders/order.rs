@@ -340,12 +340,13 @@ impl Order {
         // venue is asked what it is.
         let from = self.standing();
         let ghost = self.legs.is_empty() && matches!(from, Standing::Pending | Standing::Refused);
+        let known = self.legs.len();
         let Some(leg) = self.leg(&seen.venue_order_id) else {
             let venue_order_id = seen.venue_order_id.clone();
             effects.oddities.push(Oddity::TooManyLegs { venue_order_id });
             return effects;
         };
-        let infer = self.infer;
+        let (infer, new_leg) = (self.infer, leg == known);
         let Some(leg) = self.legs.get_mut(leg) else { return effects };
         let new_fill = leg.observe(seen, infer, &mut effects.oddities);
         let input = seen.state.map_or(Input::Accepted, VenueState::input);
@@ -353,7 +354,9 @@ impl Order {
             effects.oddities.push(Oddity::Illegal { from, input });
             self.doubt(seen.ts_recv);
         }
-        effects.report = self.report(Some((seen, new_fill)), &seen.text, seen.ts_recv);
+        // A venue order that was never told of is news in whatever state: a restart has to know it.
+        let news = new_fill || new_leg;
+        effects.report = self.report(Some((seen, news)), &seen.text, seen.ts_recv);
         if self.standing().is_terminal() {
             self.inquiry = None;
         }
@@ -393,8 +396,8 @@ impl Order {
     ) -> Option<Report> {
         let state = self.standing().reported()?;
         let (quantity, filled) = (self.quantity(), self.filled());
-        let new_fill = seen.is_some_and(|(_, new)| new);
-        if self.told == Some((state, quantity, filled)) && !new_fill {
+        let news = seen.is_some_and(|(_, news)| news);
+        if self.told == Some((state, quantity, filled)) && !news {
             return None;
         }
         self.told = Some((state, quantity, filled));
@@ -413,7 +416,7 @@ impl Order {
             side: terms.side,
             quantity,
             filled,
-            fill: seen.filter(|_| new_fill).and_then(|(seen, _)| seen.fill.clone()),
+            fill: seen.filter(|_| news).and_then(|(seen, _)| seen.fill.clone()),
             venue_event_id: seen.and_then(|(seen, _)| seen.venue_event_id),
             text: text.clone(),
             ts_event: seen.and_then(|(seen, _)| seen.ts_event),

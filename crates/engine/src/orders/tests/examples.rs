@@ -200,9 +200,13 @@ fn several_venue_orders_are_one_order_until_all_are_over() {
         quantity: Some(Decimal::from(3)),
         ..says(state, filled)
     };
-    // Neither that nor its successor is new for the consumer.
+    // That is nothing new for the consumer; its successor is, for its id alone: a restart that had
+    // never heard of it could not ask for it.
     assert_eq!(order.observe(&says(VenueState::Replaced, 2)), Effects::default());
     assert_eq!((order.standing(), order.leaves()), (Standing::Partial, Decimal::from(3)));
+    let effects = order.observe(&next(VenueState::Open, 0));
+    assert_eq!(state(&effects), Some((OrderState::Partial, 2, 3)));
+    assert_eq!(effects.report.map(|report| report.venue_order_id), Some("8".into()));
     assert_eq!(order.observe(&next(VenueState::Open, 0)), Effects::default());
     assert_eq!((order.quantity(), order.leaves()), (Decimal::from(5), Decimal::from(3)));
     let ended = order.observe(&next(VenueState::Cancelled, 1));
