@@ -23,7 +23,6 @@ pub mod order;
 pub mod table;
 
 pub use book::Orders;
-pub use leg::{Observation, VenueState};
 pub use order::{Effects, Oddity, Order};
 pub use table::{Input, Standing, Step};
 

@@ -1,9 +1,11 @@
 //! A shard: one thread's pools, books, routes, queues and counters, joined by plain calls.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
 use model::event::{CanonicalEvent, Reason, StreamState};
+use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
     Body, Book, ConnId, Error, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
@@ -49,6 +51,8 @@ pub struct Shard {
     /// Handed to consumers, who call it when they made room that is waited for.
     waker: Waker,
     trace_id: u64,
+    /// What trading machines have heard; taken after each call into one.
+    heard: VecDeque<(ProviderId, Heard)>,
 }
 
 impl Shard {
@@ -67,6 +71,7 @@ impl Shard {
             unreadable: None,
             waker,
             trace_id: 0,
+            heard: VecDeque::new(),
         }
     }
 
@@ -131,6 +136,12 @@ impl Shard {
         let (outgoing, letters) = dead_letters::way();
         self.unreadable = Some(outgoing);
         letters
+    }
+
+    /// The next thing that a trading machine has heard: to be asked for until there is none after
+    /// each call into one.
+    pub fn take_heard(&mut self) -> Option<(ProviderId, Heard)> {
+        self.heard.pop_front()
     }
 
     /// The shard's pools.
@@ -341,6 +352,10 @@ impl Pipeline for Port<'_> {
         let stats = shard.provider_mut(self.provider);
         stats.unreadable += 1;
         stats.unreadable_not_kept += u64::from(!kept);
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        self.shard.heard.push_back((self.provider, heard));
     }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {

@@ -53,7 +53,7 @@ enum Happening {
     Message(ConnId, String),
     Ping(ConnId),
     Gone(ConnId),
-    Request(RequestId, String),
+    Request(RequestId, Request),
     /// To the session.
     Opened(ConnId),
     Failed(ConnId, ConnectError),
@@ -223,7 +223,7 @@ impl World {
         let silent = self.links[link].reach == Reach::Silent;
         match what {
             Happening::Connect(conn, target) => self.connect(link, conn, &target),
-            Happening::Request(id, target) => self.request(link, id, target),
+            Happening::Request(id, request) => self.request(link, id, &request),
             _ if silent => {}
             Happening::Message(conn, _) | Happening::Ping(conn)
                 if self.links[link].silent.contains(&conn) => {}
@@ -292,10 +292,10 @@ impl World {
         }
     }
 
-    fn request(&mut self, link: usize, id: RequestId, target: String) {
+    fn request(&mut self, link: usize, id: RequestId, request: &Request) {
         if self.links[link].reach == Reach::Up {
             self.far_call(link, |far, now, out| {
-                far.request(now, FarRequestId(id.0), &Request::get(target), out);
+                far.request(now, FarRequestId(id.0), request, out);
             });
         } else {
             let error = FetchError::Connect("the far end can't be reached".to_owned());
@@ -387,14 +387,14 @@ impl World {
                 Action::Send { conn, text } => Happening::Message(conn, text),
                 Action::Ping { conn, .. } => Happening::Ping(conn),
                 Action::Close { conn, .. } => Happening::Gone(conn),
-                Action::Request { id, url, timeout, .. } => {
+                Action::Request { request, timeout } => {
                     // Heard only where nothing has answered before.
-                    let error = FetchError::Timeout;
+                    let (id, error) = (request.id, FetchError::Timeout);
                     self.send_after(link, timeout, Happening::Unanswered(id, error));
                     if self.links[link].reach == Reach::Silent {
                         continue;
                     }
-                    Happening::Request(id, target(&url))
+                    Happening::Request(id, far_request(request))
                 }
                 // An answer that nobody waits for is dropped by the session.
                 Action::Cancel { .. } => continue,
@@ -420,6 +420,17 @@ fn client(conn: ConnId) -> ClientId {
 
 fn conn(client: ClientId) -> Option<ConnId> {
     u32::try_from(client.0).ok().map(ConnId)
+}
+
+/// A request as the far end gets it.
+fn far_request(request: model::venue::Request) -> Request {
+    let headers = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Request {
+        method: request.method.name().to_owned(),
+        target: target(&request.url),
+        headers: headers.collect(),
+        body: request.body.into(),
+    }
 }
 
 /// Path and query of an address.

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod merged;
 pub mod order;
 pub mod time;
+pub mod trading;
 pub mod venue;
 
 pub use book::Book;

@@ -16,6 +16,7 @@ use crate::event::{CanonicalEvent, Kind, Level, Reason, StreamState};
 use crate::ids::{ConnId, InstrumentId, LinkId, RequestId};
 use crate::instrument::Instrument;
 use crate::time::Nanos;
+use crate::trading::{Heard, Instruction, TradingProfile};
 
 /// A venue's protocol for one provider.
 pub trait Venue: Send {
@@ -56,6 +57,12 @@ pub trait Venue: Send {
 
     /// The deadline that was asked for has come.
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>);
+
+    /// What the desk has to know of the venue's orders; `None` for a machine of market data, which
+    /// takes no [`Command::Trade`].
+    fn trading(&self) -> Option<&TradingProfile> {
+        None
+    }
 }
 
 /// Where a venue puts what comes out of it.
@@ -93,6 +100,9 @@ pub trait Pipeline {
     /// A message could not be read, for the reason given: counted, and kept for the operator to
     /// look at where there is room.
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error);
+
+    /// A trading machine has heard something of the account.
+    fn heard(&mut self, heard: Heard);
 
     /// The shard's book of an instrument; empty and `Syncing` at first.
     fn book(&mut self, instrument: InstrumentId) -> &mut Book;
@@ -162,6 +172,8 @@ pub enum Command {
     Subscribe(Vec<Subscription>),
     /// Streams are no longer wanted.
     Unsubscribe(Vec<Subscription>),
+    /// Something is wanted of a trading machine.
+    Trade(Instruction),
 }
 
 /// A stream by its canonical name, since the instrument's number is only known with its list.
@@ -182,6 +194,8 @@ pub struct Outbox {
     pub links: Vec<LinkChange>,
     /// Text messages to send, in order; paced by the session within the message budget.
     pub frames: Vec<(ConnId, String)>,
+    /// Messages that go now or never: see [`OnceFrame`].
+    pub once_frames: Vec<OnceFrame>,
     /// Requests to make, in order; paced by the session within the rate budget.
     pub requests: Vec<Request>,
     /// Requests whose answer is not wanted any more.
@@ -210,17 +224,90 @@ pub struct LinkChange {
     pub url: Option<String>,
 }
 
-/// A REST request for market data. Its address holds everything; there is no body.
+/// A text message that is sent at once or not at all, because what it asks for must not happen
+/// later. Where it can't be, [`Venue::on_response`] hears [`Outcome::Unsent`] under its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceFrame {
+    /// On which connection.
+    pub conn: ConnId,
+    /// Comes back where it could not be sent.
+    pub id: RequestId,
+    /// The message.
+    pub text: String,
+    /// May use what is kept of the message budget for what must not fail: cancels.
+    pub urgent: bool,
+}
+
+/// A REST request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Comes back with the answer.
     pub id: RequestId,
+    /// How.
+    pub method: Method,
     /// The whole address.
     pub url: String,
+    /// Headers of the venue's own, names in lower case. May carry keys: never logged.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON or form body, empty for most.
+    pub body: String,
     /// What it costs of the venue's budget.
     pub weight: u32,
+    /// How often it may be made.
+    pub repeat: Repeat,
     /// How a large answer is read away from the shard's thread.
     pub bulk: BulkDecoder,
+}
+
+impl Request {
+    /// A plain `GET`, made again until it is answered.
+    #[must_use]
+    pub fn get(id: RequestId, url: String, weight: u32, bulk: BulkDecoder) -> Self {
+        let (method, repeat) = (Method::Get, Repeat::UntilAnswered);
+        Self { id, method, url, headers: Vec::new(), body: String::new(), weight, repeat, bulk }
+    }
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    #[default]
+    Get,
+    /// Makes.
+    Post,
+    /// Changes.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How often a request may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It waits for its turn within the budget, and is made again when it fails, until it is
+    /// answered or cancelled.
+    UntilAnswered,
+    /// It is made at once or never, and never again: signed requests grow stale, and those that
+    /// change something must not happen twice. Ends in [`Outcome::Answered`],
+    /// [`Outcome::Decoded`], [`Outcome::Status`], [`Outcome::Lost`] or [`Outcome::Unsent`].
+    Once {
+        /// May use what is kept of the budget for what must not fail: cancels.
+        urgent: bool,
+    },
 }
 
 /// Reads a whole answer. A plain function, so that it can run on any thread.
@@ -286,6 +373,12 @@ pub enum Outcome<'a> {
     Delayed(Reason, Nanos),
     /// The venue refused it for good: status and the start of the body.
     Refused(u16, &'a str),
+    /// A request that is made once was answered with another status than 2xx: status and body.
+    Status(u16, &'a [u8]),
+    /// A request that is made once was sent, and what became of it is not known.
+    Lost(&'a str),
+    /// What goes now or never did not go, for the reason given.
+    Unsent(&'a str),
 }
 
 /// A venue's limits and habits, as data.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use model::venue::{Bulk, BulkDecoder};
+use model::venue::{Bulk, Method, Request};
 use model::{Error, Nanos, RequestId};
 use reqwest::Client;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -56,17 +56,13 @@ impl HttpConfig {
     }
 }
 
-/// A GET request to carry out.
+/// A request to carry out.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// Comes back with the answer.
-    pub id: RequestId,
-    /// The whole address.
-    pub url: String,
+    /// The request; its decoder reads bodies over [`BULK_BYTES`].
+    pub request: Request,
     /// For everything, from the name to the last byte.
     pub timeout: Duration,
-    /// Reads bodies over [`BULK_BYTES`].
-    pub bulk: BulkDecoder,
 }
 
 /// An answer with a status.
@@ -157,7 +153,7 @@ impl HttpPort {
     /// [`FetchError::Busy`] when its queue is full; nothing was sent.
     pub fn submit(&mut self, fetch: Fetch) -> Result<(), FetchError> {
         let (cancel, cancelled) = oneshot::channel();
-        let (id, answers) = (fetch.id, self.sender.clone());
+        let (id, answers) = (fetch.request.id, self.sender.clone());
         let job = Job { fetch, weight_header: self.weight_header, cancelled, answers };
         self.jobs.try_send(job).map_err(|_| FetchError::Busy)?;
         self.open.insert(id, cancel);
@@ -195,23 +191,37 @@ async fn serve(client: Client, limit: usize, mut queue: mpsc::Receiver<Job>) {
 
 async fn carry_out(client: &Client, limit: usize, job: Job) {
     let Job { fetch, weight_header, mut cancelled, answers } = job;
-    let whole = pin!(timeout(fetch.timeout, get(client, limit, &fetch, weight_header)));
+    let whole =
+        pin!(timeout(fetch.timeout, exchange(client, limit, &fetch.request, weight_header)));
     // The cancellation is looked at first: a request cancelled in the queue is never sent.
     let result = match select(&mut cancelled, whole).await {
         Either::Left(_) => return,
         Either::Right((result, _)) => result.unwrap_or(Err(FetchError::Timeout)),
     };
     // Fails only when the port is gone, and with it whoever asked.
-    let _ = answers.send(Fetched { id: fetch.id, result }).await;
+    let _ = answers.send(Fetched { id: fetch.request.id, result }).await;
 }
 
-async fn get(
+async fn exchange(
     client: &Client,
     limit: usize,
-    fetch: &Fetch,
+    request: &Request,
     weight_header: Option<&'static str>,
 ) -> Result<HttpAnswer, FetchError> {
-    let mut response = client.get(&fetch.url).send().await.map_err(|error| failure(&error))?;
+    let method = match request.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Delete => reqwest::Method::DELETE,
+    };
+    let mut asked = client.request(method, &request.url);
+    for (name, value) in &request.headers {
+        asked = asked.header(*name, value);
+    }
+    if !request.body.is_empty() {
+        asked = asked.body(request.body.clone());
+    }
+    let mut response = asked.send().await.map_err(|error| failure(&error))?;
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let weight_used = weight_header.and_then(text).and_then(|value| value.parse().ok());
     let retry_after = text("retry-after").and_then(|value| date::retry_after(value, text("date")));
@@ -219,7 +229,7 @@ async fn get(
     let status = response.status().as_u16();
     let body = read_body(&mut response, limit).await?;
     let is_bulk = body.len() > BULK_BYTES && response.status().is_success();
-    let bulk = is_bulk.then(|| (fetch.bulk)(&body));
+    let bulk = is_bulk.then(|| (request.bulk)(&body));
     Ok(HttpAnswer { status, weight_used, retry_after, date, body, bulk })
 }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use model::capture::{Direction, Tap};
 use model::frame::WsFrame;
-use model::venue::{Command, Pipeline};
+use model::venue::{Command, Pipeline, Request};
 use model::{ConnId, Nanos};
 use pool::LocalPool;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -392,8 +392,8 @@ impl Wire {
                     }
                     self.retire(conn, &reason, now);
                 }
-                Action::Request { id, url, timeout, bulk, .. } => {
-                    self.request(Fetch { id, url, timeout, bulk }, now, ports);
+                Action::Request { request, timeout } => {
+                    self.request(Fetch { request, timeout }, now, ports);
                 }
                 Action::Cancel { id } => {
                     self.sockets.answered(id);
@@ -414,16 +414,17 @@ impl Wire {
     }
 
     fn request(&mut self, fetch: Fetch, now: Nanos, ports: &mut dyn Ports) {
-        let (id, url) = (fetch.id, fetch.url.clone());
+        let Request { id, method, ref url, .. } = fetch.request;
+        let url = url.clone();
         if let Err(error) = self.http.submit(fetch) {
-            // Comes back as a retry in the future, so this goes no deeper.
+            // Comes back as a retry in the future, or as unsent, so this goes no deeper.
             ports.with(now, &mut |pipeline| {
                 self.session.answered(id, Err(error.clone()), now, pipeline);
             });
             return;
         }
         if let Some(tap) = &mut self.tap {
-            tap.requested(now, "GET", &url);
+            tap.requested(now, method.name(), &url);
         }
         self.sockets.requested(id, url);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::bulk;
 use common::rig::{GENEROUS, Names, Pages, RigConfig, page, rest};
-use model::venue::Bulk;
+use model::venue::{Bulk, Request};
 use model::{Nanos, RequestId};
 use net::FetchError;
 use net::http::{BULK_BYTES, Fetch, Fetched, HttpAnswer, HttpPort, HttpThread};
@@ -18,7 +18,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 fn fetch(id: u64, url: impl Into<String>) -> Fetch {
-    Fetch { id: RequestId(id), url: url.into(), timeout: Duration::from_secs(10), bulk }
+    let request = Request::get(RequestId(id), url.into(), 1, bulk);
+    Fetch { request, timeout: Duration::from_secs(10) }
 }
 
 async fn next(port: &mut HttpPort) -> Fetched {

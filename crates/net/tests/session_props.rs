@@ -212,7 +212,7 @@ proptest! {
         prop_assert!(peak(&connects, LIMITS.connects.per) <= LIMITS.connects.count);
 
         let weight = of(&|a| match a {
-            Action::Request { weight, .. } => Some(*weight),
+            Action::Request { request, .. } => Some(request.weight),
             _ => None,
         });
         let ours = LIMITS.weight.count / 100 * 80;

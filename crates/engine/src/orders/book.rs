@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use model::ledger::{Change, Name, OrderKey, Submit};
+use model::trading::Observation;
 use model::{Error, Nanos};
 
-use super::leg::Observation;
 use super::order::{Effects, Order};
 
 /// What names a venue order: ids are unique per provider and instrument.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::ledger::{Fill, Name, Report};
 use model::order::OrderState;
+use model::trading::{Observation, VenueState};
 use model::{Decimal, Nanos};
 
 use super::order::Oddity;
@@ -13,59 +14,17 @@ use super::table::{Input, Standing, step};
 /// filled, and the ledger's key alone tells it from its double.
 pub const FILLS_MAX: usize = 4_096;
 
-/// What a venue says of an order's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum VenueState {
-    /// It stands; how much of it is filled is said by the amounts.
-    Open,
-    /// All of it is filled.
-    Filled,
-    /// It is gone.
-    Cancelled,
-    /// It is gone, and another venue order of the same client order stands in for it.
-    Replaced,
-    /// It was taken and thrown out.
-    Rejected,
-    /// Its time in force has ended it.
-    Expired,
-}
-
-impl VenueState {
-    /// What that does to an order.
-    #[must_use]
-    pub fn input(self) -> Input {
-        match self {
-            Self::Open => Input::Accepted,
-            Self::Filled => Input::Whole,
-            Self::Cancelled => Input::Cancelled,
-            Self::Replaced => Input::Replaced,
-            Self::Rejected => Input::Rejected,
-            Self::Expired => Input::Expired,
-        }
+/// What the venue's word does to an order.
+#[must_use]
+pub fn input(state: VenueState) -> Input {
+    match state {
+        VenueState::Open => Input::Accepted,
+        VenueState::Filled => Input::Whole,
+        VenueState::Cancelled => Input::Cancelled,
+        VenueState::Replaced => Input::Replaced,
+        VenueState::Rejected => Input::Rejected,
+        VenueState::Expired => Input::Expired,
     }
-}
-
-/// What a venue says of one of its orders, by whichever way: its stream, an answer, a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// The venue's id of the order.
-    pub venue_order_id: Name,
-    /// Its state; `None` where only a trade is told.
-    pub state: Option<VenueState>,
-    /// Its whole quantity, where it is told.
-    pub quantity: Option<Decimal>,
-    /// What is filled in all, where it is told.
-    pub filled: Option<Decimal>,
-    /// The fill, where it is one.
-    pub fill: Option<Fill>,
-    /// The venue's number of what happened, where it has one.
-    pub venue_event_id: Option<u64>,
-    /// The venue's reason, as it came.
-    pub text: Name,
-    /// When it happened, by the venue's clock.
-    pub ts_event: Option<Nanos>,
-    /// When it arrived.
-    pub ts_recv: Nanos,
 }
 
 /// Which of two quantities is the newer: the venue's time, its number, and for equal ones the larger.
@@ -147,7 +106,7 @@ impl Leg {
             let version = (seen.ts_event, seen.venue_event_id, quantity);
             self.confirmed = Some(self.confirmed.map_or(version, |known| known.max(version)));
         }
-        let input = seen.state.map_or(Input::Accepted, VenueState::input);
+        let input = seen.state.map_or(Input::Accepted, input);
         self.said = step(self.said, input).to;
         let (filled, quantity) = (self.filled(), self.quantity());
         if filled > Decimal::ZERO {

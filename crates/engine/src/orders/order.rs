@@ -7,10 +7,11 @@ use model::ledger::{
     Answer, Change, ChangeTerms, Fact, Name, Outcome, Report, Request, Sent, Submit,
 };
 use model::order::OrderState;
+use model::trading::{Observation, VenueState};
 use model::{Decimal, Nanos};
 
 use super::inquiry::Inquiry;
-use super::leg::{Leg, Observation, VenueState};
+use super::leg::{Leg, input};
 use super::table::{Input, Standing, step};
 
 /// An order has at most this many venue orders behind it.
@@ -349,7 +350,7 @@ impl Order {
         let (infer, new_leg) = (self.infer, leg == known);
         let Some(leg) = self.legs.get_mut(leg) else { return effects };
         let new_fill = leg.observe(seen, infer, &mut effects.oddities);
-        let input = seen.state.map_or(Input::Accepted, VenueState::input);
+        let input = seen.state.map_or(Input::Accepted, input);
         if ghost && !step(from, input).legal {
             effects.oddities.push(Oddity::Illegal { from, input });
             self.doubt(seen.ts_recv);

@@ -7,6 +7,7 @@ use model::ledger::{
     Answer, Change, ChangeTerms, Fill, Lost, Name, OrderKey, Outcome, Request, Sent, Submit, Terms,
 };
 use model::order::{OrderState, OrderType, TimeInForce};
+use model::trading::{Observation, VenueState};
 use model::{Decimal, Nanos};
 
 use super::*;

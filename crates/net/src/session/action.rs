@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::venue::{Bulk, BulkDecoder};
+use model::venue::{Bulk, Request};
 use model::{ConnId, Error, LinkId, RequestId};
 
 /// What a session wants done. The driver carries actions out in order, after every input.
@@ -43,18 +43,12 @@ pub enum Action {
         /// Reason for the far end and the recorder.
         reason: &'static str,
     },
-    /// Make a GET request, and report `answered`.
+    /// Make a request, and report `answered`. The same id again is another attempt.
     Request {
-        /// Comes back with the answer. The same id again is another attempt.
-        id: RequestId,
-        /// The whole address.
-        url: String,
+        /// The request.
+        request: Request,
         /// For all of it.
         timeout: Duration,
-        /// What it costs of the venue's budget; for whoever shows or simulates it.
-        weight: u32,
-        /// Reads large answers away from the shard.
-        bulk: BulkDecoder,
     },
     /// Give a request up; no answer is wanted.
     Cancel {

@@ -68,6 +68,15 @@ impl Conn {
         matches!(self.stage, Stage::Open { .. })
     }
 
+    /// Spends a message of its budget; what is urgent is sent in any case.
+    pub(super) fn take_message(&mut self, urgent: bool, now: Nanos) -> bool {
+        if urgent {
+            self.pacer.spend(1, now);
+            return true;
+        }
+        self.pacer.take(1, now)
+    }
+
     /// Something came: it lives.
     pub(super) fn heard(&mut self, now: Nanos) {
         self.heard_at = now;

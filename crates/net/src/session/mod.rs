@@ -8,11 +8,13 @@
 //! methods with `now`, then carries out [`next_action`](Session::next_action) until there is none,
 //! and calls [`timer`](Session::timer) at [`deadline`](Session::deadline).
 //!
-//! `links` decides about connections, `requests` about REST, `pace` holds the rates.
+//! `links` decides about connections, `requests` about REST, `once` about what goes now or never,
+//! `pace` holds the rates.
 
 mod action;
 mod backoff;
 mod links;
+mod once;
 mod pace;
 mod requests;
 mod watch;
@@ -20,7 +22,7 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::venue::{Command, Outbox, Pipeline, Profile, Sink, Venue};
+use model::venue::{Command, Outbox, Pipeline, Profile, Repeat, Sink, Venue};
 use model::{ConnId, Error, Nanos, Remedy};
 
 use crate::fault::CloseReason;
@@ -329,12 +331,17 @@ impl Session {
         for (conn, text) in outbox.frames {
             self.queue_text(conn, text, now, pipeline);
         }
+        for frame in outbox.once_frames {
+            self.send_once(frame, now, pipeline);
+        }
         for id in &outbox.cancelled {
             self.cancel_request(*id);
         }
         for request in outbox.requests {
-            if !outbox.cancelled.contains(&request.id) {
-                self.queue_request(request, now, pipeline);
+            match request.repeat {
+                _ if outbox.cancelled.contains(&request.id) => {}
+                Repeat::UntilAnswered => self.queue_request(request, now, pipeline),
+                Repeat::Once { urgent } => self.request_once(request, urgent, now, pipeline),
             }
         }
     }
@@ -360,9 +367,11 @@ impl Session {
 }
 
 fn is_empty(outbox: &Outbox) -> bool {
-    let Outbox { links, frames, requests, cancelled, renew, reconnect, wake_at } = outbox;
+    let Outbox { links, frames, once_frames, requests, cancelled, renew, reconnect, wake_at } =
+        outbox;
     links.is_empty()
         && frames.is_empty()
+        && once_frames.is_empty()
         && requests.is_empty()
         && cancelled.is_empty()
         && renew.is_empty()

@@ -12,6 +12,8 @@ use model::venue::Rate;
 #[derive(Clone, Debug)]
 pub(super) struct Pacer {
     limit: u32,
+    /// What is kept back of the rate, beside the limit.
+    kept: u32,
     per: Duration,
     spent: u32,
     entries: VecDeque<(Nanos, u32)>,
@@ -21,7 +23,8 @@ impl Pacer {
     /// Allows `rate` less `reserve` (but at least one unit).
     pub(super) fn new(rate: Rate, reserve: u32) -> Self {
         let limit = rate.count.saturating_sub(reserve).max(1);
-        Self { limit, per: rate.per, spent: 0, entries: VecDeque::new() }
+        let kept = rate.count.saturating_sub(limit);
+        Self { limit, kept, per: rate.per, spent: 0, entries: VecDeque::new() }
     }
 
     /// How much can be spent at all in a window.
@@ -56,6 +59,17 @@ impl Pacer {
     pub(super) fn take(&mut self, units: u32, now: Nanos) -> bool {
         self.forget(now);
         let ready = self.spent.saturating_add(units) <= self.limit;
+        if ready {
+            self.spend(units, now);
+        }
+        ready
+    }
+
+    /// Spends `units` if they are there now, with what is kept back.
+    pub(super) fn take_kept(&mut self, units: u32, now: Nanos) -> bool {
+        self.forget(now);
+        let all = self.limit.saturating_add(self.kept);
+        let ready = self.spent.saturating_add(units) <= all;
         if ready {
             self.spend(units, now);
         }

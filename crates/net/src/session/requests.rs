@@ -1,13 +1,14 @@
 //! REST: what waits, what is under way, what it costs, and what to do when it fails.
 //!
-//! All requests of a venue are reads that may be repeated, so every failure that can pass is
+//! Requests for market data are reads that may be repeated, so every failure that can pass is
 //! retried for as long as the venue's machine wants the answer; it cancels what it no longer does.
+//! What is made once is [`super::once`]'s.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::event::Reason;
-use model::venue::{Outcome, Pipeline, Rate, Request, Response, Sink};
+use model::venue::{Outcome, Pipeline, Rate, Repeat, Request, Response, Sink};
 use model::{Nanos, Remedy, RequestId};
 
 use super::action::{Action, Reply, ReplyBody, SessionStats};
@@ -30,13 +31,20 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A request that is not answered yet.
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     request: Request,
     attempts: u32,
     backoff: Backoff,
     not_before: Nanos,
     /// Until when the venue's machine knows that it waits.
     told_until: Option<Nanos>,
+}
+
+impl Pending {
+    pub(super) fn new(request: Request, now: Nanos) -> Self {
+        let backoff = Backoff::default();
+        Self { request, attempts: 0, backoff, not_before: now, told_until: None }
+    }
 }
 
 #[derive(Debug)]
@@ -117,12 +125,34 @@ impl Requests {
         self.weight_used = self.budget.spent(now);
     }
 
+    /// Spends what a request that goes now or never costs; why not, where it can't.
+    pub(super) fn take_once(
+        &mut self,
+        weight: u32,
+        urgent: bool,
+        now: Nanos,
+    ) -> Result<(), &'static str> {
+        if urgent {
+            // Also in a pause: that cancels pass is worth the venue's displeasure.
+            let room = self.budget.take_kept(weight, now);
+            return room.then_some(()).ok_or("the venue's rate budget is used up, its reserve too");
+        }
+        if self.held_until(weight, now).is_some() {
+            return Err("the venue's rate budget is used up, or it told us to slow down");
+        }
+        if self.under_way.len() >= self.in_flight_max {
+            return Err("too many requests are under way");
+        }
+        self.budget.spend(weight, now);
+        Ok(())
+    }
+
     fn take_under_way(&mut self, id: RequestId) -> Option<Pending> {
         let at = self.under_way.iter().position(|u| u.pending.request.id == id)?;
         Some(self.under_way.swap_remove(at).pending)
     }
 
-    fn pause(&mut self, wait: Duration, rng: &mut Rng, now: Nanos) -> Nanos {
+    pub(super) fn pause(&mut self, wait: Duration, rng: &mut Rng, now: Nanos) -> Nanos {
         let until = now + wait + rng.up_to(PAUSE_JITTER);
         let until = until.max(self.paused_until.unwrap_or(until));
         self.paused_until = Some(until);
@@ -168,6 +198,10 @@ impl Session {
         if let Ok(reply) = &result {
             self.requests.correct(reply.weight_used, now);
         }
+        if matches!(pending.request.repeat, Repeat::Once { .. }) {
+            self.answered_once(&pending.request, result, now, pipeline);
+            return self.settle(now, pipeline);
+        }
         match judge(result) {
             Verdict::Deliver(ReplyBody::Raw(body)) => {
                 self.respond(id, &pending.request.url, Outcome::Answered(body), now, pipeline);
@@ -209,13 +243,7 @@ impl Session {
             self.stats.requests_refused += 1;
             self.refuse(&request, 0, "too many requests wait already", now, pipeline);
         } else {
-            self.requests.queue.push_back(Pending {
-                request,
-                attempts: 0,
-                backoff: Backoff::default(),
-                not_before: now,
-                told_until: None,
-            });
+            self.requests.queue.push_back(Pending::new(request, now));
         }
     }
 
@@ -224,7 +252,8 @@ impl Session {
         if self.requests.take_under_way(id).is_some() {
             // Sent or about to be: an attempt that the driver has not seen yet needs no cancelling.
             let before = self.actions.len();
-            self.actions.retain(|a| !matches!(a, Action::Request { id: of, .. } if *of == id));
+            self.actions
+                .retain(|a| !matches!(a, Action::Request { request, .. } if request.id == id));
             if self.actions.len() == before {
                 self.actions.push_back(Action::Cancel { id });
             }
@@ -245,6 +274,11 @@ impl Session {
         for id in due.map(|u| u.pending.request.id).collect::<Vec<_>>() {
             if let Some(pending) = self.requests.take_under_way(id) {
                 self.actions.push_back(Action::Cancel { id });
+                if matches!(pending.request.repeat, Repeat::Once { .. }) {
+                    let error = Err(FetchError::Timeout);
+                    self.answered_once(&pending.request, error, now, pipeline);
+                    continue;
+                }
                 self.retry(pending, None, &FetchError::Timeout.to_string(), now, pipeline);
             }
         }
@@ -271,13 +305,12 @@ impl Session {
         }
     }
 
-    fn send_request(&mut self, mut pending: Pending, now: Nanos) {
+    pub(super) fn send_request(&mut self, mut pending: Pending, now: Nanos) {
         let timeout = self.config.request_timeout;
         self.stats.requests += 1;
         self.stats.retries += u64::from(pending.attempts > 0);
         pending.attempts = pending.attempts.saturating_add(1);
-        let Request { id, url, weight, bulk } = pending.request.clone();
-        self.actions.push_back(Action::Request { id, url, timeout, weight, bulk });
+        self.actions.push_back(Action::Request { request: pending.request.clone(), timeout });
         let give_up_at = now + timeout + TIMEOUT_GRACE;
         self.requests.under_way.push(UnderWay { pending, give_up_at });
     }
@@ -350,7 +383,7 @@ impl Session {
     }
 
     /// Hands an outcome to the venue. What it wants done then waits in the outbox.
-    fn respond(
+    pub(super) fn respond(
         &mut self,
         id: RequestId,
         url: &str,

@@ -3,6 +3,7 @@
 
 use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
+use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{CanonicalEvent, ConnId, Error, Instrument, InstrumentId};
 use pool::LocalPooled;
@@ -47,6 +48,11 @@ impl Pipeline for Watch<'_> {
 
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
         self.inner.unreadable(conn, payload, error);
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        self.saw_data = true;
+        self.inner.heard(heard);
     }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {

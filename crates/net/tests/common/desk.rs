@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::venue::{Command, Outbox, Profile};
+use model::venue::{Command, Outbox, Profile, Request};
 use model::{ConnId, LinkId, Nanos, RequestId};
 use net::{
     Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig,
@@ -187,7 +187,7 @@ impl Desk {
             Action::Close { conn, .. } => {
                 assert!(self.known.contains_key(conn) && self.dead.insert(*conn), "{action:?}");
             }
-            Action::Request { id, weight, .. } => {
+            Action::Request { request: Request { id, weight, .. }, .. } => {
                 assert!(self.asked.insert(*id, *weight).is_none(), "{action:?}");
             }
             Action::Cancel { id } => {
@@ -248,7 +248,7 @@ pub fn short(action: &Action) -> String {
         Action::Send { conn, text } => format!("send {conn} {text}"),
         Action::Ping { conn, .. } => format!("ping {conn}"),
         Action::Close { conn, code, .. } => format!("close {conn} {code}"),
-        Action::Request { id, .. } => format!("request {id}"),
+        Action::Request { request, .. } => format!("request {}", request.id),
         Action::Cancel { id } => format!("cancel {id}"),
     }
 }

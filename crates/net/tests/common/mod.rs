@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
+use model::trading::Heard;
 use model::venue::{
     Bulk, Command, Count, Discard, LinkChange, Notice, Outbox, Outcome, Pipeline, Profile, Rate,
     Request, Response, Sink, Venue,
@@ -28,6 +29,9 @@ pub enum Call {
     Decoded(RequestId, usize),
     Delayed(RequestId, Reason, Nanos),
     Refused(RequestId, u16, String),
+    Status(RequestId, u16, String),
+    Lost(RequestId),
+    Unsent(RequestId, String),
     Timer(Nanos),
 }
 
@@ -101,6 +105,7 @@ fn give(script: &mut Script, sink: &mut Sink<'_>) {
     let wants = std::mem::take(&mut script.wants);
     sink.outbox.links.extend(wants.links);
     sink.outbox.frames.extend(wants.frames);
+    sink.outbox.once_frames.extend(wants.once_frames);
     sink.outbox.requests.extend(wants.requests);
     sink.outbox.cancelled.extend(wants.cancelled);
     sink.outbox.renew.extend(wants.renew);
@@ -119,7 +124,7 @@ pub fn request(id: u64, weight: u32) -> Request {
 }
 
 pub fn request_to(id: u64, weight: u32, url: &str) -> Request {
-    Request { id: RequestId(id), url: url.to_owned(), weight, bulk }
+    Request::get(RequestId(id), url.to_owned(), weight, bulk)
 }
 
 impl Venue for FakeVenue {
@@ -212,6 +217,11 @@ impl Venue for FakeVenue {
                 }
                 Call::Refused(id, status, words.to_owned())
             }
+            Outcome::Status(status, body) => {
+                Call::Status(id, status, String::from_utf8_lossy(body).into_owned())
+            }
+            Outcome::Lost(_) => Call::Lost(id),
+            Outcome::Unsent(why) => Call::Unsent(id, why.to_owned()),
         };
         drop(self.note(call, sink));
         bad.map_or(Ok(()), |remedy| Err(Error::new(remedy, "so it is")))
@@ -263,6 +273,8 @@ impl Pipeline for Nowhere {
     fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {
         self.unreadable += 1;
     }
+
+    fn heard(&mut self, _: Heard) {}
 
     fn book(&mut self, _: InstrumentId) -> &mut Book {
         &mut self.book

@@ -291,6 +291,10 @@ impl Venue for Binance {
                 self.place_wanted(now, sink);
             }
             Command::Unsubscribe(subscriptions) => self.unsubscribe(subscriptions, sink),
+            // Orders have a machine of their own; see `model::trading`.
+            Command::Trade(_) => {
+                sink.pipeline.notice(Notice::RequestRefused("no machine of orders"))
+            }
         }
     }
 
@@ -369,6 +373,8 @@ impl Venue for Binance {
                 self.on_refused(&purpose, now, sink);
                 return Ok(());
             }
+            // Only of what is made once, which nothing of this machine is.
+            Outcome::Status(..) | Outcome::Lost(_) | Outcome::Unsent(_) => return Ok(()),
         };
         // There is at most one request for a purpose, whoever answered it.
         self.requests.retain(|_, other| *other != purpose);

@@ -288,6 +288,10 @@ impl Venue for Machine {
                 self.place_wanted(now, sink);
             }
             Command::Unsubscribe(subscriptions) => self.unsubscribe(subscriptions, sink),
+            // Orders have a machine of their own; see `model::trading`.
+            Command::Trade(_) => {
+                sink.pipeline.notice(Notice::RequestRefused("no machine of orders"))
+            }
         }
     }
 

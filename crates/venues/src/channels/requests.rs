@@ -49,7 +49,7 @@ impl Machine {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(id, purpose);
-        sink.outbox.requests.push(Request { id, url, weight, bulk });
+        sink.outbox.requests.push(Request::get(id, url, weight, bulk));
         id
     }
 
@@ -96,6 +96,8 @@ impl Machine {
                 self.on_refused(purpose, now, sink);
                 return Ok(());
             }
+            // Only of what is made once, which nothing of this machine is.
+            Outcome::Status(..) | Outcome::Lost(_) | Outcome::Unsent(_) => return Ok(()),
         };
         self.requests.retain(|_, other| *other != purpose);
         match bulk {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use model::event::Reason;
 use model::ids::Interner;
+use model::trading::Heard;
 use model::venue::{
     Command, Count, Discard, Notice, Outbox, Outcome, Pipeline, Request, Response, Sink,
     Subscription, Venue,
@@ -26,6 +27,7 @@ pub struct TestPipeline {
     pub statuses: Vec<(String, Kind, StreamState, Reason)>,
     pub counts: Vec<(Kind, Count)>,
     pub notices: Vec<String>,
+    pub heard: Vec<Heard>,
     pub instruments: BTreeMap<InstrumentId, Instrument>,
 }
 
@@ -41,6 +43,7 @@ impl Default for TestPipeline {
             statuses: Vec::new(),
             counts: Vec::new(),
             notices: Vec::new(),
+            heard: Vec::new(),
             instruments: BTreeMap::new(),
         }
     }
@@ -91,6 +94,10 @@ impl Pipeline for TestPipeline {
     }
 
     fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {}
+
+    fn heard(&mut self, heard: Heard) {
+        self.heard.push(heard);
+    }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {
         self.books.entry(instrument).or_default()

@@ -131,7 +131,7 @@ fn naive_leg(seen: &[&Observation]) -> (Standing, Decimal, Decimal) {
     let newest = seen.iter().filter_map(|s| s.quantity.map(|q| (s.ts_event, q))).max();
     let quantity = newest.map_or(Decimal::from(5), |(_, quantity)| quantity);
     let mut filled = fills.values().sum::<Decimal>().max(told);
-    let said = seen.iter().map(|seen| seen.state.map_or(Input::Accepted, VenueState::input));
+    let said = seen.iter().map(|seen| seen.state.map_or(Input::Accepted, super::leg::input));
     let mut standing = said.map(target).max().unwrap();
     if standing == Standing::Filled {
         filled = filled.max(quantity);

@@ -19,22 +19,22 @@ fn sequenced() -> (Shard, Inbox) {
 
 /// Trades by their number, states by theirs.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+enum Told {
     Trade(u64),
     State(StreamState, Reason),
 }
 
-use Heard::State;
+use Told::State;
 
-const GAP: Heard = State(StreamState::Gapped, Reason::SequenceGap);
-const ON: Heard = State(StreamState::Live, Reason::Flowing);
-const LOST: Heard = State(StreamState::Gapped, Reason::Disconnected);
+const GAP: Told = State(StreamState::Gapped, Reason::SequenceGap);
+const ON: Told = State(StreamState::Live, Reason::Flowing);
+const LOST: Told = State(StreamState::Gapped, Reason::Disconnected);
 
-fn t(trade: u64) -> Heard {
-    Heard::Trade(trade)
+fn t(trade: u64) -> Told {
+    Told::Trade(trade)
 }
 
-fn heard(inbox: &mut Inbox) -> Vec<Heard> {
+fn heard(inbox: &mut Inbox) -> Vec<Told> {
     let events = take(inbox);
     let traces: Vec<_> = events.iter().map(|event| event.header.trace_id).collect();
     assert!(traces.is_sorted_by(|a, b| a < b), "{traces:?}");

@@ -60,7 +60,7 @@ impl Binance {
         self.next_request += 1;
         let bulk = Self::decoder(&purpose);
         self.requests.insert(id, purpose);
-        sink.outbox.requests.push(Request { id, url, weight, bulk });
+        sink.outbox.requests.push(Request::get(id, url, weight, bulk));
         id
     }
 

@@ -63,7 +63,7 @@ impl Okx {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(id, purpose);
-        sink.outbox.requests.push(Request { id, url, weight: 1, bulk: purpose.decoder() });
+        sink.outbox.requests.push(Request::get(id, url, 1, purpose.decoder()));
         id
     }
 
