@@ -14,7 +14,7 @@ use crate::capacity::{BOOKS_MAX, NAMES_MAX};
 pub(crate) const LANES: usize = 7;
 
 /// A (provider, instrument) pair of this shard, as an index into the shard's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
 /// A stream of this shard, as an index into the shard's tables. What shares a lane keeps its

@@ -6,10 +6,10 @@ use model::event::CanonicalEvent;
 use model::{ConsumerId, Event, Header, Kind, Nanos, Stream};
 use rtrb::{Producer, PushError};
 
-use crate::books::{Books, LANES, Lane, Slot, lane_kind};
+use crate::books::{Books, Entry, LANES, Lane, Slot, lane_kind};
 use crate::doorbell::{Doorbell, LastRing};
 use crate::queue::{Backlog, Item};
-use crate::route::RoutingTable;
+use crate::route::{Filter, RoutingTable};
 use crate::tally::{ConsumerCounts, Tally};
 
 /// The shard's end of one consumer's queue.
@@ -167,11 +167,11 @@ pub(crate) struct Fanout {
     routes: Vec<Route>,
 }
 
-/// Who gets a stream, as indices of outlets.
+/// Who gets a stream, as indices of outlets, in order.
 #[derive(Clone, Debug, Default)]
 struct Route {
-    events: Box<[u16]>,
-    status: Box<[u16]>,
+    events: Vec<u16>,
+    status: Vec<u16>,
 }
 
 impl Fanout {
@@ -229,56 +229,112 @@ impl Fanout {
     }
 
     pub(crate) fn add(&mut self, outlet: Outlet, books: &Books, header: Header) {
+        let n = u16::try_from(self.outlets.len()).unwrap_or(u16::MAX);
         self.outlets.push(outlet);
-        self.resolve_all(books, header);
+        for entry in books.iter() {
+            self.resolve(n, entry, header).count();
+        }
     }
 
     /// Swaps the table. `header` is what a snapshot for a new subscriber of a book starts from.
-    pub(crate) fn set_table(&mut self, table: Arc<RoutingTable>, books: &Books, header: Header) {
-        self.table = table;
-        self.resolve_all(books, header);
+    /// Gives who hears of the states of which lane from here on, and did not before.
+    ///
+    /// Only what differs between the two tables is looked at.
+    pub(crate) fn set_table(
+        &mut self,
+        table: Arc<RoutingTable>,
+        books: &Books,
+        header: Header,
+    ) -> Vec<(u16, Lane)> {
+        let before = std::mem::replace(&mut self.table, table);
+        let mut new = Vec::new();
+        for (consumer, filters) in self.table.differences(&before) {
+            let found = (0..).zip(&self.outlets).find(|(_, outlet)| outlet.consumer == consumer);
+            let Some((n, _)) = found else { continue };
+            for slot in touched(&filters, books) {
+                let Some(entry) = books.get(slot) else { continue };
+                new.extend(self.resolve(n, (slot, entry), header).map(|lane| (n, lane)));
+            }
+        }
+        new
     }
 
-    fn resolve_all(&mut self, books: &Books, header: Header) {
-        for (slot, entry) in books.iter() {
-            let stream =
-                Stream { provider: entry.provider, instrument: entry.instrument, ..header.stream };
-            let known = entry.announced > 0;
-            self.resolve(slot, Header { stream, ..header }, known);
+    /// Finds who gets the streams of a new slot.
+    pub(crate) fn add_slot(&mut self, slot: Slot, entry: &Entry, header: Header) {
+        self.routes.resize_with((slot.index() + 1) * LANES, Route::default);
+        for n in (0..).take(self.outlets.len()) {
+            self.resolve(n, (slot, entry), header).count();
         }
     }
 
-    /// Finds who gets the streams of a slot. Whoever is new to a book that is already known gets
-    /// its snapshot first, then exactly what follows.
-    pub(crate) fn resolve(&mut self, slot: Slot, header: Header, book_known: bool) {
+    /// Finds which streams of a slot an outlet gets. Whoever is new to a book that is already known
+    /// gets its snapshot first, then exactly what follows. Gives the lanes whose states it did not
+    /// hear of before.
+    fn resolve(
+        &mut self,
+        n: u16,
+        (slot, entry): (Slot, &Entry),
+        header: Header,
+    ) -> impl Iterator<Item = Lane> + use<> {
+        let mut new = [None; LANES];
+        let Some(outlet) = self.outlets.get_mut(usize::from(n)) else {
+            return new.into_iter().flatten();
+        };
+        let Entry { provider, instrument, announced, .. } = *entry;
         let own_lane = |kind: &Kind| lane_kind(*kind) == *kind;
         for kind in Kind::ALL.into_iter().take(LANES).filter(own_lane) {
             let Some(lane) = slot.lane(kind) else { continue };
-            let stream = Stream { kind, ..header.stream };
-            let wanting = |wants: &dyn Fn(ConsumerId) -> bool| -> Box<[u16]> {
-                let outlets = (0..).zip(&self.outlets);
-                outlets.filter(|(_, outlet)| wants(outlet.consumer)).map(|(n, _)| n).collect()
-            };
-            let route = Route {
-                events: wanting(&|consumer| self.table.wants(consumer, stream)),
-                status: wanting(&|consumer| self.table.wants_status(consumer, stream)),
-            };
-            if self.routes.len() <= lane.index() {
-                self.routes.resize(lane.index() + 1, Route::default());
+            let Some(route) = self.routes.get_mut(lane.index()) else { continue };
+            let stream = Stream { provider, instrument, kind };
+            let events = self.table.wants(outlet.consumer, stream);
+            let status = self.table.wants_status(outlet.consumer, stream);
+            let changed = set(&mut route.events, n, events);
+            if set(&mut route.status, n, status) && status {
+                new[kind.index()] = Some(lane);
             }
-            let before = std::mem::replace(&mut self.routes[lane.index()], route.clone());
-            if kind == Kind::BookUpdate {
-                let without = |other: &Route, n: u16| !other.events.contains(&n);
-                for (n, outlet) in (0..).zip(&mut self.outlets) {
-                    match (without(&before, n), without(&route, n)) {
-                        (true, false) if book_known => outlet.hold_book(lane, header),
-                        (false, true) => outlet.leave_book(lane),
-                        _ => {}
-                    }
+            match (kind == Kind::BookUpdate && changed, events) {
+                (true, true) if announced > 0 => {
+                    outlet.hold_book(lane, Header { stream, ..header });
                 }
+                (true, false) => outlet.leave_book(lane),
+                _ => {}
             }
         }
+        new.into_iter().flatten()
     }
+
+    /// Hands a state to one outlet: whoever is new to a stream hears how it stands.
+    pub(crate) fn tell_status(&mut self, n: u16, lane: Lane, event: Event) {
+        if let Some(outlet) = self.outlets.get_mut(usize::from(n)) {
+            outlet.offer(lane, event);
+        }
+    }
+}
+
+/// The slots of whose streams these filters may mean any.
+fn touched(filters: &[Arc<Filter>], books: &Books) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for filter in filters {
+        if filter.names_pairs() {
+            slots.extend(filter.pairs().filter_map(|(p, i)| books.find(p, i)));
+        } else {
+            let fits = |entry: &Entry| filter.fits_pair(entry.provider, entry.instrument);
+            slots.extend(books.iter().filter(|(_, e)| fits(e)).map(|(slot, _)| slot));
+        }
+    }
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// Puts an outlet into an ordered list, or takes it out; says whether that changed anything.
+fn set(list: &mut Vec<u16>, n: u16, member: bool) -> bool {
+    match (list.binary_search(&n), member) {
+        (Err(at), true) => list.insert(at, n),
+        (Ok(at), false) => drop(list.remove(at)),
+        _ => return false,
+    }
+    true
 }
 
 /// One copy each, and the event itself to the last.

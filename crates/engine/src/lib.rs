@@ -46,7 +46,7 @@ pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;
 pub use consumer::{Consumer, Context, Inbox};
 pub use queue::WhenFull;
-pub use route::{RoutingTable, Subscription};
+pub use route::{RoutingTable, Subscription, VersionGate};
 pub use shard::{Port, Shard};
 pub use stats::{ProviderStats, StreamStats};
 pub use tally::{ConsumerCounts, Tally};

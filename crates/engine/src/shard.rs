@@ -98,11 +98,17 @@ impl Shard {
         Ok(inbox)
     }
 
-    /// Swaps the routing table. Who is new to a book that is already known gets its snapshot at
-    /// the end of this turn, and then exactly the updates after it.
+    /// Swaps the routing table. Who is new to a stream hears how it stands; who is new to a book
+    /// that is already known gets its snapshot at the end of this turn, and then exactly the
+    /// updates after it.
     pub fn set_routing(&mut self, table: Arc<RoutingTable>, now: Nanos) {
         let header = self.blank_header(now);
-        self.fanout.set_table(table, &self.books, header);
+        let new = self.fanout.set_table(table, &self.books, header);
+        for (outlet, lane) in new {
+            if let Some(event) = self.status_now(lane, now) {
+                self.fanout.tell_status(outlet, lane, event);
+            }
+        }
     }
 
     /// What a provider's machine sees of the engine at that moment.
@@ -180,8 +186,9 @@ impl Shard {
         self.books.set_places(slot, facts.and_then(|facts| facts.price_places));
         self.streams.resize_with((slot.index() + 1) * LANES, StreamStats::default);
         self.sequences.add_slot(slot, provider);
-        let stream = Stream { provider, instrument, kind: Kind::default() };
-        self.fanout.resolve(slot, Header { stream, ..Header::default() }, false);
+        if let Some(entry) = self.books.get(slot) {
+            self.fanout.add_slot(slot, entry, Header::default());
+        }
         Some(slot)
     }
 

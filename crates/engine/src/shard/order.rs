@@ -5,8 +5,9 @@ use model::venue::Count;
 use model::{Body, Event, Header, Kind, Nanos, ProviderId, Stream};
 
 use super::{Port, Shard};
-use crate::books::{Lane, Slot};
+use crate::books::{Entry, Lane, Slot};
 use crate::resequence::{Limits, Place, Release, Sequence};
+use crate::stats::StreamStats;
 
 impl Shard {
     /// Says that the positions of a provider's streams of a kind count up by one per instrument:
@@ -85,16 +86,23 @@ impl Shard {
         if !stats.turn(state, reason, now) {
             return;
         }
-        let since = stats.since.unwrap_or(now);
-        let status = StreamStatus { of, state, reason, since, transitions: 1 };
-        let Some(entry) = self.books.get(slot) else { return };
-        let (provider, instrument) = (entry.provider, entry.instrument);
-        let stream = Stream { provider, instrument, kind: Kind::StreamStatus };
-        let header = Header { stream, ts_emit, ..self.blank_header(now) };
+        let Some(mut event) = self.status_now(lane, now) else { return };
+        event.header.ts_emit = ts_emit;
         if of == Kind::BookUpdate && state == StreamState::Live {
-            self.make_up_snapshot(slot, lane, header);
+            self.make_up_snapshot(slot, lane, event.header);
         }
-        self.fanout.send_status(lane, Event { header, body: Body::Status(status), levels: None });
+        self.fanout.send_status(lane, event);
+    }
+
+    /// How a stream stands, as an event; `None` where it has no state yet.
+    pub(super) fn status_now(&mut self, lane: Lane, now: Nanos) -> Option<Event> {
+        let (slot, of) = (lane.slot(), lane.kind());
+        let &mut StreamStats { state, reason, since, .. } = self.stream_mut(slot, of)?;
+        let status = StreamStatus { of, state, reason, since: since?, transitions: 1 };
+        let Entry { provider, instrument, .. } = *self.books.get(slot)?;
+        let stream = Stream { provider, instrument, kind: Kind::StreamStatus };
+        let header = Header { stream, ..self.blank_header(now) };
+        Some(Event { header, body: Body::Status(status), levels: None })
     }
 
     /// A book is `Live` again but its snapshot did not go out (the pool was exhausted): whoever

@@ -161,9 +161,11 @@ fn a_new_subscriber_of_a_book_gets_its_snapshot_and_then_what_follows() {
     testing::update(&mut shard, Nanos(7), 5);
     shard.end_turn(Nanos(7));
     let (events, _) = (take(&mut late), take(&mut first));
-    assert_eq!(kinds(&events), [Kind::BookSnapshot, Kind::BookUpdate]);
+    assert_eq!(kinds(&events), [Kind::BookSnapshot, Kind::StreamStatus, Kind::BookUpdate]);
     let positions: Vec<_> = events.iter().map(|event| event.header.seq_provider).collect();
-    assert_eq!(positions, [Some(4), Some(5)]);
+    assert_eq!(positions, [Some(4), None, Some(5)]);
+    let Body::Status(status) = &events[1].body else { panic!("{events:?}") };
+    assert_eq!((status.of, status.state), (Kind::BookUpdate, StreamState::Live));
     assert_eq!(events[0].header.ts_emit, Nanos(6));
     assert_eq!(first.tally().counts().snapshots, 0, "who had it before is not disturbed");
     assert_eq!(late.tally().counts().snapshots, 1);
