@@ -230,6 +230,8 @@ pub enum FetchError {
     Url(String),
     /// The HTTP thread has more to do than its queue holds, or is gone.
     Busy,
+    /// It was given up on our side, perhaps after it was sent.
+    Abandoned,
 }
 
 impl fmt::Display for FetchError {
@@ -249,6 +251,7 @@ impl fmt::Display for FetchError {
                 "the address can't be used: {detail}; it must look like https://host[:port]/path"
             ),
             Self::Busy => f.write_str("the HTTP thread takes no more requests now"),
+            Self::Abandoned => f.write_str("given up on our side; it may have been sent"),
         }
     }
 }

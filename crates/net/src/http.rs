@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::date;
 use crate::fault::FetchError;
 use crate::resolve::Resolver;
+use crate::session::requests::changes;
 use crate::tls::Tls;
 
 /// Larger bodies are read on the HTTP thread and handed over whole.
@@ -99,6 +100,8 @@ pub struct HttpThread {
 
 struct Job {
     fetch: Fetch,
+    /// Dropped when nothing of the request can be written any more.
+    in_hand: Option<InHand>,
     weight_header: Option<&'static str>,
     cancelled: oneshot::Receiver<()>,
     answers: mpsc::Sender<Fetched>,
@@ -130,7 +133,14 @@ impl HttpThread {
     pub fn port(&self, weight_header: Option<&'static str>) -> HttpPort {
         let (sender, answers) = mpsc::channel(ANSWERS_LEN_MAX);
         let jobs = self.jobs.clone();
-        HttpPort { jobs, weight_header, sender, answers, open: BTreeMap::new() }
+        HttpPort {
+            jobs,
+            weight_header,
+            sender,
+            answers,
+            open: BTreeMap::new(),
+            changes_in_hand: Arc::default(),
+        }
     }
 }
 
@@ -144,6 +154,25 @@ pub struct HttpPort {
     /// Dropping an entry cancels its request. Bounded by the queue: an id is here only while its
     /// job is queued or under way.
     open: BTreeMap<RequestId, oneshot::Sender<()>>,
+    changes_in_hand: Arc<AtomicUsize>,
+}
+
+/// One of the requests that change something and that the thread has not let go of.
+#[derive(Debug)]
+struct InHand(Arc<AtomicUsize>);
+
+impl InHand {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        // Whoever reads zero sees that whatever the thread did for the request is over.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 impl HttpPort {
@@ -154,10 +183,19 @@ impl HttpPort {
     pub fn submit(&mut self, fetch: Fetch) -> Result<(), FetchError> {
         let (cancel, cancelled) = oneshot::channel();
         let (id, answers) = (fetch.request.id, self.sender.clone());
-        let job = Job { fetch, weight_header: self.weight_header, cancelled, answers };
+        let in_hand = changes(&fetch.request).then(|| InHand::new(&self.changes_in_hand));
+        let weight_header = self.weight_header;
+        let job = Job { fetch, in_hand, weight_header, cancelled, answers };
         self.jobs.try_send(job).map_err(|_| FetchError::Busy)?;
         self.open.insert(id, cancel);
         Ok(())
+    }
+
+    /// How many requests that change something the thread has not let go of: answered, failed, or
+    /// given up. At zero nothing of what was submitted can be written any more.
+    #[must_use]
+    pub fn changes_in_hand(&self) -> usize {
+        self.changes_in_hand.load(Ordering::Acquire)
     }
 
     /// Gives a request up; no answer comes.
@@ -190,14 +228,18 @@ async fn serve(client: Client, limit: usize, mut queue: mpsc::Receiver<Job>) {
 }
 
 async fn carry_out(client: &Client, limit: usize, job: Job) {
-    let Job { fetch, weight_header, mut cancelled, answers } = job;
-    let whole =
-        pin!(timeout(fetch.timeout, exchange(client, limit, &fetch.request, weight_header)));
+    let Job { fetch, in_hand, weight_header, mut cancelled, answers } = job;
+    let mut whole =
+        Box::pin(timeout(fetch.timeout, exchange(client, limit, &fetch.request, weight_header)));
     // The cancellation is looked at first: a request cancelled in the queue is never sent.
-    let result = match select(&mut cancelled, whole).await {
-        Either::Left(_) => return,
-        Either::Right((result, _)) => result.unwrap_or(Err(FetchError::Timeout)),
+    let result = match select(&mut cancelled, whole.as_mut()).await {
+        Either::Left(_) => None,
+        Either::Right((result, _)) => Some(result.unwrap_or(Err(FetchError::Timeout))),
     };
+    // In this order: what the request still holds goes before it counts as let go.
+    drop(whole);
+    drop(in_hand);
+    let Some(result) = result else { return };
     // Fails only when the port is gone, and with it whoever asked.
     let _ = answers.send(Fetched { id: fetch.request.id, result }).await;
 }

@@ -146,6 +146,29 @@ impl Wire {
         if turn.busy { Poll::Ready(turn) } else { Poll::Pending }
     }
 
+    /// Whether everything that was handed over is written: messages are with the operating system,
+    /// and no request that changes something is in the HTTP thread's hands. What was handed over
+    /// before can't leave any more after that.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.sockets.unflushed().is_none() && self.http.changes_in_hand() == 0
+    }
+
+    /// Gives up what is not written, so that [`has_written`](Self::has_written) soon holds:
+    /// connections that take nothing are cut, and requests that change something are lost. What
+    /// became of them is not known.
+    pub fn give_up_unwritten(&mut self, ports: &mut dyn Ports) {
+        let now = self.connector.clock.now();
+        while let Some(conn) = self.sockets.unflushed() {
+            // Dropped as it is: a close handshake would write what waits before it.
+            drop(self.sockets.remove(conn));
+            let reason = CloseReason::Requested;
+            ports.with(now, &mut |pipeline| self.session.closed(conn, &reason, now, pipeline));
+        }
+        ports.with(now, &mut |pipeline| self.session.abandon_changes(now, pipeline));
+        self.carry_out(now, ports);
+    }
+
     /// Closes every connection properly, and gives up every request. Ready at the latest when the
     /// time for closing has passed; nothing is left to do then.
     pub async fn close(&mut self, ports: &mut dyn Ports) {

@@ -154,6 +154,12 @@ impl WebSocket {
         }
     }
 
+    /// Whether all that was queued is with the operating system.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        !self.dirty
+    }
+
     /// Queues a ping; of a payload over 125 bytes, the start.
     pub fn ping(&mut self, payload: &[u8]) {
         if !self.close_queued {

@@ -16,7 +16,7 @@ mod backoff;
 mod links;
 mod once;
 mod pace;
-mod requests;
+pub(crate) mod requests;
 mod watch;
 
 use std::collections::VecDeque;

@@ -40,6 +40,18 @@ impl Session {
         }
     }
 
+    /// Gives up every request under way that changes something, other than what is urgent; what
+    /// became of it is not known.
+    pub fn abandon_changes(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) {
+        let now = self.advance(now);
+        for pending in self.requests.take_changes() {
+            self.actions.push_back(Action::Cancel { id: pending.request.id });
+            let given_up = Err(FetchError::Abandoned);
+            self.answered_once(&pending.request, given_up, now, pipeline);
+        }
+        self.settle(now, pipeline);
+    }
+
     pub(super) fn answered_once(
         &mut self,
         request: &Request,
@@ -56,9 +68,10 @@ impl Session {
                     FetchError::Connect(_) | FetchError::Url(_) | FetchError::Busy => {
                         Outcome::Unsent(&words)
                     }
-                    FetchError::Timeout | FetchError::Body(_) | FetchError::TooLarge { .. } => {
-                        Outcome::Lost(&words)
-                    }
+                    FetchError::Timeout
+                    | FetchError::Body(_)
+                    | FetchError::TooLarge { .. }
+                    | FetchError::Abandoned => Outcome::Lost(&words),
                 };
                 return self.respond(id, url, outcome, now, pipeline);
             }

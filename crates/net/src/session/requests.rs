@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::event::Reason;
-use model::venue::{Outcome, Pipeline, Rate, Repeat, Request, Response, Sink};
+use model::venue::{Method, Outcome, Pipeline, Rate, Repeat, Request, Response, Sink};
 use model::{Nanos, Remedy, RequestId};
 
 use super::action::{Action, Reply, ReplyBody, SessionStats};
@@ -32,7 +32,7 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
 /// A request that is not answered yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    request: Request,
+    pub(super) request: Request,
     attempts: u32,
     backoff: Backoff,
     not_before: Nanos,
@@ -147,6 +147,15 @@ impl Requests {
         Ok(())
     }
 
+    /// Those under way that change something, without what is urgent.
+    pub(super) fn take_changes(&mut self) -> Vec<Pending> {
+        let all = std::mem::take(&mut self.under_way);
+        let (changes, rest) = all.into_iter().partition(|u| changes(&u.pending.request));
+        self.under_way = rest;
+        let changes: Vec<UnderWay> = changes;
+        changes.into_iter().map(|under_way| under_way.pending).collect()
+    }
+
     fn take_under_way(&mut self, id: RequestId) -> Option<Pending> {
         let at = self.under_way.iter().position(|u| u.pending.request.id == id)?;
         Some(self.under_way.swap_remove(at).pending)
@@ -158,6 +167,11 @@ impl Requests {
         self.paused_until = Some(until);
         until
     }
+}
+
+/// Whether a request changes something that must not change later; cancels always pass.
+pub(crate) fn changes(request: &Request) -> bool {
+    request.method != Method::Get && request.repeat == Repeat::Once { urgent: false }
 }
 
 fn judge<'a>(result: Result<Reply<'a>, FetchError>) -> Verdict<'a> {

@@ -119,6 +119,12 @@ impl Sockets {
         })
     }
 
+    /// A connection whose last messages are not with the operating system yet.
+    pub(super) fn unflushed(&self) -> Option<ConnId> {
+        let waiting = self.open.iter().find(|socket| !socket.stream.is_flushed());
+        waiting.map(|socket| socket.conn)
+    }
+
     /// Lets a connection end properly, aside; `true` when another was cut short for it.
     pub(super) fn wind_up(&mut self, stream: WebSocket) -> bool {
         let full = self.closing.len() >= CLOSING_LEN_MAX;

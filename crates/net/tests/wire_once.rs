@@ -1,0 +1,84 @@
+//! What goes now or never, over real loopback sockets: whether it can still leave, and the end of
+//! what has not left.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use common::rig::{Far, Pages, Rig, RigConfig, page, rest};
+use common::{Call, request_to};
+use model::venue::{Method, OnceFrame, Repeat, Request};
+use model::{ConnId, RequestId};
+
+const ONCE: Repeat = Repeat::Once { urgent: false };
+
+/// A rig that makes a request to a page that is answered, or to one that is not.
+async fn asks(path: &str, request: impl FnOnce(Request) -> Request) -> Rig {
+    let mut rig = Rig::new(&RigConfig::default());
+    let pages = Pages::from([("/yes", page("200 OK", "", "done")), ("/never", Vec::new())]);
+    let url = format!("{}{path}", rest(pages).await);
+    let request = request(Request { repeat: ONCE, ..request_to(1, 1, &url) });
+    rig.venue.lock().wants.requests.push(request);
+    rig.command();
+    rig
+}
+
+async fn written(rig: &mut Rig) {
+    rig.run(std::future::ready(())).await;
+    while !rig.wire.has_written() {
+        // The HTTP thread lets go of it without a word to the shard.
+        rig.run(tokio::task::yield_now()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_in_hand_until_it_is_answered() {
+    let mut rig = asks("/yes", |ask| Request { method: Method::Post, ..ask }).await;
+    rig.until(|calls| calls.contains(&Call::Answered(RequestId(1), "done".into()))).await;
+    written(&mut rig).await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_given_up_is_lost_and_can_leave_no_more() {
+    let mut rig = asks("/never", |ask| Request { method: Method::Post, ..ask }).await;
+    assert!(!rig.wire.has_written());
+    rig.run(tokio::task::yield_now()).await;
+    rig.wire.give_up_unwritten(&mut rig.ports);
+    assert_eq!(rig.venue.calls(), [Call::Lost(RequestId(1))]);
+    written(&mut rig).await;
+}
+
+#[tokio::test]
+async fn questions_and_what_is_urgent_are_nothing_to_wait_for() {
+    let urgent = Repeat::Once { urgent: true };
+    let cancel = |ask| Request { method: Method::Delete, repeat: urgent, ..ask };
+    for mut rig in [asks("/never", |ask| ask).await, asks("/never", cancel).await] {
+        rig.run(tokio::task::yield_now()).await;
+        assert!(rig.wire.has_written());
+        rig.wire.give_up_unwritten(&mut rig.ports);
+        assert!(rig.venue.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_nothing_is_cut_with_what_waits_on_it() {
+    let far = Far::bind().await;
+    let mut rig = Rig::new(&RigConfig::default());
+    rig.link([far.url().as_str()]);
+    let socket = rig.run(far.accept()).await;
+    let conn = ConnId(1);
+    rig.until(|calls| {
+        calls.iter().any(|call| matches!(call, Call::Open(_, open) if *open == conn))
+    })
+    .await;
+    // More than any buffer on the way takes.
+    let text = "x".repeat(32 * 1_024 * 1_024);
+    let frame = OnceFrame { conn, id: RequestId(1), text, urgent: false };
+    rig.venue.lock().wants.once_frames.push(frame);
+    rig.command();
+    rig.run(tokio::task::yield_now()).await;
+    assert!(!rig.wire.has_written());
+    rig.wire.give_up_unwritten(&mut rig.ports);
+    assert!(rig.wire.has_written());
+    assert!(rig.venue.calls().contains(&Call::Close(conn)));
+    drop(socket);
+}
