@@ -3,7 +3,7 @@
 //! [`Faulty`] drives a machine and spoils what comes out of it, by chance from one seed. What it did
 //! and when is kept in a [log](Faulty::log), so that a test can ask what a client made of it. Whether
 //! a message may be altered is the venue's to say: only a venue that sends checksums lets its client
-//! notice.
+//! notice. What else the lines must know of the machine behind them it says as a [`Subject`].
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -14,8 +14,12 @@ use model::Nanos;
 
 use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
 use crate::rng::Rng;
+use inbound::Inbound;
+use orders::Fate;
 
+mod inbound;
 mod options;
+mod orders;
 mod spoil;
 
 pub use options::{Faults, PRESETS};
@@ -26,6 +30,39 @@ const LOG_MAX: usize = 65_536;
 const HELD_MAX: usize = 65_536;
 /// How long a stream's messages are kept back by a mute.
 const MUTED_FOR: Duration = Duration::from_secs(20);
+/// So long after a venue has said that a connection will end for maintenance it does.
+const NOTICE: Duration = Duration::from_secs(10);
+
+/// What faults have to know of a machine; one that carries no orders need say nothing.
+pub trait Subject: Machine {
+    /// Whether a connection carries orders or their reports.
+    fn is_private(&self, _client: ClientId) -> bool {
+        false
+    }
+
+    /// The answer to a request whose outcome the venue does not know itself.
+    fn unknown_outcome(&self, _request: &Request) -> Reply {
+        Reply::new(503, "{}")
+    }
+
+    /// The same, to a message on a private connection; `None` where there is no answer to it.
+    fn unknown_outcome_to(&self, _message: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    /// A request was refused before the machine saw it.
+    fn turned_away(&mut self, _request: &Request) {}
+
+    /// What the venue says on a connection that will end for maintenance, where it says anything.
+    fn farewell(&self, _now: Nanos, _client: ClientId) -> Option<Bytes> {
+        None
+    }
+
+    /// Books are numbered anew from here on; `false` where the venue never does that.
+    fn reset(&mut self) -> bool {
+        false
+    }
+}
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +84,12 @@ pub struct Faulty<M> {
     clients: BTreeMap<ClientId, Line>,
     /// Clients on whose connections nothing comes through any more; broken when faults stop.
     silenced: BTreeSet<ClientId>,
-    /// Requests that are to stay without an answer.
-    unanswered: BTreeSet<RequestId>,
+    /// What is to become of the answers to requests, where that has been decided.
+    fates: BTreeMap<RequestId, Fate>,
+    /// What clients said and the machine has not read yet, by time and in the order in which it came.
+    unread: BTreeMap<(Nanos, u64), Inbound>,
+    /// When books are next numbered anew.
+    reset_at: Option<Nanos>,
     /// Held back until its time, in the order in which it came.
     held: BinaryHeap<Reverse<Held>>,
     order: u64,
@@ -68,6 +109,14 @@ struct Line {
     muted: Option<(String, Nanos)>,
     /// The next fault of the connection itself.
     breaks_at: Option<Nanos>,
+    /// When the venue announces its end.
+    farewell_at: Option<Nanos>,
+    /// The end was announced: it will be a clean one.
+    is_announced: bool,
+    /// Nothing that is sent gets through any more; it breaks at once.
+    is_lost: bool,
+    /// What the client says is read at this time, in order.
+    read_at: Option<Nanos>,
 }
 
 /// An output whose time has not come.
@@ -109,7 +158,9 @@ impl<M> Faulty<M> {
             rng: Rng::new(seed, 0),
             clients: BTreeMap::new(),
             silenced: BTreeSet::new(),
-            unanswered: BTreeSet::new(),
+            fates: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            reset_at: None,
             held: BinaryHeap::new(),
             order: 0,
             scratch: Vec::new(),
@@ -134,7 +185,9 @@ impl<M> Faulty<M> {
         self.active = active && self.faults != Faults::default();
         if !self.active {
             for line in self.clients.values_mut() {
-                (line.stalled_until, line.muted, line.breaks_at) = (None, None, None);
+                let Line { breaks_at, is_lost, overtaken, .. } = std::mem::take(line);
+                let breaks_at = breaks_at.filter(|_| is_lost);
+                *line = Line { breaks_at, is_lost, overtaken, ..Line::default() };
             }
         }
     }
@@ -163,11 +216,11 @@ impl<M> Faulty<M> {
         self.active && per_million > 0 && self.rng.below(1_000_000) < u64::from(per_million)
     }
 
-    /// When a connection that is made now breaks.
-    fn breaks_at(&mut self, now: Nanos) -> Option<Nanos> {
-        let mean_ms = u64::from(self.faults.disconnect_every_s) * 1_000;
-        let breaks = self.active && mean_ms > 0;
-        breaks.then(|| now + Duration::from_millis(1 + self.rng.below(2 * mean_ms)))
+    /// When a thing happens next that happens once in so many seconds on average.
+    fn next_in(&mut self, now: Nanos, every_s: u32) -> Option<Nanos> {
+        let mean_ms = u64::from(every_s) * 1_000;
+        let happens = self.active && mean_ms > 0;
+        happens.then(|| now + Duration::from_millis(1 + self.rng.below(2 * mean_ms)))
     }
 
     fn hold(&mut self, at: Nanos, output: Output, out: &mut Vec<Output>) {
@@ -191,7 +244,7 @@ impl<M> Faulty<M> {
     }
 }
 
-impl<M: Machine> Faulty<M> {
+impl<M: Subject> Faulty<M> {
     /// Calls the machine with its own clock, and spoils what comes out.
     fn call(
         &mut self,
@@ -210,14 +263,47 @@ impl<M: Machine> Faulty<M> {
         self.scratch = clean;
     }
 
+    /// Tells what the venue says on connections that will end for maintenance.
+    fn announce_ends(&mut self, now: Nanos, out: &mut Vec<Output>) {
+        let due = |line: &Line| line.farewell_at.is_some_and(|at| at <= now);
+        let due: Vec<_> =
+            self.clients.iter().filter(|(_, line)| due(line)).map(|(client, _)| *client).collect();
+        for client in due {
+            let payload = self.inner.farewell(self.faults.skewed(now), client);
+            let Some(line) = self.clients.get_mut(&client) else { continue };
+            line.farewell_at = None;
+            let Some(payload) = payload else { continue };
+            line.breaks_at = Some(now + NOTICE);
+            line.is_announced = true;
+            self.note(now, "maintenance", Some(client));
+            self.pass(now, client, payload, out);
+        }
+    }
+
+    /// Lets books be numbered anew where it is time.
+    fn reset(&mut self, now: Nanos) {
+        if self.reset_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.reset_at = self.next_in(now, self.faults.reset_every_s);
+        if self.active && self.inner.reset() {
+            self.note(now, "reset", None);
+        }
+    }
+
     /// Breaks the connections whose time has come.
     fn break_lines(&mut self, now: Nanos, out: &mut Vec<Output>) {
         let due = |line: &Line| line.breaks_at.is_some_and(|at| at <= now);
         let due: Vec<_> =
             self.clients.iter().filter(|(_, line)| due(line)).map(|(client, _)| *client).collect();
         for client in due {
+            let announced = self.clients.get(&client).is_some_and(|line| line.is_announced);
             self.forget(client);
             let (what, output) = match self.rng.below(4) {
+                _ if announced => (
+                    "disconnect: maintenance",
+                    Output::Close { client, code: 1_012, reason: "service restart".to_owned() },
+                ),
                 0 => (
                     "disconnect: clean",
                     Output::Close { client, code: 1_001, reason: "going away".to_owned() },
@@ -258,7 +344,7 @@ fn half() -> Bytes {
     Bytes::from_static(b"{\"the line broke in the middle of th")
 }
 
-impl<M: Machine> Machine for Faulty<M> {
+impl<M: Subject> Machine for Faulty<M> {
     fn connect(
         &mut self,
         now: Nanos,
@@ -274,8 +360,12 @@ impl<M: Machine> Machine for Faulty<M> {
         let mut clean = std::mem::take(&mut self.scratch);
         let connected = self.inner.connect(theirs, client, target, &mut clean);
         if connected.is_ok() {
-            let breaks_at = self.breaks_at(now);
-            self.clients.insert(client, Line { breaks_at, ..Line::default() });
+            let breaks_at = self.next_in(now, self.faults.disconnect_every_s);
+            let farewell_at = self.next_in(now, self.faults.maintenance_every_s);
+            self.clients.insert(client, Line { breaks_at, farewell_at, ..Line::default() });
+            if self.reset_at.is_none() {
+                self.reset_at = self.next_in(now, self.faults.reset_every_s);
+            }
         }
         for output in clean.drain(..) {
             self.spoil(now, output, out);
@@ -285,9 +375,8 @@ impl<M: Machine> Machine for Faulty<M> {
     }
 
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
-        if self.clients.contains_key(&client) {
-            self.call(now, out, |inner, now, out| inner.message(now, client, message, out));
-        }
+        let message = Inbound::Message(client, Bytes::copy_from_slice(message));
+        self.hear(now, message, out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
@@ -301,24 +390,32 @@ impl<M: Machine> Machine for Faulty<M> {
 
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
         if let Some(reply) = self.refusal(now) {
+            self.inner.turned_away(request);
             out.push(Output::Answer { request: id, reply });
             return;
         }
         if self.chance(self.faults.answer_lost) {
             self.note(now, "answer_lost", None);
-            self.unanswered.insert(id);
+            self.fates.insert(id, Fate::Lost);
+        } else if request.method != "GET"
+            && let Some(fate) = self.fate(now, None, |inner| Some(inner.unknown_outcome(request)))
+        {
+            self.fates.insert(id, fate);
         }
-        self.call(now, out, |inner, now, out| inner.request(now, id, request, out));
+        self.hear(now, Inbound::Request(id, request.clone()), out);
     }
 
     fn answered(&mut self, now: Nanos, id: RequestId, written: bool, out: &mut Vec<Output>) {
-        self.unanswered.remove(&id);
+        self.fates.remove(&id);
         self.call(now, out, |inner, now, out| inner.answered(now, id, written, out));
     }
 
     fn tick(&mut self, now: Nanos, out: &mut Vec<Output>) {
+        self.announce_ends(now, out);
         self.break_lines(now, out);
         self.release(now, out);
+        self.read(now, out);
+        self.reset(now);
         let theirs = self.faults.skewed(now);
         if self.inner.deadline().is_some_and(|at| at <= theirs) {
             self.call(now, out, |inner, now, out| inner.tick(now, out));
@@ -329,9 +426,13 @@ impl<M: Machine> Machine for Faulty<M> {
         let inner = self.inner.deadline().map(|at| self.faults.unskewed(at));
         let overtaken = self.clients.values().any(|line| line.overtaken.is_some());
         let pending = !self.active && (overtaken || !self.silenced.is_empty());
-        let held = self.held.peek().map(|held| if self.active { held.0.at } else { Nanos(0) });
-        let breaks = self.clients.values().filter_map(|line| line.breaks_at);
-        inner.into_iter().chain(held).chain(pending.then_some(Nanos(0))).chain(breaks).min()
+        let if_active = |at| if self.active { at } else { Nanos(0) };
+        let held = self.held.peek().map(|held| if_active(held.0.at));
+        let ends = |line: &Line| line.breaks_at.into_iter().chain(line.farewell_at).min();
+        let lines = self.clients.values().filter_map(ends);
+        let unread = self.unread.keys().next().map(|(at, _)| *at).map(if_active);
+        let others = [inner, held, unread, pending.then_some(Nanos(0)), self.reset_at];
+        others.into_iter().flatten().chain(lines).min()
     }
 
     fn waits_for_clients(&self) -> bool {

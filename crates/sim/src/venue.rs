@@ -20,7 +20,7 @@ use model::{Error, Nanos};
 
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
-use crate::faults::{Fault, Faults, Faulty};
+use crate::faults::{Fault, Faults, Faulty, Subject};
 use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
@@ -88,6 +88,35 @@ pub trait Dialect: Send {
 
     /// When [`tick`](Self::tick) is to be called next.
     fn deadline(&self) -> Option<Nanos>;
+
+    /// Whether a connection carries orders or their reports; a venue without trading has none.
+    fn is_private(&self, _client: ClientId) -> bool {
+        false
+    }
+
+    /// The venue's answer to an order whose outcome it does not know itself.
+    fn unknown_outcome(&self) -> Reply {
+        Reply::new(503, "{}")
+    }
+
+    /// The same, to a message on a private connection; `None` where there is no answer to it.
+    fn unknown_outcome_to(&self, _message: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    /// A request was refused before it came here. Orders that it asks for have to be
+    /// [counted](Accounts::asked) all the same.
+    fn turned_away(&mut self, _accounts: &mut Accounts, _request: &Request) {}
+
+    /// What the venue says on a connection that will end for maintenance, where it says anything.
+    fn farewell(&self, _now: Nanos, _client: ClientId) -> Option<Bytes> {
+        None
+    }
+
+    /// Books are numbered anew from here on; `false` where the venue never does that.
+    fn reset(&mut self) -> bool {
+        false
+    }
 }
 
 /// What a dialect works with.
@@ -262,6 +291,32 @@ impl Machine for Exchange {
             return Some(Nanos(0));
         }
         self.market.deadline().into_iter().chain(self.dialect.deadline()).min()
+    }
+}
+
+impl Subject for Exchange {
+    fn is_private(&self, client: ClientId) -> bool {
+        self.dialect.is_private(client)
+    }
+
+    fn unknown_outcome(&self, _request: &Request) -> Reply {
+        self.dialect.unknown_outcome()
+    }
+
+    fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
+        self.dialect.unknown_outcome_to(message)
+    }
+
+    fn turned_away(&mut self, request: &Request) {
+        self.dialect.turned_away(&mut self.accounts, request);
+    }
+
+    fn farewell(&self, now: Nanos, client: ClientId) -> Option<Bytes> {
+        self.dialect.farewell(now, client)
+    }
+
+    fn reset(&mut self) -> bool {
+        self.dialect.reset()
     }
 }
 

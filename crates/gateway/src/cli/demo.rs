@@ -104,7 +104,7 @@ struct Stage {
     /// Messages a second, over all venues
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,
-    /// What goes wrong: a preset (none, flaky, throttled), or a TOML file that names faults
+    /// What goes wrong: a preset (none, flaky, throttled, orders, chaos), or a TOML file that names faults
     #[arg(long, value_name = "PRESET|FILE", default_value = "none")]
     faults: String,
 }

@@ -59,7 +59,7 @@ pub(super) struct SimArguments {
     /// Trades and changes of best levels a second, over all instruments of a venue
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     rate: u32,
-    /// What goes wrong: none, flaky, throttled, or a TOML file of faults
+    /// What goes wrong: none, flaky, throttled, orders, chaos, or a TOML file of faults
     #[arg(long, default_value = "none", value_name = "PRESET|FILE", value_parser = faults)]
     faults: Faults,
     /// Print one line of JSON with the addresses when ready

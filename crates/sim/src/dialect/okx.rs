@@ -53,6 +53,8 @@ const LEVELS_FEW: usize = 5;
 const QUIET: Duration = Duration::from_secs(60);
 /// A connection ends where for so long neither side has said anything.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Below this a book's numbers go back when they begin anew.
+const SEQ_RESET: u64 = 1_000;
 /// Everything by the clock happens at whole multiples of it.
 const GRID_MS: u64 = 10;
 /// The same where nobody has `bbo-tbt`.
@@ -438,6 +440,20 @@ impl Dialect for Okx {
             due.into_iter().for_each(|topic| self.by_clock(floor, topic));
         }
         self.end_silent(floor);
+    }
+
+    /// "In case of maintenance seqId may be smaller than prevSeqId" (docs-v5, "Order book channel").
+    fn reset(&mut self) -> bool {
+        self.feeds.iter_mut().for_each(|feed| feed.seq = 1 + feed.seq % SEQ_RESET);
+        true
+    }
+
+    fn farewell(&self, _now: Nanos, client: ClientId) -> Option<Bytes> {
+        let conn_id = &self.clients.get(&client)?.conn_id;
+        let text = "The connection will soon be closed for a service upgrade. Please reconnect.";
+        let notice =
+            serde_json::json!({"event": "notice", "code": "64008", "msg": text, "connId": conn_id});
+        Some(notice.to_string().into())
     }
 
     fn deadline(&self) -> Option<Nanos> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Nanos;
 
-use super::{Faulty, MUTED_FOR};
+use super::orders::Fate;
+use super::{Faulty, MUTED_FOR, Subject};
 use crate::machine::{ClientId, Output, Reply, RequestId};
 
 /// Neither JSON nor anything else.
@@ -14,7 +15,15 @@ const GARBAGE: &[u8] = b"{\"garbage\":[1,2,";
 const UNKNOWN: &[u8] =
     br#"{"e":"brandNew","type":"brand_new","event":"brand_new","channel":"brand_new"}"#;
 
-impl<M> Faulty<M> {
+/// Fields whose value says nothing of what happened, so that a client can do without it: how long an
+/// order lasts, its sort, how it meets its own account's.
+const HARMLESS: [&[u8]; 4] = [b"\"f\":\"", b"\"o\":\"", b"\"V\":\"", b"\"ordType\":\""];
+/// A value of such a field that nobody has heard of.
+const NOVEL_VALUE: &[u8] = b"BRAND_NEW";
+/// A field that nobody has heard of, at the beginning of a message.
+const NOVEL_FIELD: &[u8] = br#"{"brandNew":{"deep":["x",1,null]},"#;
+
+impl<M: Subject> Faulty<M> {
     pub(super) fn spoil(&mut self, now: Nanos, output: Output, out: &mut Vec<Output>) {
         match output {
             Output::Send { client, payload } => self.spoil_message(now, client, payload, out),
@@ -35,8 +44,17 @@ impl<M> Faulty<M> {
         payload: Bytes,
         out: &mut Vec<Output>,
     ) {
+        if self.clients.get(&client).is_some_and(|line| line.is_lost) {
+            return;
+        }
         if !self.active {
             return self.pass(now, client, payload, out);
+        }
+        if self.inner.is_private(client) {
+            self.precede(now, client, out);
+            let payload = self.novel(now, client, payload);
+            self.stall(now, client);
+            return self.spoil_private(now, client, payload, out);
         }
         if self.is_muted(now, client, &payload) {
             return;
@@ -45,12 +63,8 @@ impl<M> Faulty<M> {
             return;
         }
         let payload = self.altered(now, client, payload);
-        if self.happens(now, client, "garbage", self.faults.garbage) {
-            self.pass(now, client, Bytes::from_static(GARBAGE), out);
-        }
-        if self.happens(now, client, "unknown", self.faults.unknown) {
-            self.pass(now, client, Bytes::from_static(UNKNOWN), out);
-        }
+        self.precede(now, client, out);
+        let payload = self.novel(now, client, payload);
         self.stall(now, client);
         if self.happens(now, client, "reordered", self.faults.reordered)
             && let Some(line) = self.clients.get_mut(&client)
@@ -65,7 +79,53 @@ impl<M> Faulty<M> {
         self.pass(now, client, payload, out);
     }
 
-    fn happens(&mut self, now: Nanos, client: ClientId, what: &'static str, rate: u32) -> bool {
+    /// What comes before a message and is none.
+    fn precede(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
+        if self.happens(now, client, "garbage", self.faults.garbage) {
+            self.pass(now, client, Bytes::from_static(GARBAGE), out);
+        }
+        if self.happens(now, client, "unknown", self.faults.unknown) {
+            self.pass(now, client, Bytes::from_static(UNKNOWN), out);
+        }
+        if self.happens(now, client, "oversized", self.faults.oversized) {
+            let bytes = usize::try_from(self.faults.oversized_kib).unwrap_or(0) * 1_024;
+            self.pass(now, client, Bytes::from(vec![b' '; bytes]), out);
+        }
+    }
+
+    /// The message with a field or a value that nobody has heard of.
+    fn novel(&mut self, now: Nanos, client: ClientId, payload: Bytes) -> Bytes {
+        let mut payload = payload;
+        if payload.starts_with(b"{\"")
+            && self.happens(now, client, "novel_field", self.faults.novel_field)
+        {
+            payload = Bytes::from([NOVEL_FIELD, &payload[1..]].concat());
+        }
+        if self.faults.novel_value == 0 {
+            return payload;
+        }
+        let found = HARMLESS.iter().find_map(|name| {
+            let at = payload.windows(name.len()).position(|window| window == *name)?;
+            let start = at + name.len();
+            let length = payload[start..].iter().position(|byte| *byte == b'"')?;
+            Some(start..start + length)
+        });
+        match found.filter(|_| self.happens(now, client, "novel_value", self.faults.novel_value)) {
+            Some(old) => {
+                let parts = [&payload[..old.start], NOVEL_VALUE, &payload[old.end..]];
+                Bytes::from(parts.concat())
+            }
+            None => payload,
+        }
+    }
+
+    pub(super) fn happens(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        what: &'static str,
+        rate: u32,
+    ) -> bool {
         let happens = self.chance(rate);
         if happens {
             self.note(now, what, Some(client));
@@ -74,7 +134,13 @@ impl<M> Faulty<M> {
     }
 
     /// Sends a message, and then the one that it overtakes; not before a stall is over.
-    fn pass(&mut self, now: Nanos, client: ClientId, payload: Bytes, out: &mut Vec<Output>) {
+    pub(super) fn pass(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        payload: Bytes,
+        out: &mut Vec<Output>,
+    ) {
         let Some(line) = self.clients.get_mut(&client) else {
             return out.push(Output::Send { client, payload });
         };
@@ -166,10 +232,16 @@ impl<M> Faulty<M> {
         reply: Reply,
         out: &mut Vec<Output>,
     ) {
-        if self.unanswered.remove(&request) {
-            return;
-        }
+        let (reply, late_until) = match self.fates.remove(&request) {
+            Some(Fate::Lost) => return,
+            Some(Fate::Instead(reply)) => (reply, None),
+            Some(Fate::Late(at)) => (reply, Some(at)),
+            None => (reply, None),
+        };
         let output = Output::Answer { request, reply };
+        if let Some(at) = late_until {
+            return self.hold(at, output, out);
+        }
         if self.chance(self.faults.answer_slow) {
             self.note(now, "answer_slow", None);
             let late = Duration::from_millis(self.rng.below(self.faults.answer_slow_ms.into()));

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod private;
+
 const EVERY: Duration = Duration::from_millis(10);
 const ONE: ClientId = ClientId(1);
 
@@ -55,6 +57,8 @@ impl Machine for Counter {
         Some(self.next)
     }
 }
+
+impl Subject for Counter {}
 
 type Run = (Faulty<Counter>, Vec<(Nanos, Output)>);
 
@@ -116,7 +120,7 @@ fn often() -> Faults {
         answer_slow: 200_000,
         answer_slow_ms: 500,
         answer_lost: 100_000,
-        clock_skew_ms: 0,
+        ..Faults::default()
     }
 }
 
@@ -218,7 +222,7 @@ fn when_faults_stop_all_that_was_held_comes_and_nothing_is_lost_any_more() {
     let mut out = Vec::new();
     let mut now = Nanos(0) + Duration::from_secs(30);
     faulty.tick(now, &mut out);
-    assert!(faulty.held.is_empty() && faulty.silenced.is_empty());
+    assert!(faulty.held.is_empty() && faulty.silenced.is_empty() && faulty.unread.is_empty());
     let client = ClientId(1_000);
     faulty.connect(now, client, "/", &mut out).unwrap();
     out.clear();

@@ -73,8 +73,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
         ),
     ];
     for (venue, target, rest) in cases {
-        for preset in ["none", "flaky", "throttled"] {
-            let faults = Faults::preset(preset).unwrap();
+        for preset in crate::faults::PRESETS {
+            let faults = Faults { oversized_kib: 1, ..Faults::preset(preset).unwrap() };
             let with = |seed| SimOptions { faults: faults.clone(), ..options(venue, seed) };
             let first = traffic(venue, target, &with(7), &rest);
             assert!(first.len() > 10_000, "{venue} {preset}: {} bytes", first.len());

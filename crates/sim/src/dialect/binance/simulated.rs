@@ -365,6 +365,11 @@ impl Dialect for SimulatedBinance {
         }
     }
 
+    fn farewell(&self, now: Nanos, _client: ClientId) -> Option<Bytes> {
+        let at_ms = super::wire::ms(now);
+        Some(Bytes::from(format!(r#"{{"e":"serverShutdown","E":{at_ms}}}"#)))
+    }
+
     fn deadline(&self) -> Option<Nanos> {
         (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms))
     }
