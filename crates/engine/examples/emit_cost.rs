@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use engine::resequence::Limits;
 use engine::{
-    Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
+    Capacity, Catalog, Consumer, Context, Inbox, MergeSpec, QueueCapacity, RoutingTable, Shard,
+    Subscription,
 };
 use model::event::{BookMeta, CanonicalEvent, Level, Trade};
 use model::instrument::Contract;
@@ -58,6 +59,19 @@ impl Bench {
         Ok(Self { shard, inboxes, provider, instrument })
     }
 
+    /// From here on every trade is a fragment of a merge whose windows never go out.
+    fn merge(&mut self) -> Result<(), Error> {
+        self.shard.catalog().provider("q")?;
+        let spec = MergeSpec {
+            name: "merge".into(),
+            instrument: "BTC-USDT".into(),
+            kind: Kind::Trade,
+            providers: vec!["p".into(), "q".into()],
+            ..MergeSpec::default()
+        };
+        self.shard.add_merge(&spec).map(drop)
+    }
+
     /// Time per event in tenths of a nanosecond: the median turn.
     fn run(&mut self, kind: Kind, fill: impl Fn(&mut CanonicalEvent, u64)) -> u128 {
         let mut turns: Vec<Duration> =
@@ -87,21 +101,27 @@ impl Bench {
 
 fn main() -> Result<(), Error> {
     let level = Level { price: Decimal::ONE, quantity: Decimal::TWO };
-    println!("{:>9} {:>14} {:>26}", "consumers", "trade, ns", "update of 8 levels, ns");
+    let columns = ["trade, ns", "update of 8 levels, ns", "trade in a merge, ns"];
+    println!("{:>9} {:>14} {:>26} {:>24}", "consumers", columns[0], columns[1], columns[2]);
     for consumers in [0, 1, 3, 10] {
         let mut bench = Bench::new(consumers)?;
-        let trade = bench.run(Kind::Trade, |event, n| {
-            event.header.seq_provider = Some(n);
-            event.body = Body::Trade(Trade { trade_id: n, ..Trade::default() });
-        });
+        let trade = bench.run(Kind::Trade, fill_trade);
         let update = bench.run(Kind::BookUpdate, |event, n| {
             event.header.seq_provider = Some(n);
             event.body = Body::Book(BookMeta::default());
             event.bids.extend([level; 4]);
             event.asks.extend([level; 4]);
         });
+        bench.merge()?;
+        let merged = bench.run(Kind::Trade, |event, n| fill_trade(event, TURNS * TURN + n));
         let tenths = |value: u128| format!("{}.{}", value / 10, value % 10);
-        println!("{consumers:>9} {:>14} {:>26}", tenths(trade), tenths(update));
+        let figures = [trade, update, merged].map(tenths);
+        println!("{consumers:>9} {:>14} {:>26} {:>24}", figures[0], figures[1], figures[2]);
     }
     Ok(())
+}
+
+fn fill_trade(event: &mut CanonicalEvent, n: u64) {
+    event.header.seq_provider = Some(n);
+    event.body = Body::Trade(Trade { trade_id: n, ..Trade::default() });
 }

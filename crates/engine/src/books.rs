@@ -11,7 +11,7 @@ use model::{Body, Book, Event, Header, InstrumentId, Kind, Level, ProviderId, St
 use crate::capacity::{BOOKS_MAX, NAMES_MAX};
 
 /// Kinds of market data, which come first in [`Kind::ALL`]; each has a lane per slot.
-pub(crate) const LANES: usize = 7;
+pub(crate) const LANES: usize = 8;
 
 /// A (provider, instrument) pair of this shard, as an index into the shard's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,8 +208,8 @@ mod tests {
         assert_eq!(slot.lane(Kind::BookSnapshot), slot.lane(Kind::BookUpdate));
         assert_eq!(slot.lane(Kind::ExecReport), None);
         assert_eq!(slot.lane(Kind::StreamStatus), None);
-        let lanes = [slot, other].map(|slot| slot.lane(Kind::Funding).unwrap().index());
-        assert_eq!(lanes, [6, 13]);
+        let lanes = [slot, other].map(|slot| slot.lane(Kind::Merged).unwrap().index());
+        assert_eq!(lanes, [7, 15]);
     }
 
     #[test]

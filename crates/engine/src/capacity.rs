@@ -90,6 +90,10 @@ pub const FACTS_MAX: usize = 4 * NAMES_MAX;
 /// Providers, and consumers, of one process.
 pub const PARTIES_MAX: usize = 1_024;
 
+/// Merges of one shard, removed ones included: each holds at most one window, of one fragment a
+/// provider.
+pub const MERGES_MAX: usize = 256;
+
 /// Distinct names of unknown message types and the like that are counted one by one, per provider.
 pub const NOTICES_MAX: usize = 256;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::event::CanonicalEvent;
-use model::{ConsumerId, Event, Header, Kind, Nanos, Stream};
+use model::{ConsumerId, Event, Header, Kind, MergedEvent, Nanos, Stream};
 use rtrb::{Producer, PushError};
 
 use crate::books::{Books, Entry, LANES, Lane, Slot, lane_kind};
@@ -192,6 +192,14 @@ impl Fanout {
     /// Copies an event to whoever subscribed its stream.
     #[inline]
     pub(crate) fn send(&mut self, lane: Lane, event: &CanonicalEvent) {
+        let Some(route) = self.routes.get(lane.index()) else { return };
+        if !route.events.is_empty() {
+            deliver(&mut self.outlets, &route.events, lane, event.to_event());
+        }
+    }
+
+    /// Copies a merged event to whoever subscribed its merge.
+    pub(crate) fn send_merged(&mut self, lane: Lane, event: &MergedEvent) {
         let Some(route) = self.routes.get(lane.index()) else { return };
         if !route.events.is_empty() {
             deliver(&mut self.outlets, &route.events, lane, event.to_event());

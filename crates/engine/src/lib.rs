@@ -7,7 +7,7 @@
 //! | intake | [`shard`] | a [`Port`] is what a venue machine sees of the engine: it fills pooled events and hands them in |
 //! | resequence | [`resequence`] | duplicates out, order in, for streams whose positions count up by one; diffs are put in order by the book assembler |
 //! | books | [`books`] | the shard's [`Books`](books::Books); the assembler changes them, the engine reads them |
-//! | merge | comes with its own issue, between books and route | windows over several providers' streams |
+//! | merge | [`merge`] | windows over several providers' streams; one look-up where nothing merges a stream |
 //! | route | [`route`] | which consumers get a stream: one immutable [`RoutingTable`], swapped whole |
 //! | fan-out | [`fanout`] | one copy per subscriber; the pooled original goes back |
 //! | queue | [`queue`] | one bounded queue per consumer, and what happens when it is full ([`WhenFull`]) |
@@ -30,6 +30,7 @@ pub mod consumer;
 pub mod dead_letters;
 pub mod doorbell;
 pub mod fanout;
+pub mod merge;
 pub mod orders;
 pub mod queue;
 pub mod resequence;
@@ -45,6 +46,7 @@ mod testing;
 pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;
 pub use consumer::{Consumer, Context, Inbox};
+pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;
 pub use route::{RoutingTable, Subscription, VersionGate};
 pub use shard::{Port, Shard};

@@ -17,12 +17,14 @@ use crate::tally::ConsumerCounts;
 pub enum WhenFull {
     /// It replaces what waits of its stream, which is counted as conflated.
     ///
-    /// For what is a state rather than a step: quote, ticker, kline, funding.
+    /// For what is a state rather than a step: quote, ticker, kline, funding, and what is merged of
+    /// them.
     LatestWins,
     /// It waits; where too many trades of the consumer wait, the oldest of them is dropped and
     /// counted.
     ///
-    /// For trades: each is a fact of its own, and the oldest are worth least.
+    /// For trades and what is merged of them: each is a fact of its own, and the oldest are worth
+    /// least.
     OldestDropped,
     /// It and what follows of its stream is withheld and counted as conflated, until one snapshot
     /// of the shard's book, taken when there is room, stands for all of it.
@@ -36,11 +38,22 @@ pub enum WhenFull {
 }
 
 impl WhenFull {
+    /// The policy for an event: a merged one has that of the kind that was merged.
+    #[must_use]
+    pub fn for_event(event: &Event) -> Option<Self> {
+        match &event.body {
+            Body::Merged(merged) => Self::of(merged.of),
+            _ => Self::of(event.kind()),
+        }
+    }
+
     /// The policy for a kind. Execution and control have none: their lane is not this queue.
     #[must_use]
     pub fn of(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Quote | Kind::Ticker | Kind::Kline | Kind::Funding => Some(Self::LatestWins),
+            Kind::Quote | Kind::Ticker | Kind::Kline | Kind::Funding | Kind::Merged => {
+                Some(Self::LatestWins)
+            }
             Kind::Trade => Some(Self::OldestDropped),
             Kind::BookSnapshot | Kind::BookUpdate => Some(Self::FreshSnapshot),
             Kind::StreamStatus => Some(Self::TransitionsAdded),
@@ -159,7 +172,7 @@ impl Backlog {
 
     /// Takes an event that found no room.
     pub(crate) fn put(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
-        match WhenFull::of(event.kind()) {
+        match WhenFull::for_event(&event) {
             Some(WhenFull::LatestWins) => self.put_latest(lane, event, counts),
             Some(WhenFull::TransitionsAdded) => self.put_status(lane, event, counts),
             Some(WhenFull::FreshSnapshot) => {
@@ -350,7 +363,7 @@ impl Backlog {
 }
 
 fn is_trade(item: &Item) -> bool {
-    matches!(item, Item::Event(event) if WhenFull::of(event.kind()) == Some(WhenFull::OldestDropped))
+    matches!(item, Item::Event(event) if WhenFull::for_event(event) == Some(WhenFull::OldestDropped))
 }
 
 fn is_live(event: &Event) -> bool {

@@ -18,11 +18,13 @@ use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
 use crate::dead_letters::{self, DeadLetters, Outgoing};
 use crate::fanout::Fanout;
+use crate::merge::Merges;
 use crate::resequence::{Place, Sequences};
 use crate::route::RoutingTable;
 use crate::stats::{ProviderStats, StreamStats, parts};
 use crate::tally::Tally;
 
+mod merging;
 mod order;
 mod summary;
 
@@ -41,6 +43,7 @@ pub struct Shard {
     catalog: Catalog,
     books: Books,
     sequences: Sequences,
+    merges: Merges,
     fanout: Fanout,
     /// By slot and kind of market data.
     streams: Vec<StreamStats>,
@@ -65,6 +68,7 @@ impl Shard {
             catalog,
             books: Books::default(),
             sequences: Sequences::default(),
+            merges: Merges::default(),
             fanout: Fanout::default(),
             streams: Vec::new(),
             providers: Vec::new(),
@@ -120,13 +124,15 @@ impl Shard {
     /// whoever sleeps over a queue that got something is woken, once.
     pub fn end_turn(&mut self, now: Nanos) {
         self.look(now);
+        self.close_windows(now);
         self.fanout.end_turn(&self.books, now);
     }
 
     /// When [`end_turn`](Self::end_turn) is wanted though nothing arrives.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        self.sequences.deadline()
+        let sequences = self.sequences.deadline();
+        self.merges.deadline().map_or(sequences, |at| Some(at.earliest(sequences)))
     }
 
     /// Whether the pools have room for another frame and its events; where not, reading stops
@@ -250,6 +256,9 @@ impl Port<'_> {
             shard.books.announced(slot, meta.generation);
         }
         shard.fanout.send(lane, &event);
+        if shard.merges.takes(lane) {
+            shard.merge(lane, (&event.header, &event.body), now, ts_emit);
+        }
     }
 
     /// The slot and lane of a stream; without one, the event is refused and counted.

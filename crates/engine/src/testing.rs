@@ -113,3 +113,13 @@ impl Consumer for Follower {
         self.last = Some(event.body);
     }
 }
+
+/// Keeps every event that it gets.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(pub(crate) Vec<Event>);
+
+impl Consumer for Kept {
+    fn on_event(&mut self, event: Event, _: &mut Context<'_>) {
+        self.0.push(event);
+    }
+}

@@ -1,10 +1,13 @@
 //! An event as one line of JSON, for people and for programs in other languages. Times are ns
 //! since the Unix epoch, decimals are strings without trailing zeros.
 
+use std::sync::Arc;
+
 use engine::Catalog;
 use model::control::Verdict;
 use model::decimal::Plain;
-use model::event::{BookMeta, Funding, Kline, Quote, StreamStatus, Ticker, Trade};
+use model::event::{BookMeta, Funding, Kline, Merged, Quote, StreamStatus, Ticker, Trade};
+use model::merged::Fragment;
 use model::{Body, CommandId, Decimal, Event, Kind, Level, Nanos};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -20,11 +23,10 @@ pub struct EventLine<'a> {
 impl Serialize for EventLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let header = &self.event.header;
-        let name = |name: Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("").to_owned();
         let mut map = serializer.serialize_map(None)?;
         let stream = header.stream;
-        map.serialize_entry("provider", &name(self.catalog.provider_name(stream.provider)))?;
-        map.serialize_entry("instrument", &name(self.catalog.instrument_name(stream.instrument)))?;
+        map.serialize_entry("provider", &known(self.catalog.provider_name(stream.provider)))?;
+        map.serialize_entry("instrument", &known(self.catalog.instrument_name(stream.instrument)))?;
         map.serialize_entry("kind", stream.kind.name())?;
         map.serialize_entry("seq_provider", &header.seq_provider)?;
         map.serialize_entry("ts_event", &header.ts_event.map(|ts| ts.0))?;
@@ -33,18 +35,63 @@ impl Serialize for EventLine<'_> {
         map.serialize_entry("routing_version", &header.routing_version)?;
         map.serialize_entry("trace_id", &header.trace_id)?;
         match &self.event.body {
-            Body::Empty => {}
-            Body::Trade(trade) => put_trade(&mut map, trade)?,
-            Body::Quote(quote) => put_quote(&mut map, quote)?,
-            Body::Ticker(ticker) => put_ticker(&mut map, ticker)?,
             Body::Book(meta) => put_book(&mut map, meta, self.event)?,
-            Body::Kline(kline) => put_kline(&mut map, kline)?,
-            Body::Funding(funding) => put_funding(&mut map, funding)?,
-            Body::Status(status) => put_status(&mut map, status)?,
-            Body::Ack(ack) => put_verdict(&mut map, ack.command, ack.verdict)?,
-            Body::Result(result) => put_verdict(&mut map, result.command, result.verdict)?,
+            Body::Merged(merged) => self.put_merged(&mut map, merged)?,
+            body => put_body(&mut map, body)?,
         }
         map.end()
+    }
+}
+
+impl EventLine<'_> {
+    fn put_merged<M: SerializeMap>(&self, map: &mut M, merged: &Merged) -> Result<(), M::Error> {
+        map.serialize_entry("of", merged.of.name())?;
+        map.serialize_entry("merge_id", &merged.merge_id)?;
+        map.serialize_entry("ts_open", &merged.ts_open.0)?;
+        map.serialize_entry("ts_close", &merged.ts_close.0)?;
+        let fragments = merged.fragments.iter();
+        let fragments = fragments.map(|fragment| FragmentPart { fragment, catalog: self.catalog });
+        map.serialize_entry("fragments", &fragments.collect::<Vec<_>>())
+    }
+}
+
+/// One provider's part of a merged event.
+struct FragmentPart<'a> {
+    fragment: &'a Fragment,
+    catalog: &'a Catalog,
+}
+
+impl Serialize for FragmentPart<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Fragment { provider, header, body, count } = self.fragment;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("provider", &known(self.catalog.provider_name(*provider)))?;
+        map.serialize_entry("count", count)?;
+        map.serialize_entry("seq_provider", &header.seq_provider)?;
+        map.serialize_entry("ts_event", &header.ts_event.map(|ts| ts.0))?;
+        map.serialize_entry("ts_recv", &header.ts_recv.0)?;
+        map.serialize_entry("trace_id", &header.trace_id)?;
+        put_body(&mut map, body)?;
+        map.end()
+    }
+}
+
+fn known(name: Option<Arc<str>>) -> String {
+    name.as_deref().unwrap_or("").to_owned()
+}
+
+/// What stands in the body itself.
+fn put_body<M: SerializeMap>(map: &mut M, body: &Body) -> Result<(), M::Error> {
+    match body {
+        Body::Trade(trade) => put_trade(map, trade),
+        Body::Quote(quote) => put_quote(map, quote),
+        Body::Ticker(ticker) => put_ticker(map, ticker),
+        Body::Kline(kline) => put_kline(map, kline),
+        Body::Funding(funding) => put_funding(map, funding),
+        Body::Status(status) => put_status(map, status),
+        Body::Ack(ack) => put_verdict(map, ack.command, ack.verdict),
+        Body::Result(result) => put_verdict(map, result.command, result.verdict),
+        Body::Empty | Body::Book(_) | Body::Merged(_) => Ok(()),
     }
 }
 
@@ -151,5 +198,55 @@ fn put_verdict<M: SerializeMap>(
             map.serialize_entry("until", &until.0)
         }
         Verdict::Refused(refusal) => map.serialize_entry("why", refusal.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Header, ProviderId, Stream};
+
+    use super::*;
+
+    #[test]
+    fn a_merged_event_shows_its_window_and_what_each_provider_sent() {
+        let catalog = Catalog::new();
+        for name in ["spot", "best"] {
+            catalog.provider(name).unwrap();
+        }
+        let instrument = catalog.instrument("BTC-USDT").unwrap();
+        let (spot, best) = (ProviderId(0), ProviderId(1));
+        let bid = Level { price: Decimal::new(1_050, 2), quantity: Decimal::ONE };
+        let fragment = Fragment {
+            provider: spot,
+            header: Header { seq_provider: Some(7), ts_recv: Nanos(30), ..Header::default() },
+            body: Body::Quote(Quote { bid, ..Quote::default() }),
+            count: 3,
+        };
+        let event = Event {
+            header: Header {
+                stream: Stream { provider: best, instrument, kind: Kind::Merged },
+                seq_provider: Some(4),
+                ..Header::default()
+            },
+            body: Body::Merged(Merged {
+                of: Kind::Quote,
+                merge_id: 20,
+                ts_open: Nanos(20),
+                ts_close: Nanos(40),
+                fragments: [fragment].into(),
+            }),
+            ..Event::default()
+        };
+        let line = serde_json::to_value(EventLine { event: &event, catalog: &catalog }).unwrap();
+        let expected = serde_json::json!({
+            "provider": "best", "instrument": "BTC-USDT", "kind": "merged", "seq_provider": 4,
+            "ts_event": null, "ts_recv": 0, "ts_emit": 0, "routing_version": 0, "trace_id": 0,
+            "of": "quote", "merge_id": 20, "ts_open": 20, "ts_close": 40,
+            "fragments": [{
+                "provider": "spot", "count": 3, "seq_provider": 7, "ts_event": null, "ts_recv": 30,
+                "trace_id": 0, "bid": "10.5", "bid_quantity": "1", "ask": "0", "ask_quantity": "0",
+            }],
+        });
+        assert_eq!(line, expected);
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use model::event::{BookMeta, Funding, Kline, Quote, Reason, StreamStatus, Ticker, Trade};
+use model::event::{BookMeta, Funding, Kline, Merged, Quote, Reason, StreamStatus, Ticker, Trade};
 use model::merged::Fragment;
 use model::order::{Intent, OrderState, OrderType, TimeInForce};
 use model::{
@@ -70,7 +70,7 @@ impl Contents {
 
     fn body(&mut self) -> Body {
         let some = |c: &mut Self| Some(c.decimal());
-        match self.number() / 2 % 7 {
+        match self.number() / 2 % 8 {
             0 => Body::Trade(Trade {
                 price: self.decimal(),
                 quantity: self.decimal(),
@@ -115,6 +115,13 @@ impl Contents {
                 ts_next: Some(self.nanos()),
                 mark: some(self),
                 index: some(self),
+            }),
+            6 => Body::Merged(Merged {
+                of: Kind::Ticker,
+                merge_id: self.number(),
+                ts_open: self.nanos(),
+                ts_close: self.nanos(),
+                fragments: [Fragment::default()].into(),
             }),
             _ => Body::Status(StreamStatus {
                 of: Kind::Quote,
@@ -167,6 +174,7 @@ impl Fill for MergedEvent {
     fn fill(c: &mut Contents) -> Self {
         Self {
             header: c.header(),
+            of: Kind::Quote,
             merge_id: c.number(),
             ts_open: c.nanos(),
             ts_close: c.nanos(),

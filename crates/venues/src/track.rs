@@ -11,8 +11,8 @@ const REFETCH_AFTER_MAX: Duration = Duration::from_secs(10);
 /// After so long without a request the next one goes at once again.
 const CALM: Duration = Duration::from_secs(30);
 
-/// Kinds of market data come first among all kinds.
-pub const KINDS: usize = Kind::ExecReport as usize;
+/// Kinds of market data that venues send come first among all kinds.
+pub const KINDS: usize = Kind::Merged as usize;
 
 /// One stream of an instrument.
 #[derive(Clone, Copy, Debug, Default)]

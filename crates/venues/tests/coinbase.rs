@@ -125,7 +125,7 @@ fn a_book_is_its_snapshot_and_the_changes_after_it() {
     bench.frame(1, &update("sell", "11.00", "0.00000000")).unwrap();
     assert_eq!(bench.levels("BTC-USD", Side::Buy), ["10×3", "9×1"]);
     assert_eq!(bench.levels("BTC-USD", Side::Sell), ["12×5"]);
-    let quotes: Vec<_> = bench.pipeline.derived.iter().map(|event| event.body).collect();
+    let quotes: Vec<_> = bench.pipeline.derived.iter().map(|event| event.body.clone()).collect();
     assert_eq!(quotes.len(), 3);
     let Body::Quote(quote) = quotes[2] else { panic!() };
     assert_eq!(

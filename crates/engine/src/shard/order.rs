@@ -33,7 +33,7 @@ impl Shard {
         while let Some(release) = self.sequences.get(lane).and_then(Sequence::release) {
             match release {
                 Release::Gap => self.give_up(lane, now, ts_emit),
-                Release::Event(event) => self.send_kept(lane, event, ts_emit),
+                Release::Event(event) => self.send_kept(lane, event, now, ts_emit),
             }
         }
         self.sequences.note(lane);
@@ -63,14 +63,19 @@ impl Shard {
     }
 
     /// Sends an event that waited; it keeps the time at which it was received.
-    fn send_kept(&mut self, lane: Lane, mut event: Event, ts_emit: Nanos) {
+    fn send_kept(&mut self, lane: Lane, mut event: Event, now: Nanos, ts_emit: Nanos) {
         if let Some(stream) = self.stream_mut(lane.slot(), event.kind()) {
             stream.emit(event.header.seq_provider);
         }
         event.header.trace_id = self.next_trace();
         event.header.ts_emit = ts_emit;
         event.header.routing_version = self.fanout.version();
-        self.fanout.send_kept(lane, event);
+        if self.merges.takes(lane) {
+            self.fanout.send_kept(lane, event.clone());
+            self.merge(lane, (&event.header, &event.body), now, ts_emit);
+        } else {
+            self.fanout.send_kept(lane, event);
+        }
     }
 
     /// A stream's state changes: its consumers hear of it, in order.

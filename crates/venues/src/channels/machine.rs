@@ -122,7 +122,7 @@ impl Machine {
         }
         track.position = position;
         if !numbered {
-            track.newest = event.body;
+            track.newest = event.body.clone();
         }
         if track.state != StreamState::Live {
             track.state = StreamState::Live;

@@ -42,7 +42,7 @@ pub struct Market {
 }
 
 /// One stream of an instrument.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Track {
     /// Whether anybody subscribed it.
     pub wanted: bool,
@@ -107,7 +107,7 @@ impl Market {
         Self {
             symbol: symbol.into(),
             instrument,
-            tracks: [Track::default(); KINDS],
+            tracks: std::array::from_fn(|_| Track::default()),
             assembler,
             quote: Quote::default(),
             link: None,

@@ -1,0 +1,134 @@
+//! Merges on the shard: which there are, the fragments that go into them, the events that come out.
+
+use model::{Body, Error, Header, Nanos, ProviderId};
+
+use super::Shard;
+use crate::books::Lane;
+use crate::merge::{Input, Merge, MergeSpec, Parties, Taken};
+
+impl Shard {
+    /// Puts a merge in force and gives its number among the providers. Whoever subscribes
+    /// [`Kind::Merged`](model::Kind::Merged) of a provider of that number or name gets its events.
+    /// Asked for twice alike, nothing changes.
+    ///
+    /// The windows begin with the next event. That the providers' streams come at all is not this
+    /// method's business.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject), and nothing has changed: the specification does not
+    /// hold together, a provider is not known, the name is taken, or there is no room.
+    pub fn add_merge(&mut self, spec: &MergeSpec) -> Result<ProviderId, Error> {
+        if let Some(known) = self.merges.find(&spec.name).filter(|merge| merge.is_active()) {
+            return if known.spec() == spec {
+                Ok(known.id())
+            } else {
+                Err(Error::reject(format!(
+                    "a merge named '{}' is there with other terms ({:?}): remove it first, or take \
+                     another name",
+                    spec.name,
+                    known.spec()
+                )))
+            };
+        }
+        spec.check()?;
+        self.merges.admit(&spec.name)?;
+        let parties = self.parties(spec)?;
+        let id = parties.id;
+        self.merges.put(spec.clone(), parties);
+        Ok(id)
+    }
+
+    /// Takes a merge out of force; its open window is forgotten. Whether there was one of that
+    /// name.
+    pub fn remove_merge(&mut self, name: &str) -> bool {
+        self.merges.remove(name)
+    }
+
+    /// Every merge that there ever was, in order of arrival.
+    pub fn merges(&self) -> impl Iterator<Item = &Merge> {
+        self.merges.iter()
+    }
+
+    /// The numbers behind a specification's names.
+    fn parties(&mut self, spec: &MergeSpec) -> Result<Parties, Error> {
+        let providers = spec.providers.iter().map(|name| self.merged_provider(spec, name));
+        let providers = providers.collect::<Result<Box<[_]>, _>>()?;
+        let taken = self.catalog.find_provider(&spec.name);
+        if spec.name.is_empty() || taken.is_some_and(|id| !self.merges.is_merge(id)) {
+            return Err(Error::reject(format!(
+                "a merge can't be named '{}': expected a name that no provider has",
+                spec.name
+            )));
+        }
+        let instrument = self.catalog.instrument(&spec.instrument)?;
+        let full = || Error::reject(format!("the merge '{}': no room for its streams", spec.name));
+        let inputs = providers.iter().map(|provider| {
+            self.slot(*provider, instrument).and_then(|slot| slot.lane(spec.kind)).ok_or_else(full)
+        });
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        let id = self.catalog.provider(&spec.name)?;
+        let output = self.slot(id, instrument).and_then(|slot| slot.lane(model::Kind::Merged));
+        Ok(Parties { id, instrument, providers, inputs, output: output.ok_or_else(full)? })
+    }
+
+    fn merged_provider(&self, spec: &MergeSpec, name: &str) -> Result<ProviderId, Error> {
+        let found = self.catalog.find_provider(name).filter(|id| !self.merges.is_merge(*id));
+        found.ok_or_else(|| {
+            let known: Vec<_> =
+                self.catalog.providers().into_iter().map(|(_, name)| name).collect();
+            let MergeSpec { name: merge, .. } = spec;
+            Error::reject(format!(
+                "the merge '{merge}': no provider is named '{name}'; there are {known:?}"
+            ))
+        })
+    }
+
+    /// An event that goes out is a fragment of every merge that takes its stream. `now` is when it
+    /// came out of its stream, later than its arrival where it waited for its turn.
+    #[inline(never)]
+    pub(super) fn merge(
+        &mut self,
+        lane: Lane,
+        (header, body): (&Header, &Body),
+        now: Nanos,
+        ts_emit: Nanos,
+    ) {
+        let mut nth = 0;
+        while let Some(Input { merge: n, place }) = self.merges.input(lane, nth) {
+            nth += 1;
+            self.close_if_over(n, now, ts_emit);
+            let taken = self.merges.get_mut(n).and_then(|merge| merge.take(place, header, body));
+            match taken {
+                Some(Taken::Last(at)) => self.close_window(n, at, at, ts_emit),
+                Some(Taken::First(end)) => self.merges.note(end),
+                Some(Taken::Further | Taken::Late) | None => {}
+            }
+        }
+    }
+
+    /// Closes the windows whose time is over.
+    pub(super) fn close_windows(&mut self, now: Nanos) {
+        while let Some(n) = self.merges.over(now) {
+            self.close_if_over(n, now, now);
+        }
+    }
+
+    fn close_if_over(&mut self, n: usize, now: Nanos, ts_emit: Nanos) {
+        if let Some(end) = self.merges.get_mut(n).and_then(|merge| merge.over(now)) {
+            self.close_window(n, end, now, ts_emit);
+        }
+    }
+
+    /// Closes the window of the nth merge at that time. What it comes to goes out as received when
+    /// it was known, which is `ts_recv`: at the last fragment's arrival, or now.
+    fn close_window(&mut self, n: usize, at: Nanos, ts_recv: Nanos, ts_emit: Nanos) {
+        let Some(merge) = self.merges.get_mut(n) else { return };
+        let output = merge.output();
+        let Some(mut event) = merge.close(at, &self.pools.merged_events) else { return };
+        event.header.ts_recv = ts_recv;
+        event.header.ts_emit = ts_emit;
+        event.header.routing_version = self.fanout.version();
+        event.header.trace_id = self.next_trace();
+        self.fanout.send_merged(output, &event);
+    }
+}
