@@ -100,6 +100,7 @@ impl Bench {
 }
 
 fn main() -> Result<(), Error> {
+    println!("an event is {} bytes", size_of::<Event>());
     let level = Level { price: Decimal::ONE, quantity: Decimal::TWO };
     let columns = ["trade, ns", "update of 8 levels, ns", "trade in a merge, ns"];
     println!("{:>9} {:>14} {:>26} {:>24}", "consumers", columns[0], columns[1], columns[2]);

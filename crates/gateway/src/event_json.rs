@@ -7,6 +7,7 @@ use engine::Catalog;
 use model::control::Verdict;
 use model::decimal::Plain;
 use model::event::{BookMeta, Funding, Kline, Merged, Quote, StreamStatus, Ticker, Trade};
+use model::ledger::Report;
 use model::merged::Fragment;
 use model::{Body, CommandId, Decimal, Event, Kind, Level, Nanos};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -91,6 +92,7 @@ fn put_body<M: SerializeMap>(map: &mut M, body: &Body) -> Result<(), M::Error> {
         Body::Status(status) => put_status(map, status),
         Body::Ack(ack) => put_verdict(map, ack.command, ack.verdict),
         Body::Result(result) => put_verdict(map, result.command, result.verdict),
+        Body::Exec(report) => put_report(map, report),
         Body::Empty | Body::Book(_) | Body::Merged(_) => Ok(()),
     }
 }
@@ -182,6 +184,23 @@ fn put_status<M: SerializeMap>(map: &mut M, status: &StreamStatus) -> Result<(),
     map.serialize_entry("reason", status.reason.name())?;
     map.serialize_entry("since", &status.since.0)?;
     map.serialize_entry("transitions", &status.transitions)
+}
+
+fn put_report<M: SerializeMap>(map: &mut M, report: &Report) -> Result<(), M::Error> {
+    map.serialize_entry("client_order_id", &*report.order.client_order_id)?;
+    map.serialize_entry("venue_order_id", &*report.venue_order_id)?;
+    map.serialize_entry("state", report.state.name())?;
+    map.serialize_entry("side", report.side.name())?;
+    money(map, "quantity", report.quantity)?;
+    money(map, "filled", report.filled)?;
+    money(map, "remaining", report.remaining())?;
+    money(map, "leaves", report.leaves())?;
+    if let Some(fill) = &report.fill {
+        map.serialize_entry("trade_id", &*fill.trade_id)?;
+        money(map, "last_price", fill.price)?;
+        money(map, "last_quantity", fill.quantity)?;
+    }
+    if report.text.is_empty() { Ok(()) } else { map.serialize_entry("text", &*report.text) }
 }
 
 fn put_verdict<M: SerializeMap>(

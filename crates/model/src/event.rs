@@ -2,7 +2,7 @@
 //!
 //! [`CanonicalEvent`] is the pooled form that a decoder fills in place; its level buffers are
 //! used again and again. [`Event`] is the copy that a consumer owns: plain memory, no pool slot,
-//! with a book's levels in one slice that all copies share.
+//! with what is large (a book's levels, a report) in one place that all copies share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 
 use crate::control::{ControlAck, ControlResult};
 use crate::ids::Stream;
+use crate::ledger::Report;
 use crate::merged::Fragment;
 use crate::time::Nanos;
 
@@ -397,6 +398,9 @@ pub enum Body {
     Ack(ControlAck),
     /// See [`ControlResult`].
     Result(ControlResult),
+    /// See [`Report`]: what became of an order of the consumer's, shared by all copies. Its position
+    /// in the ledger is the header's `seq_provider`.
+    Exec(Arc<Report>),
 }
 
 /// An event that a consumer owns: plain memory that no pool waits for.

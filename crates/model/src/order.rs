@@ -131,6 +131,19 @@ pub enum OrderState {
 }
 
 impl OrderState {
+    /// The name that the ledger and output use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Partial => "partial",
+            Self::Filled => "filled",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether nothing more can come.
     #[must_use]
     pub fn is_terminal(self) -> bool {

@@ -35,12 +35,12 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
             match what {
                 Occurrence::Fill { trade_id } => serde_json::to_string(&("fill", of, trade_id))?,
                 Occurrence::Event { state, id } => {
-                    serde_json::to_string(&("event", of, state_name(state), id))?
+                    serde_json::to_string(&("event", of, state.name(), id))?
                 }
                 Occurrence::State { state, quantity, filled, ts_event } => {
                     let amounts = (quantity.to_string(), filled.to_string());
                     let ts = ts_event.map(|ts| ts.0);
-                    serde_json::to_string(&("state", of, state_name(state), amounts, ts))?
+                    serde_json::to_string(&("state", of, state.name(), amounts, ts))?
                 }
             }
         }
@@ -49,18 +49,6 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
         }
     };
     Ok(Some(text))
-}
-
-/// The state as it stands in the ledger.
-pub(crate) fn state_name(state: OrderState) -> &'static str {
-    match state {
-        OrderState::Acknowledged => "acknowledged",
-        OrderState::Partial => "partial",
-        OrderState::Filled => "filled",
-        OrderState::Cancelled => "cancelled",
-        OrderState::Rejected => "rejected",
-        OrderState::Expired => "expired",
-    }
 }
 
 #[derive(Serialize)]

@@ -294,7 +294,7 @@ impl Group<'_> {
                 report.order.consumer,
                 report.order.client_order_id,
                 position,
-                encode::state_name(report.state),
+                report.state.name(),
                 report.quantity.to_string(),
                 report.filled.to_string(),
                 !report.state.is_terminal()
