@@ -62,6 +62,10 @@ pub struct QueueCapacity {
     pub ring: usize,
     /// Trades that wait behind a full ring before the oldest is dropped.
     pub trades: usize,
+    /// Execution and control events in the critical ring; further ones wait in the log.
+    pub critical: usize,
+    /// Commands of the consumer that are open at a time: their answers wait outside of the ring.
+    pub commands: usize,
 }
 
 impl Default for QueueCapacity {
@@ -71,6 +75,9 @@ impl Default for QueueCapacity {
                 + 256  // the next one, while its thread is being woken
                 + 512, // a burst: 0.1 s of 5,000 events a second
             trades: 4_096, // beyond it a consumer is seconds behind, and told by the count
+            critical: 192 // a second of reports of a busy venue account: 190 orders in 10 s, each filled
+                + 64, // answers to all the commands that may be open
+            commands: 32,  // one each 30 ms while each takes the second that it may
         }
     }
 }

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-use model::{ConsumerId, Error, Event, Nanos};
+use model::{ConsumerId, Error, Event, Kind, Nanos};
 use rtrb::{Consumer as Ring, RingBuffer};
 
 use crate::capacity::{BATCH_MAX, QueueCapacity};
 use crate::catalog::Catalog;
+use crate::critical::Critical;
 use crate::doorbell::Doorbell;
 use crate::fanout::Outlet;
 use crate::tally::{ConsumerCounts, Tally};
@@ -39,6 +40,8 @@ pub struct Context<'a> {
     /// When the batch was begun.
     pub now: Nanos,
     tally: &'a Tally,
+    /// The position of the last execution event that it was handed.
+    executed_to: u64,
 }
 
 impl Context<'_> {
@@ -47,6 +50,25 @@ impl Context<'_> {
     #[must_use]
     pub fn counts(&self) -> ConsumerCounts {
         self.tally.counts()
+    }
+
+    /// Says that the consumer has dealt with its execution events up to and with a position, which
+    /// is the `seq_provider` of their headers: after a restart it gets what is behind it. A position
+    /// that was acknowledged before changes nothing.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) for a position that it was not handed yet.
+    pub fn acknowledge(&mut self, position: u64) -> Result<(), Error> {
+        if position > self.executed_to {
+            return Err(Error::reject(format!(
+                "position {position} was not delivered yet: the last one was {}",
+                self.executed_to
+            )));
+        }
+        if position > self.tally.acknowledged() {
+            self.tally.acknowledge(position);
+        }
+        Ok(())
     }
 }
 
@@ -61,12 +83,17 @@ pub struct Inbox {
     id: ConsumerId,
     name: Arc<str>,
     ring: Ring<Event>,
+    /// Execution and control: read first.
+    critical: Ring<Event>,
+    executed_to: u64,
     catalog: Catalog,
     tally: Arc<Tally>,
     counts: ConsumerCounts,
     latencies_ns: Vec<u64>,
     bell: Arc<Doorbell>,
     room: Arc<Doorbell>,
+    /// Calls the shard, to pass an acknowledgement on.
+    shard: Waker,
 }
 
 /// Both ends of a new queue; `shard` is called when room that is waited for was made.
@@ -79,19 +106,26 @@ pub(crate) fn queue(
 ) -> Result<(Outlet, Inbox), Error> {
     let (producer, ring) = RingBuffer::new(capacity.ring.max(1));
     let tally = Arc::new(Tally::new()?);
-    let (bell, room) = (Arc::new(Doorbell::default()), Arc::new(Doorbell::new(shard)));
+    let (bell, room) = (Arc::new(Doorbell::default()), Arc::new(Doorbell::new(shard.clone())));
     let ends = (bell.clone(), room.clone());
-    let outlet = Outlet::new(id, producer, capacity.trades, tally.clone(), ends);
+    let name: Arc<str> = name.into();
+    let (window, critical) = RingBuffer::new(capacity.critical.max(1));
+    let owner = (id, name.clone());
+    let window = Critical::new(owner, window, capacity.commands, tally.clone());
+    let outlet = Outlet::new(id, producer, window, capacity.trades, tally.clone(), ends);
     let inbox = Inbox {
         id,
-        name: name.into(),
+        name,
         ring,
+        critical,
+        executed_to: 0,
         catalog: catalog.clone(),
         tally,
         counts: ConsumerCounts::default(),
         latencies_ns: Vec::with_capacity(BATCH_MAX),
         bell,
         room,
+        shard,
     };
     Ok((outlet, inbox))
 }
@@ -126,7 +160,7 @@ impl Inbox {
     #[must_use]
     pub fn may_sleep(&self) -> bool {
         self.bell.arm();
-        let idle = self.ring.is_empty() && !self.ring.is_abandoned();
+        let idle = self.is_empty() && !self.ring.is_abandoned();
         if !idle {
             self.bell.disarm();
         }
@@ -136,17 +170,17 @@ impl Inbox {
     /// Whether nothing is there and nothing will come: the shard is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.ring.is_abandoned() && self.ring.is_empty()
+        self.ring.is_abandoned() && self.is_empty()
     }
 
     /// Whether nothing is in the queue now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+        self.critical.is_empty() && self.ring.is_empty()
     }
 
     /// Hands one batch to the consumer and says how many events it was; `now` is read once per
-    /// event.
+    /// event. Execution and control events go before market data, also before what was there first.
     pub fn drain(&mut self, consumer: &mut dyn Consumer, now: impl FnMut() -> Nanos) -> usize {
         self.drain_up_to(BATCH_MAX, consumer, now)
     }
@@ -157,18 +191,15 @@ impl Inbox {
         consumer: &mut dyn Consumer,
         mut now: impl FnMut() -> Nanos,
     ) -> usize {
-        let ready = self.ring.slots().min(most);
+        let acknowledged = self.tally.acknowledged();
+        let (mut handed, mut ready) = (0, self.ring.slots());
         let mut begun = None;
-        for _ in 0..ready {
-            let Ok(event) = self.ring.pop() else { break };
+        while handed < most {
+            let Some(event) = self.next(&mut ready) else { break };
+            handed += 1;
             let entered = now();
             let begun = *begun.get_or_insert(entered);
-            self.counts.delivered += 1;
-            if event.kind().is_critical() {
-                self.counts.critical_delivered += 1;
-            } else {
-                self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
-            }
+            self.count(&event, entered);
             let trace_id = event.header.trace_id;
             self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx));
         }
@@ -177,14 +208,43 @@ impl Inbox {
             self.guarded(begun, None, |ctx| consumer.on_batch_end(ctx));
             self.tally.publish_inbox(&self.counts, &self.latencies_ns);
             self.latencies_ns.clear();
+            if self.tally.acknowledged() != acknowledged {
+                self.shard.wake_by_ref();
+            }
         }
-        ready
+        handed
+    }
+
+    /// The next event; of market data at most as many as were `ready` when the batch was begun.
+    #[inline]
+    fn next(&mut self, ready: &mut usize) -> Option<Event> {
+        if let Ok(event) = self.critical.pop() {
+            return Some(event);
+        }
+        *ready = ready.checked_sub(1)?;
+        self.ring.pop().ok()
+    }
+
+    #[inline]
+    fn count(&mut self, event: &Event, entered: Nanos) {
+        self.counts.delivered += 1;
+        if !event.kind().is_critical() {
+            self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
+            return;
+        }
+        self.counts.critical_delivered += 1;
+        if let (Kind::ExecReport | Kind::Balance, Some(position)) =
+            (event.kind(), event.header.seq_provider)
+        {
+            self.executed_to = position;
+        }
     }
 
     /// Calls a handler; its panic goes no further than here.
     fn guarded(&mut self, now: Nanos, trace_id: Option<u64>, call: impl FnOnce(&mut Context<'_>)) {
         let tally = &*self.tally;
-        let mut ctx = Context { catalog: &self.catalog, consumer: self.id, now, tally };
+        let (catalog, consumer, executed_to) = (&self.catalog, self.id, self.executed_to);
+        let mut ctx = Context { catalog, consumer, now, tally, executed_to };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))) {
             self.counts.panics += 1;
             self.log_panic(trace_id, &*panic);

@@ -7,7 +7,9 @@ use model::{ConsumerId, Event, Header, Kind, MergedEvent, Nanos, Stream};
 use rtrb::{Producer, PushError};
 
 use crate::books::{Books, Entry, LANES, Lane, Slot, lane_kind};
+use crate::critical::Critical;
 use crate::doorbell::{Doorbell, LastRing};
+use crate::exec_log::LogRequest;
 use crate::queue::{Backlog, Item};
 use crate::route::{Filter, RoutingTable};
 use crate::tally::{ConsumerCounts, Tally};
@@ -18,6 +20,7 @@ pub(crate) struct Outlet {
     consumer: ConsumerId,
     ring: Producer<Event>,
     backlog: Backlog,
+    critical: Critical,
     counts: ConsumerCounts,
     tally: Arc<Tally>,
     /// Rung for the consumer, at most once a turn. After the ring: fields are dropped in order.
@@ -39,6 +42,7 @@ impl Outlet {
     pub(crate) fn new(
         consumer: ConsumerId,
         ring: Producer<Event>,
+        critical: Critical,
         trades_max: usize,
         tally: Arc<Tally>,
         (bell, room): (Arc<Doorbell>, Arc<Doorbell>),
@@ -47,6 +51,7 @@ impl Outlet {
             consumer,
             ring,
             backlog: Backlog::new(trades_max),
+            critical,
             counts: ConsumerCounts::default(),
             tally,
             bell: LastRing(bell),
@@ -105,13 +110,15 @@ impl Outlet {
         if !self.closed && self.ring.is_abandoned() {
             self.close();
         }
-        while !self.backlog.is_empty() {
+        loop {
+            self.critical_turn(now);
             self.drain(books, now, version);
-            if self.backlog.is_empty() {
+            if self.backlog.is_empty() && !self.critical.wants_room() {
                 break;
             }
             self.room.arm();
-            if self.ring.is_full() {
+            let more = !self.backlog.is_empty() && !self.ring.is_full();
+            if !more && !self.critical.can_go_on(now) {
                 break;
             }
             self.room.disarm();
@@ -120,8 +127,33 @@ impl Outlet {
             self.bell.0.ring();
         }
         if std::mem::take(&mut self.counted) {
-            self.counts.waiting = self.backlog.len() as u64;
+            self.counts.waiting = (self.backlog.len() + self.critical.waiting()) as u64;
             self.tally.publish_shard(&self.counts);
+        }
+    }
+
+    /// Something that the critical lane does, where the consumer is still there.
+    pub(crate) fn critically<T>(
+        &mut self,
+        act: impl FnOnce(&mut Critical, &mut ConsumerCounts) -> (T, bool),
+    ) -> Option<T> {
+        if self.closed {
+            return None;
+        }
+        let (result, filled) = act(&mut self.critical, &mut self.counts);
+        self.filled |= filled;
+        self.counted = true;
+        Some(result)
+    }
+
+    pub(crate) fn critical(&self) -> &Critical {
+        &self.critical
+    }
+
+    fn critical_turn(&mut self, now: Nanos) {
+        if self.critical.can_go_on(now) && !self.closed {
+            self.filled |= self.critical.end_turn(now, &mut self.counts);
+            self.counted = true;
         }
     }
 
@@ -155,6 +187,7 @@ impl Outlet {
     fn close(&mut self) {
         self.closed = true;
         self.backlog = Backlog::new(1);
+        self.critical.close();
     }
 }
 
@@ -181,6 +214,20 @@ impl Fanout {
 
     pub(crate) fn outlets(&self) -> &[Outlet] {
         &self.outlets
+    }
+
+    pub(crate) fn outlet_mut(&mut self, consumer: ConsumerId) -> Option<&mut Outlet> {
+        self.outlets.iter_mut().find(|outlet| outlet.consumer == consumer)
+    }
+
+    /// What the log of execution events is to be asked or told next.
+    pub(crate) fn log_request(&mut self) -> Option<LogRequest> {
+        self.outlets.iter_mut().find_map(|outlet| outlet.critical.request())
+    }
+
+    /// When a turn is wanted though nothing arrives.
+    pub(crate) fn deadline(&self) -> Option<Nanos> {
+        self.outlets.iter().filter_map(|outlet| outlet.critical.deadline()).min()
     }
 
     /// Makes the next copy for that outlet panic.

@@ -11,6 +11,7 @@
 //! | route | [`route`] | which consumers get a stream: one immutable [`RoutingTable`], swapped whole |
 //! | fan-out | [`fanout`] | one copy per subscriber; the pooled original goes back |
 //! | queue | [`queue`] | one bounded queue per consumer, and what happens when it is full ([`WhenFull`]) |
+//! | critical lane | [`exec_log`] | execution and control, past all of the above: never dropped, read back from a log where the window is full |
 //! | consumers | [`consumer`] | the [`Inbox`] that a consumer's thread drains, in batches |
 //!
 //! Beside the way of an event: [`capacity`] (how many of everything, and for whom), [`catalog`]
@@ -20,15 +21,16 @@
 //! venues yet).
 //!
 //! # What is deliberately absent
-//! Threads, sockets, timers and locks on the way of an event. A consumer's execution and control
-//! events do not pass through here yet: they get a lane of their own, over the ledger, with orders.
+//! Threads, sockets, timers and locks on the way of an event.
 
 pub mod books;
 pub mod capacity;
 pub mod catalog;
 pub mod consumer;
+pub(crate) mod critical;
 pub mod dead_letters;
 pub mod doorbell;
+pub mod exec_log;
 pub mod fanout;
 pub mod merge;
 pub mod orders;
@@ -46,6 +48,7 @@ mod testing;
 pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;
 pub use consumer::{Consumer, Context, Inbox};
+pub use exec_log::{ExecLog, LogRequest, MemoryLog, Page};
 pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;
 pub use route::{RoutingTable, Subscription, VersionGate};

@@ -24,6 +24,7 @@ use crate::route::RoutingTable;
 use crate::stats::{ProviderStats, StreamStats, parts};
 use crate::tally::Tally;
 
+mod critical;
 mod merging;
 mod order;
 mod summary;
@@ -131,8 +132,8 @@ impl Shard {
     /// When [`end_turn`](Self::end_turn) is wanted though nothing arrives.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        let sequences = self.sequences.deadline();
-        self.merges.deadline().map_or(sequences, |at| Some(at.earliest(sequences)))
+        let due = [self.sequences.deadline(), self.merges.deadline(), self.fanout.deadline()];
+        due.into_iter().flatten().min()
     }
 
     /// Whether the pools have room for another frame and its events; where not, reading stops

@@ -2,7 +2,7 @@
 //!
 //! Each half has one writer (the shard, the consumer's thread) and a cache line pair of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
@@ -28,6 +28,9 @@ struct ShardHalf {
     snapshots: AtomicU64,
     dropped: AtomicU64,
     waiting: AtomicU64,
+    read_back: AtomicU64,
+    stalls: AtomicU64,
+    stalled: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ struct InboxHalf {
     delivered: AtomicU64,
     critical_delivered: AtomicU64,
     panics: AtomicU64,
+    acknowledged: AtomicU64,
 }
 
 /// What a consumer's [`Tally`] said at one moment. Once nothing is under way,
@@ -55,12 +59,20 @@ pub struct ConsumerCounts {
     pub dropped: u64,
     /// Events that wait behind the full ring now.
     pub waiting: u64,
+    /// Execution events that did not fit the critical window and came from the log later.
+    pub read_back: u64,
+    /// How often the critical window was full when more came.
+    pub stalls: u64,
+    /// Whether that is so now, and not all of it has been read back yet.
+    pub stalled: bool,
     /// Events handed to it.
     pub delivered: u64,
     /// Critical ones among them.
     pub critical_delivered: u64,
     /// Panics of its handlers.
     pub panics: u64,
+    /// The position in the log of execution events up to which it has dealt with all.
+    pub acknowledged: u64,
 }
 
 impl Tally {
@@ -90,9 +102,13 @@ impl Tally {
             snapshots: read(&shard.snapshots),
             dropped: read(&shard.dropped),
             waiting: read(&shard.waiting),
+            read_back: read(&shard.read_back),
+            stalls: read(&shard.stalls),
+            stalled: shard.stalled.load(Ordering::Relaxed),
             delivered: read(&inbox.delivered),
             critical_delivered: read(&inbox.critical_delivered),
             panics: read(&inbox.panics),
+            acknowledged: self.acknowledged(),
         }
     }
 
@@ -100,6 +116,16 @@ impl Tally {
     #[must_use]
     pub fn latency(&self) -> Histogram<u64> {
         self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The position up to which the consumer has dealt with its execution events.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.inbox.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Says so; from the consumer's side only, which never goes back.
+    pub(crate) fn acknowledge(&self, position: u64) {
+        self.inbox.acknowledged.store(position, Ordering::Relaxed);
     }
 
     /// The shard's half, as its single writer counted it.
@@ -111,6 +137,9 @@ impl Tally {
         half.snapshots.store(counts.snapshots, Ordering::Relaxed);
         half.dropped.store(counts.dropped, Ordering::Relaxed);
         half.waiting.store(counts.waiting, Ordering::Relaxed);
+        half.read_back.store(counts.read_back, Ordering::Relaxed);
+        half.stalls.store(counts.stalls, Ordering::Relaxed);
+        half.stalled.store(counts.stalled, Ordering::Relaxed);
     }
 
     /// The inbox's half, as its single writer counted it, and a batch's latencies in ns.

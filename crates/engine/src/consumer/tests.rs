@@ -142,7 +142,7 @@ fn the_end_of_the_shard_wakes_whoever_sleeps() {
 fn a_consumer_that_makes_room_calls_the_shard_only_when_something_waits() {
     let (called, waker) = counter();
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
-    let capacity = QueueCapacity { ring: 2, trades: 9 };
+    let capacity = QueueCapacity { ring: 2, trades: 9, ..QueueCapacity::default() };
     let mut inbox = shard.add_consumer("a", capacity, Nanos(0)).unwrap();
     testing::subscribe_all(&mut shard);
     let mut consumer = Follower::default();
@@ -169,7 +169,7 @@ fn a_consumer_that_makes_room_calls_the_shard_only_when_something_waits() {
 
 #[test]
 fn a_consumer_that_left_costs_nothing_more() {
-    let capacity = QueueCapacity { ring: 1, trades: 9 };
+    let capacity = QueueCapacity { ring: 1, trades: 9, ..QueueCapacity::default() };
     let (mut shard, mut inboxes) = testing::shard(&[("gone", capacity), ("here", capacity)]);
     drop(inboxes.remove(0));
     for n in 0..50 {
@@ -191,7 +191,7 @@ fn nothing_is_lost_between_two_threads_that_sleep() {
     let failed = result.clone();
     let shard = std::thread::spawn(move || {
         let mut shard = Shard::new(Capacity::default(), Catalog::new(), thread_waker());
-        let capacity = QueueCapacity { ring: 8, trades: 16 };
+        let capacity = QueueCapacity { ring: 8, trades: 16, ..QueueCapacity::default() };
         let inbox = shard.add_consumer("a", capacity, Nanos(0)).unwrap();
         testing::subscribe_all(&mut shard);
         hand_over.send(inbox).unwrap();

@@ -363,7 +363,8 @@ fn the_copies_of_a_merged_event_share_its_fragments() {
 #[test]
 fn a_slow_consumer_gets_the_latest_window_of_quotes_and_every_window_of_trades() {
     for (kind, expected) in [(Kind::Quote, vec![1, 4]), (Kind::Trade, vec![1, 2, 3, 4])] {
-        let (mut shard, mut inboxes) = shard(&[("slow", QueueCapacity { ring: 1, trades: 9 })]);
+        let (mut shard, mut inboxes) =
+            shard(&[("slow", QueueCapacity { ring: 1, trades: 9, ..QueueCapacity::default() })]);
         shard.catalog().provider("q").unwrap();
         let providers = vec!["p".into(), "q".into()];
         let spec = MergeSpec { kind, providers, close: CloseOn::Complete, ..spec() };

@@ -173,7 +173,7 @@ fn a_new_subscriber_of_a_book_gets_its_snapshot_and_then_what_follows() {
 
 #[test]
 fn whoever_left_a_book_is_not_owed_its_snapshot() {
-    let capacity = QueueCapacity { ring: 2, trades: 9 };
+    let capacity = QueueCapacity { ring: 2, trades: 9, ..QueueCapacity::default() };
     let (mut shard, mut inboxes) = testing::shard(&[("a", capacity)]);
     for n in 1..=3 {
         testing::update(&mut shard, Nanos(n), n);

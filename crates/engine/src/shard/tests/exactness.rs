@@ -270,7 +270,8 @@ impl World {
             .iter()
             .enumerate()
             .map(|(n, (ring, trades))| {
-                let capacity = QueueCapacity { ring: *ring, trades: *trades };
+                let capacity =
+                    QueueCapacity { ring: *ring, trades: *trades, ..QueueCapacity::default() };
                 shard.add_consumer(&n.to_string(), capacity, Nanos(0)).unwrap()
             })
             .collect();
