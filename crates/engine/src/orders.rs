@@ -9,6 +9,8 @@
 //! * [`inquiry`]: when to ask a venue about an outcome that is not known, and when "not found" is
 //!   final.
 //! * [`book`]: all orders, bounded, found by their names.
+//! * [`desk`]: from a consumer's wish to a venue and back: switch, risk, ledger, rate budget,
+//!   reconciliation.
 //!
 //! # Why the order of arrival does not matter
 //! Socket, answer and query tell the same story in any order, twice, or with parts missing. What
@@ -17,12 +19,14 @@
 //! interleavings of the same evidence end in the same state.
 
 pub mod book;
+pub mod desk;
 pub mod inquiry;
 pub mod leg;
 pub mod order;
 pub mod table;
 
 pub use book::Orders;
+pub use desk::{Desk, DeskOptions, Limits, Market, NewOrder, Note, Scope};
 pub use order::{Effects, Oddity, Order};
 pub use table::{Input, Standing, Step};
 

@@ -16,6 +16,7 @@ pub mod instrument;
 pub mod ledger;
 pub mod merged;
 pub mod order;
+pub mod reply;
 pub mod time;
 pub mod trading;
 pub mod venue;
@@ -29,5 +30,6 @@ pub use ids::{CommandId, ConnId, ConsumerId, InstrumentId, LinkId, ProviderId, R
 pub use instrument::Instrument;
 pub use merged::MergedEvent;
 pub use order::{ExecReport, OrderRequest};
+pub use reply::{Denial, OrderReply};
 pub use rust_decimal::Decimal;
 pub use time::Nanos;

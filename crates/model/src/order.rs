@@ -25,6 +25,8 @@ pub enum Intent {
     Cancel,
     /// An order of ours is to change in price or quantity.
     Amend,
+    /// How an order of ours stands.
+    Query,
 }
 
 /// How an order is priced.

@@ -109,6 +109,12 @@ impl Orders {
         Ok(())
     }
 
+    /// Takes an order out: its intent did not get into the ledger as its own.
+    pub fn withdraw(&mut self, key: &OrderKey) {
+        self.settled.retain(|settled| settled != key);
+        self.forget(key);
+    }
+
     /// Does something to an order and keeps the tables right; `None` where there is no such order.
     pub fn update<T>(&mut self, key: &OrderKey, change: impl FnOnce(&mut Order) -> T) -> Option<T> {
         let order = self.orders.get_mut(key)?;

@@ -148,6 +148,7 @@ use Standing::{
 
 /// Rows by [`Standing::ALL`], columns by [`Input::ALL`].
 ///
+/// - *Refused before it was sent*: by ourselves, when something forbids it at the exit.
 /// - *Report before answer*: a late `Accepted`, or a late answer of any kind, changes nothing.
 /// - *Fill before cancel*: a fill that is reported late moves amounts, not a terminal state; the
 ///   fill that completes a cancelled order shows that it was filled, which is odd.
@@ -156,7 +157,7 @@ use Standing::{
 #[rustfmt::skip]
 const TABLE: [[Step; 11]; 11] = [
     // from      sent      lost      refused   absent    accepted  part      whole     rejected  expired   cancelled replaced
-    /* Pen */ [to(Sen),  to(Unk),  odd(Ref), odd(Pen), odd(Ack), odd(Par), odd(Fil), odd(Rej), odd(Exp), odd(Can), odd(Rep)],
+    /* Pen */ [to(Sen),  to(Unk),  to(Ref),  odd(Pen), odd(Ack), odd(Par), odd(Fil), odd(Rej), odd(Exp), odd(Can), odd(Rep)],
     /* Sen */ [odd(Sen), to(Unk),  to(Ref),  odd(Sen), to(Ack),  to(Par),  to(Fil),  to(Rej),  to(Exp),  to(Can),  to(Rep)],
     /* Unk */ [odd(Unk), to(Unk),  to(Ref),  to(Ref),  to(Ack),  to(Par),  to(Fil),  to(Rej),  to(Exp),  to(Can),  to(Rep)],
     /* Ref */ [odd(Ref), to(Ref),  to(Ref),  to(Ref),  odd(Ack), odd(Par), odd(Fil), to(Rej),  odd(Exp), odd(Can), odd(Rep)],

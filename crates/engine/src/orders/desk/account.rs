@@ -1,0 +1,142 @@
+//! One provider's account: what waits for its machine, and how it was reconciled.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use model::Nanos;
+use model::ledger::{ChangeTerms, Name, OrderKey};
+use model::trading::TradingProfile;
+
+use super::budget::Budget;
+
+/// What waits for the rate budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// A new order.
+    Place(OrderKey),
+    /// A change of an order, by its number.
+    Change(OrderKey, u32, ChangeTerms),
+}
+
+/// Something that a machine is asked, or asked to do, beside orders and their changes. Each is under
+/// way at most once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Question {
+    Fills {
+        instrument: Name,
+    },
+    OpenOrders,
+    Balances,
+    Query(OrderKey),
+    CancelAll {
+        instrument: Name,
+    },
+    /// Takes back one order because of the kill switch.
+    KillOne(OrderKey),
+    CancelOrphan(Orphan),
+    DeadMan {
+        instrument: Name,
+    },
+}
+
+/// An open venue order that no order of ours claims.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Orphan {
+    pub(super) instrument: Name,
+    pub(super) venue_order_id: Name,
+    pub(super) venue_client_id: Option<Name>,
+}
+
+/// What an instruction was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Place(OrderKey),
+    Change(OrderKey, u32, ChangeTerms),
+    /// Asked when, and of fills since when.
+    Question {
+        question: Question,
+        asked: Nanos,
+        since: Nanos,
+    },
+}
+
+/// A list that was asked for and told whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// When it was asked for.
+    pub(super) asked: Nanos,
+    /// From when on.
+    pub(super) since: Nanos,
+}
+
+/// One provider's account.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) profile: TradingProfile,
+    pub(super) instruments: Vec<Name>,
+    /// The machine was told to listen.
+    pub(super) started: bool,
+    pub(super) listening: bool,
+    /// Reconciled at least once.
+    pub(super) reconciled: bool,
+    pub(super) budget: Budget,
+    /// Orders whose intent is at the ledger.
+    pub(super) entering: usize,
+    pub(super) jobs: VecDeque<Job>,
+    pub(super) cancels: VecDeque<Job>,
+    pub(super) questions: VecDeque<Question>,
+    /// Those in `questions` and those that are asked and not answered.
+    pub(super) open: BTreeSet<Question>,
+    pub(super) open_orders: Option<Told>,
+    pub(super) fills: BTreeMap<Name, Told>,
+    /// How far back the next question for an instrument's fills has to go.
+    pub(super) fills_from: BTreeMap<Name, Nanos>,
+    pub(super) reconcile_at: Option<Nanos>,
+    /// Something that was told was not taken in.
+    pub(super) missed: bool,
+    /// Orphans that the operator was told of.
+    pub(super) orphans: BTreeSet<Orphan>,
+    /// Instruments whose orders all have to go, and when to try next.
+    pub(super) killing: BTreeMap<Name, Nanos>,
+    /// Instruments whose dead-man switch is wound, and when to wind it next.
+    pub(super) dead_man: BTreeMap<Name, Nanos>,
+}
+
+impl Account {
+    pub(super) fn new(profile: TradingProfile, instruments: Vec<Name>) -> Self {
+        Self {
+            budget: Budget::new(profile.orders, profile.kept_for_cancels),
+            profile,
+            instruments,
+            started: false,
+            listening: false,
+            reconciled: false,
+            entering: 0,
+            jobs: VecDeque::new(),
+            cancels: VecDeque::new(),
+            questions: VecDeque::new(),
+            open: BTreeSet::new(),
+            open_orders: None,
+            fills: BTreeMap::new(),
+            fills_from: BTreeMap::new(),
+            reconcile_at: None,
+            missed: false,
+            orphans: BTreeSet::new(),
+            killing: BTreeMap::new(),
+            dead_man: BTreeMap::new(),
+        }
+    }
+
+    /// Asks something, unless it is being asked already.
+    pub(super) fn ask(&mut self, question: Question) {
+        if self.open.insert(question.clone()) {
+            self.questions.push_back(question);
+        }
+    }
+
+    /// Whether nothing that reconciliation asks is open.
+    pub(super) fn all_told(&self) -> bool {
+        !self.open.iter().any(|question| {
+            matches!(question, Question::Fills { .. } | Question::OpenOrders | Question::Balances)
+        })
+    }
+}

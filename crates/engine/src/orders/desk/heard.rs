@@ -1,0 +1,162 @@
+//! What trading machines have heard.
+
+use model::Nanos;
+use model::ledger::{Name, OrderKey, Outcome, Request};
+use model::order::{Intent, OrderState};
+use model::reply::ReplyAnswer;
+use model::trading::{Heard, Observation, OrderSeen, Ticket, VenueState};
+
+use super::account::{Orphan, Purpose, Question};
+use super::{AccountNews, Desk, Note, Orphans};
+
+/// At most so many orphans of an account are remembered as told.
+const ORPHANS_MAX: usize = 1_024;
+/// At most so many assets and instruments have news at once.
+const NEWS_MAX: usize = 8_192;
+
+impl Desk {
+    /// A provider's trading machine has heard something.
+    pub fn heard(&mut self, provider: &str, heard: Heard, now: Nanos) {
+        let Some((name, _)) = self.accounts.get_key_value(provider) else { return };
+        let name = name.clone();
+        match heard {
+            Heard::Listening(listening) => self.listening(&name, listening, now),
+            Heard::Answer { ticket, outcome } => self.answer(&name, ticket, outcome, now),
+            Heard::Order(seen) => self.order_seen(&name, &seen, now),
+            Heard::Balance(balance) => {
+                let key = (name, false, balance.asset.clone());
+                self.account_news(key, AccountNews::Balance(balance));
+            }
+            Heard::Position(position) => {
+                let key = (name, true, position.instrument.clone());
+                self.account_news(key, AccountNews::Position(position));
+            }
+        }
+    }
+
+    fn account_news(&mut self, key: (Name, bool, Name), news: AccountNews) {
+        if self.news.len() < NEWS_MAX || self.news.contains_key(&key) {
+            self.news.insert(key, news);
+        }
+    }
+
+    fn answer(&mut self, provider: &Name, ticket: Ticket, outcome: Outcome, now: Nanos) {
+        match self.tickets.remove(&ticket) {
+            Some((of, Purpose::Place(key))) if of == *provider => {
+                if matches!(outcome, Outcome::Refused { .. }) {
+                    self.rejected(&key, now);
+                }
+                self.answered(&key, Request::Submit, outcome, now);
+            }
+            Some((of, Purpose::Change(key, number, _))) if of == *provider => {
+                self.change_answered(&key, number, outcome, now);
+            }
+            Some((of, Purpose::Question { question, asked, since })) if of == *provider => {
+                if let Some(account) = self.accounts.get_mut(provider) {
+                    account.open.remove(&question);
+                }
+                self.told(provider, question, (asked, since), &outcome, now);
+            }
+            _ => self.note(Note::UnknownTicket(ticket)),
+        }
+    }
+
+    fn change_answered(&mut self, key: &OrderKey, number: u32, outcome: Outcome, now: Nanos) {
+        let record = self.records.entry(key.clone()).or_default();
+        let amend = record.amends.remove(&number);
+        let intent = if amend.is_some() { Intent::Amend } else { Intent::Cancel };
+        match &outcome {
+            Outcome::Accepted { .. } => {
+                record.price = amend.and_then(|amend| amend.price).or(record.price);
+            }
+            Outcome::Refused { code, text } => {
+                let (code, text) = (code.clone(), text.clone());
+                self.reply(key, intent, ReplyAnswer::Refused { code, text });
+            }
+            Outcome::NotFound | Outcome::Unknown(_) => {}
+        }
+        self.answered(key, Request::Change(number), outcome, now);
+    }
+
+    fn order_seen(&mut self, provider: &Name, told: &OrderSeen, now: Nanos) {
+        if self.journal.len() >= self.options.facts_full {
+            let Some(account) = self.accounts.get_mut(provider) else { return };
+            if !std::mem::replace(&mut account.missed, true) {
+                self.note(Note::Overfull(provider.clone()));
+            }
+            return;
+        }
+        let (seen, client) = (&told.seen, told.venue_client_id.as_ref());
+        let found = self.orders.find(provider, &told.instrument, &seen.venue_order_id, client);
+        let Some(key) = found.cloned() else { return self.unclaimed(provider, told) };
+        if self.fills_come_first(provider, &key, told) {
+            return;
+        }
+        let effects = self.orders.observe(&key, seen).unwrap_or_default();
+        let rejected = effects.report.as_ref().is_some_and(|r| r.state == OrderState::Rejected);
+        self.apply(&key, effects);
+        if rejected {
+            self.rejected(&key, now);
+        }
+    }
+
+    /// Whether an answer would end an order with fills that nobody has told. It is held back, since
+    /// what ends an order is the last that a restart knows of it: the fills are asked for, and then
+    /// the order once more.
+    fn fills_come_first(&mut self, provider: &Name, key: &OrderKey, told: &OrderSeen) -> bool {
+        let Some(order) = self.orders.get(key) else { return false };
+        let ends = told.seen.state.is_some_and(|state| state != VenueState::Open);
+        let (known, wanted) = (order.legs().iter(), order.quantity());
+        let leg = known.clone().find(|leg| *leg.venue_order_id() == told.seen.venue_order_id);
+        let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
+        let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
+        let known = known.unwrap_or_default().saturating_add(fill);
+        if told.ticket.is_none() || !ends || filled(&told.seen, wanted) <= known {
+            return false;
+        }
+        let since = order.submit().ts;
+        let Some(record) = self.records.get_mut(key) else { return false };
+        if record.swept || order.standing().is_terminal() {
+            return false;
+        }
+        record.held = true;
+        self.want_fills(provider, &told.instrument, since);
+        true
+    }
+
+    fn unclaimed(&mut self, provider: &Name, told: &OrderSeen) {
+        let (seen, provider) = (&told.seen, provider.clone());
+        if let Some(fill) = &seen.fill {
+            let (venue_order_id, trade_id) = (seen.venue_order_id.clone(), fill.trade_id.clone());
+            return self.note(Note::UnclaimedFill { provider, venue_order_id, trade_id });
+        }
+        if seen.state != Some(VenueState::Open) {
+            return;
+        }
+        let Some(account) = self.accounts.get_mut(&provider) else { return };
+        let orphan = Orphan {
+            instrument: told.instrument.clone(),
+            venue_order_id: seen.venue_order_id.clone(),
+            venue_client_id: told.venue_client_id.clone(),
+        };
+        if self.options.orphans == Orphans::Cancel && told.ticket.is_some() {
+            account.ask(Question::CancelOrphan(orphan.clone()));
+        }
+        if account.orphans.len() >= ORPHANS_MAX {
+            account.orphans.pop_first();
+        }
+        if account.orphans.insert(orphan.clone()) {
+            let Orphan { instrument, venue_order_id, .. } = orphan;
+            self.note(Note::Orphan { provider, instrument, venue_order_id });
+        }
+    }
+}
+
+/// What an answer says to be filled.
+fn filled(seen: &Observation, wanted: model::Decimal) -> model::Decimal {
+    let whole = seen.quantity.unwrap_or(wanted);
+    match seen.state {
+        Some(VenueState::Filled) => seen.filled.unwrap_or_default().max(whole),
+        _ => seen.filled.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,314 @@
+//! Asking venues: about orders in doubt, and for the whole picture of an account.
+//!
+//! Everything that an answer brings is an observation like any other, and observations are evidence
+//! that only grows: reconciling twice changes nothing.
+
+use std::time::Duration;
+
+use model::Nanos;
+use model::ledger::{Name, OrderKey, Outcome, Request, Sent};
+use model::trading::{Instruction, Target};
+
+use super::super::inquiry::MARGIN;
+use super::super::table::Standing;
+use super::account::{Account, Purpose, Question, Told};
+use super::exit::target;
+use super::{Desk, Note};
+
+/// Fills are asked for from so long before the last time that they were told whole: venues list them
+/// with delay.
+const OVERLAP: Duration = Duration::from_secs(60);
+
+impl Desk {
+    /// A private stream is there, or may have missed something.
+    pub(super) fn listening(&mut self, provider: &Name, listening: bool, now: Nanos) {
+        if let Some(account) = self.accounts.get_mut(provider) {
+            account.listening = listening;
+        }
+        if listening {
+            self.reconcile(provider, now);
+        } else {
+            self.doubt(provider, now);
+        }
+    }
+
+    /// Every open order of an account is to be asked about.
+    fn doubt(&mut self, provider: &Name, now: Nanos) {
+        self.orders.disconnected(provider, now);
+        for key in self.open_orders(provider) {
+            if let Some(record) = self.records.get_mut(&key) {
+                record.swept = false;
+            }
+            self.touch(&key);
+        }
+    }
+
+    pub(super) fn open_orders(&self, provider: &Name) -> Vec<OrderKey> {
+        let open = self.orders.iter().filter(|(_, order)| {
+            order.submit().terms.provider == *provider && !order.standing().is_terminal()
+        });
+        open.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Asks for the whole picture of an account: fills, open orders, balances, and each open order of
+    /// ours. The driver need not call this; the desk does when a stream is there (again), and
+    /// periodically.
+    pub fn reconcile(&mut self, provider: &Name, now: Nanos) {
+        self.doubt(provider, now);
+        let mut oldest: Vec<(Name, Nanos)> = Vec::new();
+        for key in self.open_orders(provider) {
+            let Some(order) = self.orders.get(&key) else { continue };
+            oldest.push((order.submit().terms.instrument.clone(), order.submit().ts));
+        }
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        account.missed = false;
+        account.reconcile_at = self.options.reconcile_every.map(|every| now + every);
+        oldest.extend(account.instruments.iter().map(|name| (name.clone(), now)));
+        for (instrument, _) in &oldest {
+            account.ask(Question::Fills { instrument: instrument.clone() });
+        }
+        for (instrument, since) in oldest {
+            account.begin_fills(&instrument, since);
+        }
+        account.ask(Question::OpenOrders);
+        account.ask(Question::Balances);
+    }
+
+    pub(super) fn want_fills(&mut self, provider: &Name, instrument: &Name, since: Nanos) {
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        account.begin_fills(instrument, since);
+        account.ask(Question::Fills { instrument: instrument.clone() });
+    }
+
+    pub(super) fn take_question(&mut self, provider: &Name, now: Nanos) -> Option<Instruction> {
+        loop {
+            let account = self.accounts.get_mut(provider)?;
+            let question = account.questions.pop_front()?;
+            let since = match &question {
+                Question::Fills { instrument } => account.fills_since(instrument, now),
+                _ => now,
+            };
+            let since = since - self.options.clock_error;
+            match self.instruct_question(provider, &question, since, now) {
+                Some(instruction) => return Some(instruction),
+                None => {
+                    let account = self.accounts.get_mut(provider)?;
+                    account.open.remove(&question);
+                }
+            }
+        }
+    }
+
+    /// The instruction for a question; `None` where there is nothing to ask any more.
+    fn instruct_question(
+        &mut self,
+        provider: &Name,
+        question: &Question,
+        since: Nanos,
+        now: Nanos,
+    ) -> Option<Instruction> {
+        let target = match question {
+            Question::Query(key) | Question::KillOne(key) if self.is_over(key) => return None,
+            Question::Query(key) | Question::KillOne(key) => self.orders.get(key).map(target),
+            Question::CancelOrphan(orphan) => Some(Target {
+                instrument: orphan.instrument.clone(),
+                venue_client_id: orphan.venue_client_id.clone().unwrap_or_else(|| "".into()),
+                venue_order_id: Some(orphan.venue_order_id.clone()),
+            }),
+            _ => None,
+        };
+        let asked = Purpose::Question { question: question.clone(), asked: now, since };
+        let ticket = self.ticket(provider, asked);
+        let within = self.options.dead_man.unwrap_or_default();
+        Some(match question.clone() {
+            Question::Fills { instrument } => Instruction::Fills { ticket, instrument, since },
+            Question::OpenOrders => Instruction::OpenOrders { ticket },
+            Question::Balances => Instruction::Balances { ticket },
+            Question::Query(key) => {
+                let sent = Sent { order: key.clone(), request: Request::Query, ts: now };
+                self.orders.update(&key, |order| order.sent(&sent));
+                self.touch(&key);
+                Instruction::Query { ticket, target: target? }
+            }
+            Question::CancelAll { instrument } => Instruction::CancelAll { ticket, instrument },
+            Question::KillOne(_) | Question::CancelOrphan(_) => {
+                Instruction::Cancel { ticket, target: target? }
+            }
+            Question::DeadMan { instrument } => {
+                let wound = self.accounts.get(provider)?.dead_man.contains_key(&instrument);
+                let within = if wound { within } else { Duration::ZERO };
+                Instruction::DeadMan { ticket, instrument, within }
+            }
+        })
+    }
+
+    /// A question was answered.
+    pub(super) fn told(
+        &mut self,
+        provider: &Name,
+        question: Question,
+        (asked, since): (Nanos, Nanos),
+        outcome: &Outcome,
+        now: Nanos,
+    ) {
+        let whole = matches!(outcome, Outcome::Accepted { .. });
+        let swept = whole || matches!(outcome, Outcome::Refused { .. } | Outcome::NotFound);
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        match &question {
+            Question::Query(key) => return self.query_answered(provider, key, asked, outcome, now),
+            Question::CancelAll { instrument } if !whole => {
+                let instrument = instrument.clone();
+                return self.kill_each(provider, &instrument);
+            }
+            Question::KillOne(_) | Question::CancelAll { .. } => return,
+            Question::OpenOrders if whole => account.open_orders = Some(Told { asked, since }),
+            Question::Fills { instrument } => {
+                let instrument = instrument.clone();
+                if whole {
+                    account.fills.insert(instrument.clone(), Told { asked, since });
+                    account.fills_from.remove(&instrument);
+                }
+                self.fills_told(provider, &instrument, swept);
+            }
+            _ => {}
+        }
+        if !whole {
+            let (provider, what) = (provider.clone(), format!("{question:?}: {outcome:?}"));
+            self.note(Note::NotReconciled { provider, what });
+        }
+        if let Some(account) = self.accounts.get_mut(provider) {
+            account.reconciled |= account.listening && account.all_told();
+        }
+    }
+
+    fn fills_told(&mut self, provider: &Name, instrument: &Name, swept: bool) {
+        for key in self.open_orders(provider) {
+            let terms = self.orders.get(&key).map(|order| &order.submit().terms);
+            if terms.is_some_and(|terms| terms.instrument == *instrument)
+                && let Some(record) = self.records.get_mut(&key)
+            {
+                record.swept |= swept;
+            }
+        }
+    }
+
+    fn query_answered(
+        &mut self,
+        provider: &Name,
+        key: &OrderKey,
+        asked: Nanos,
+        outcome: &Outcome,
+        now: Nanos,
+    ) {
+        let held = self.records.get_mut(key).is_some_and(|r| std::mem::take(&mut r.held));
+        let missed = self.accounts.get(provider).is_some_and(|account| account.missed);
+        match outcome {
+            Outcome::Accepted { .. } if !held && !missed => {
+                self.orders.update(key, |order| order.settled());
+                self.touch(key);
+            }
+            Outcome::NotFound => self.not_found(provider, key, asked, now),
+            _ => self.touch(key),
+        }
+    }
+
+    /// The venue does not find an order. Whether it is in the open orders and the trades is asked as
+    /// soon as that can count.
+    fn not_found(&mut self, provider: &Name, key: &OrderKey, asked: Nanos, now: Nanos) {
+        let Some(order) = self.orders.get(key) else { return };
+        let submit = order.submit();
+        let (instrument, ts) = (submit.terms.instrument.clone(), submit.ts);
+        let error = self.options.clock_error;
+        let counts_from = submit.deadline.map(|deadline| deadline + error + MARGIN);
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        let counts = |told: &Told| counts_from.is_some_and(|from| told.asked >= from);
+        let fills = account.fills.get(&instrument);
+        let absent = account.open_orders.as_ref().is_some_and(counts)
+            && fills.is_some_and(|told| counts(told) && told.since <= ts);
+        let unknown = order.standing() == Standing::Unknown;
+        if unknown && !absent && counts_from.is_some_and(|from| now >= from) {
+            account.begin_fills(&instrument, ts);
+            account.ask(Question::Fills { instrument });
+            account.ask(Question::OpenOrders);
+        }
+        let effects = self.orders.update(key, |order| order.not_found(asked, error, absent, now));
+        self.apply(key, effects.unwrap_or_default());
+    }
+
+    /// An operator says that an order never got to its venue. `false` where that is not in doubt.
+    pub fn never_arrived(&mut self, key: &OrderKey, now: Nanos) -> bool {
+        let unknown = |order: &super::Order| order.standing() == Standing::Unknown;
+        if !self.orders.get(key).is_some_and(unknown) {
+            return false;
+        }
+        let why = "never arrived, says the operator";
+        let effects = self.orders.update(key, |order| order.never_arrived(why, now));
+        self.apply(key, effects.unwrap_or_default());
+        true
+    }
+
+    /// What is due by now is done.
+    pub fn on_timer(&mut self, now: Nanos) {
+        self.deny_waiting(now);
+        self.write_acknowledgements(now);
+        let due: Vec<OrderKey> =
+            self.asks.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            let Some(order) = self.orders.get(&key) else { continue };
+            if let Some(account) = self.accounts.get_mut(&order.submit().terms.provider) {
+                account.ask(Question::Query(key));
+            }
+        }
+        let room = self.journal.len() < self.options.facts_max;
+        let providers: Vec<Name> = self.accounts.keys().cloned().collect();
+        for provider in providers {
+            let Some(account) = self.accounts.get(&provider) else { continue };
+            let due = account.reconcile_at.is_some_and(|at| at <= now);
+            if account.listening && ((account.missed && room) || due) {
+                self.reconcile(&provider, now);
+            }
+            self.kill_on(&provider, now);
+            self.wind(&provider, now);
+        }
+    }
+
+    /// When [`on_timer`](Self::on_timer) is wanted though nothing happens, and
+    /// [`take_instruction`](Self::take_instruction) behind it.
+    #[must_use]
+    pub fn deadline(&self, now: Nanos) -> Option<Nanos> {
+        let accounts = self.accounts.values();
+        let asked = |key: &OrderKey| {
+            let order = self.orders.get(key);
+            let account = order.and_then(|o| self.accounts.get(&o.submit().terms.provider));
+            account.is_some_and(|account| account.open.contains(&Question::Query(key.clone())))
+        };
+        let asks = self.asks.iter().filter(|(key, _)| !asked(key)).map(|(_, at)| *at);
+        accounts.flat_map(|account| account.deadlines(now)).chain(asks).min()
+    }
+}
+
+impl Account {
+    /// The next question for fills goes back as far as this.
+    pub(super) fn begin_fills(&mut self, instrument: &Name, from: Nanos) {
+        let known = self.fills_from.entry(instrument.clone()).or_insert(from);
+        *known = from.min(*known);
+    }
+
+    /// From when on fills are to be asked for: from where they were told whole, or further back where
+    /// something asks for it.
+    fn fills_since(&self, instrument: &Name, now: Nanos) -> Nanos {
+        let told = self.fills.get(instrument).map(|told| told.asked);
+        let from = self.fills_from.get(instrument).copied().unwrap_or(now);
+        from.min(told.unwrap_or(now)) - OVERLAP
+    }
+
+    fn deadlines(&self, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
+        let jobs = !self.jobs.is_empty() && self.listening;
+        let budget = |all| self.budget.free_at(all, now);
+        let jobs = jobs.then(|| budget(false));
+        let cancels = (!self.cancels.is_empty()).then(|| budget(true));
+        let reconcile = self.reconcile_at.filter(|_| self.listening);
+        let all = [jobs, cancels, reconcile].into_iter().flatten();
+        all.chain(self.killing.values().copied()).chain(self.dead_man.values().copied())
+    }
+}

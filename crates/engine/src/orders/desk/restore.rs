@@ -1,0 +1,66 @@
+//! What a new process takes over from the ledger.
+//!
+//! Before anything else goes in: consumers and providers, then each open order with its facts, then
+//! every fill of every consumer. Reports that were not delivered need nothing here: consumers read
+//! the ledger from their last acknowledgement on.
+
+use model::ledger::{ChangeTerms, Fact, Report, Submit};
+use model::{Decimal, Error, Nanos};
+
+use super::super::order::Order;
+use super::exposure::Counted;
+use super::{Desk, Record, Stage};
+
+impl Desk {
+    /// Takes an order over with its facts, oldest first. It is never sent again, whatever they say:
+    /// its venue is asked about it.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) where the order is here already, or there is no room.
+    pub fn restore(&mut self, submit: Submit, facts: &[Fact], now: Nanos) -> Result<(), Error> {
+        let key = submit.order.clone();
+        let order = Order::restore(submit, facts, now);
+        let mut record = Record { stage: Stage::Out, ..Record::default() };
+        for fact in facts {
+            if let Fact::Change(change) = fact {
+                record.changes = record.changes.max(change.number);
+                if let ChangeTerms::Amend { price, .. } = change.terms {
+                    record.price = price.or(record.price);
+                }
+            }
+        }
+        // Its fills are counted by themselves; what no fill stands for is counted here.
+        let unattributed = order.legs().iter().map(|leg| leg.unattributed());
+        let unattributed = unattributed.fold(Decimal::ZERO, |sum, more| sum.saturating_add(more));
+        let filled = order.filled().saturating_sub(unattributed);
+        record.counted = Counted { filled, ..Counted::default() };
+        self.orders.put(order)?;
+        self.records.insert(key.clone(), record);
+        self.touch(&key);
+        Ok(())
+    }
+
+    /// Counts a report of the ledger into its consumer's position. Each report once, those of
+    /// settled orders too.
+    pub fn restore_fill(&mut self, report: &Report) {
+        let Some(fill) = &report.fill else { return };
+        let filled = fill.quantity;
+        let (instrument, side) = (report.instrument.clone(), report.side);
+        let exposure = &mut self.risk.exposure;
+        exposure.fill(
+            (report.order.consumer.clone(), report.provider.clone(), instrument),
+            side,
+            filled,
+        );
+    }
+
+    /// What a consumer holds of an instrument at a provider, by the fills of its orders.
+    #[must_use]
+    pub fn position(&self, consumer: &str, provider: &str, instrument: &str) -> Decimal {
+        let held = self
+            .risk
+            .exposure
+            .within(|place| (&*place.0, &*place.1, &*place.2) == (consumer, provider, instrument));
+        held.map(|(_, holding)| holding.position).next().unwrap_or_default()
+    }
+}

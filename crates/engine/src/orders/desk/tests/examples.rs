@@ -1,0 +1,346 @@
+//! The rules of the way out and back, each by example.
+
+use model::ledger::{Fact, Outcome};
+use model::order::OrderState;
+use model::reply::ReplyAnswer;
+use model::trading::{Heard, Instruction, VenueState};
+
+use super::world::World;
+use super::*;
+
+/// A world that trades.
+fn world() -> World {
+    let mut world = World::new(DeskOptions::default());
+    run(&mut world);
+    world
+}
+
+fn run(world: &mut World) {
+    for _ in 0..20 {
+        world.append();
+        world.write();
+        (0..4).for_each(|_| world.reply());
+        world.take();
+        world.venue();
+        world.hear();
+    }
+    world.read(true);
+}
+
+fn write_all(world: &mut World) {
+    world.append();
+    world.write();
+    (0..16).for_each(|_| world.reply());
+}
+
+fn denials(world: &World) -> Vec<Denial> {
+    let denied = world.replied.iter().filter_map(|reply| match reply.answer {
+        ReplyAnswer::Denied(denial) => Some(denial),
+        _ => None,
+    });
+    denied.collect()
+}
+
+fn last_state(world: &World, id: &str) -> Option<OrderState> {
+    let own = world.read.iter().rev().find(|(_, report)| report.order == key(id));
+    own.map(|(_, report)| report.state)
+}
+
+#[test]
+fn an_order_goes_once_its_intent_is_durable_and_comes_back_as_reports() {
+    let mut world = world();
+    world.submit("1");
+    assert!(world.desk.take_instruction(P, world.now).is_none(), "nothing is durable yet");
+    write_all(&mut world);
+    world.take();
+    assert_eq!(world.placed.len(), 1);
+    run(&mut world);
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Acknowledged));
+    (0..5).for_each(|_| world.trade("1"));
+    run(&mut world);
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    assert!(world.facts.iter().any(|fact| matches!(fact, Fact::Acknowledgement(_))));
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn the_same_intent_again_gets_the_stored_answer_and_another_is_refused() {
+    let mut world = world();
+    world.submit("1");
+    world.submit("1");
+    run(&mut world);
+    world.cancel_at_venue("1");
+    world.settle();
+    // A new process has forgotten settled orders; the ledger has not.
+    world.crash();
+    world.settle();
+    world.submit("1");
+    world.settle();
+    let views: Vec<_> = world.replied.iter().map(|reply| reply.answer.clone()).collect();
+    let view = |state| {
+        let quantity = Decimal::from(5);
+        ReplyAnswer::Duplicate(OrderView { state, quantity, filled: Decimal::ZERO })
+    };
+    assert_eq!(views, [view(None), view(Some(OrderState::Cancelled))]);
+    let instrument = btc();
+    let market = Market { instrument: Some(&instrument), price: Some(Decimal::TEN) };
+    let terms = Terms { quantity: Decimal::from(6), ..terms() };
+    world.desk.submit(NewOrder { order: key("1"), terms, decision_id: 2 }, market, world.now);
+    world.settle();
+    assert_eq!(denials(&world), [Denial::IdReused]);
+    world.check();
+}
+
+#[test]
+fn nothing_enters_without_a_switch_a_listener_a_ledger_or_a_reader() {
+    let mut world = World::new(DeskOptions::default());
+    world.submit("1");
+    run(&mut world);
+    world.desk.set_stalled("c", true);
+    world.submit("2");
+    world.desk.set_stalled("c", false);
+    world.desk.switch_off("c", world.now);
+    world.submit("3");
+    world.desk.switch_on("c");
+    world.set_stuck(true);
+    world.reply();
+    world.submit("4");
+    world.read(true);
+    use Denial::{LedgerStuck, NotListening, Stalled, SwitchOff};
+    assert_eq!(denials(&world), [NotListening, Stalled, SwitchOff, LedgerStuck]);
+    assert!(world.facts.is_empty() && world.placed.is_empty());
+}
+
+#[test]
+fn a_switch_that_went_off_on_the_way_stops_the_order_however_soon_it_is_on_again() {
+    let mut world = world();
+    world.submit("1");
+    world.switch_off();
+    world.desk.switch_on("c");
+    world.settle();
+    assert!(world.placed.is_empty());
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Rejected));
+    assert!(world.read.iter().any(|(_, report)| report.text.starts_with("switch_off: ")));
+    world.check();
+}
+
+#[test]
+fn a_cancel_passes_the_switch_and_a_stuck_ledger() {
+    let mut world = world();
+    world.submit("1");
+    run(&mut world);
+    world.switch_off();
+    world.set_stuck(true);
+    world.reply();
+    world.desk.cancel(&key("1"), world.now);
+    world.take();
+    world.venue();
+    assert_eq!(world.venue["x1"].state, VenueState::Cancelled);
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Cancelled));
+    world.check();
+}
+
+#[test]
+fn an_order_that_is_durable_does_not_leave_while_the_ledger_is_stuck() {
+    let mut world = world();
+    world.submit("1");
+    write_all(&mut world);
+    world.set_stuck(true);
+    world.reply();
+    assert!(world.desk.take_instruction(P, world.now).is_none());
+    world.set_stuck(false);
+    world.reply();
+    world.take();
+    assert_eq!(world.placed.len(), 1);
+}
+
+#[test]
+fn an_order_that_is_cancelled_before_it_left_never_leaves() {
+    let mut world = world();
+    world.submit("1");
+    world.desk.cancel(&key("1"), world.now);
+    world.settle();
+    assert!(world.placed.is_empty());
+    assert!(world.read.iter().any(|(_, report)| report.text.starts_with("withdrawn: ")));
+    world.check();
+}
+
+#[test]
+fn orders_share_the_budget_and_cancels_have_their_own() {
+    let mut world = world();
+    (1..=6).for_each(|id| world.submit(&id.to_string()));
+    (0..4).for_each(|_| write_all(&mut world));
+    (0..9).for_each(|_| world.take());
+    assert_eq!(world.placed.len(), 4, "of six a second two are for cancels");
+    (0..4).for_each(|_| world.venue());
+    (0..9).for_each(|_| world.hear());
+    world.desk.cancel(&key("1"), world.now);
+    (0..4).for_each(|_| write_all(&mut world));
+    let cancel = world.desk.take_instruction(P, world.now);
+    assert!(matches!(cancel, Some(Instruction::Cancel { .. })), "{cancel:?}");
+    let free_at = world.desk.deadline(world.now);
+    assert!(free_at.is_some_and(|at| at <= world.now + Duration::from_secs(1)));
+    world.tick(1_000);
+    (0..4).for_each(|_| world.take());
+    assert_eq!(world.placed.len(), 6);
+}
+
+#[test]
+fn an_order_that_waits_until_its_deadline_is_denied_and_was_never_sent() {
+    let mut world = world();
+    world.submit("1");
+    write_all(&mut world);
+    world.tick(5_000);
+    world.settle();
+    assert!(world.placed.is_empty());
+    assert!(world.read.iter().any(|(_, report)| report.text.starts_with("expired: ")));
+    world.check();
+}
+
+#[test]
+fn a_lost_answer_is_asked_about_and_not_sent_again() {
+    let mut world = world();
+    // The stream says nothing of it either.
+    world.link = false;
+    world.lose_answer = true;
+    world.submit("1");
+    run(&mut world);
+    world.link = true;
+    world.settle();
+    assert_eq!((world.placed.len(), last_state(&world, "1")), (1, Some(OrderState::Acknowledged)));
+    world.check();
+}
+
+#[test]
+fn a_request_that_never_arrived_is_absent_by_the_rule_and_not_before() {
+    let mut world = world();
+    world.lose_request = true;
+    world.submit("1");
+    run(&mut world);
+    assert_eq!(world.placed.len(), 1);
+    for _ in 0..10 {
+        world.tick(1_000);
+        run(&mut world);
+        assert_eq!(last_state(&world, "1"), None, "11 s after its deadline at the earliest");
+    }
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Rejected));
+    assert!(world.read.iter().any(|(_, report)| report.text.starts_with("not found")));
+    world.check();
+}
+
+#[test]
+fn an_order_that_moves_while_nobody_listens_is_told_at_the_reconnect() {
+    let mut world = world();
+    world.submit("1");
+    run(&mut world);
+    world.set_link(false);
+    (0..5).for_each(|_| world.trade("1"));
+    run(&mut world);
+    world.set_link(true);
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    world.check();
+}
+
+#[test]
+fn an_amend_has_the_new_terms_and_needs_the_switch() {
+    let mut world = world();
+    world.submit("1");
+    run(&mut world);
+    world.amend("1", 7);
+    run(&mut world);
+    assert_eq!(world.venue["x1"].quantity, 7.into());
+    world.amend("1", 9);
+    world.switch_off();
+    run(&mut world);
+    world.amend("1", 8);
+    world.settle();
+    assert_eq!(world.venue["x1"].quantity, 7.into());
+    assert_eq!(denials(&world), [Denial::SwitchOff, Denial::SwitchOff]);
+    world.check();
+}
+
+#[test]
+fn the_kill_switch_takes_everything_back_with_a_stuck_ledger_too() {
+    let mut world = world();
+    world.submit("1");
+    world.submit("2");
+    run(&mut world);
+    world.submit("3");
+    world.set_stuck(true);
+    world.reply();
+    world.desk.kill(world.now);
+    for _ in 0..20 {
+        world.take();
+        world.venue();
+        world.hear();
+    }
+    assert!(world.venue.values().all(|order| order.state == VenueState::Cancelled));
+    assert!(!world.desk.is_on("c"));
+    world.settle();
+    assert_eq!(world.placed.len(), 2);
+    world.check();
+}
+
+#[test]
+fn an_open_order_that_nobody_claims_is_told_once_or_cancelled() {
+    for orphans in [Orphans::Report, Orphans::Cancel] {
+        let mut world = World::new(DeskOptions { orphans, ..DeskOptions::default() });
+        let stranger = super::world::VenueOrder {
+            id: "v9".into(),
+            quantity: 5.into(),
+            fills: Vec::new(),
+            state: VenueState::Open,
+        };
+        world.venue.insert("stranger".into(), stranger);
+        world.settle();
+        world.desk.reconcile(&P.into(), world.now);
+        world.settle();
+        let told = world.notes.iter().filter(|note| matches!(note, Note::Orphan { .. }));
+        assert_eq!(told.count(), 1);
+        let gone = world.venue["stranger"].state == VenueState::Cancelled;
+        assert_eq!(gone, orphans == Orphans::Cancel);
+    }
+}
+
+#[test]
+fn a_query_is_answered_from_here_or_from_the_ledger() {
+    let mut world = world();
+    world.submit("1");
+    run(&mut world);
+    world.desk.query(&key("1"));
+    world.desk.query(&key("2"));
+    world.read(true);
+    world.read(true);
+    let view = OrderView {
+        state: Some(OrderState::Acknowledged),
+        quantity: 5.into(),
+        filled: Decimal::ZERO,
+    };
+    let answers: Vec<_> = world.replied.iter().map(|reply| reply.answer.clone()).collect();
+    assert_eq!(answers, [ReplyAnswer::Stands(view), ReplyAnswer::Denied(Denial::UnknownOrder)]);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_told_to_the_operator() {
+    let mut world = world();
+    let outcome = Outcome::Accepted { venue_order_id: None };
+    world.desk.heard(P, Heard::Answer { ticket: Ticket(99), outcome }, world.now);
+    assert_eq!(world.desk.take_note(), Some(Note::UnknownTicket(Ticket(99))));
+}
+
+#[test]
+fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
+    let within = Duration::from_secs(30);
+    let options = DeskOptions { dead_man: Some(within), ..DeskOptions::default() };
+    let mut world = World::new(options);
+    run(&mut world);
+    world.submit("1");
+    run(&mut world);
+    world.tick(1);
+    let wound = world.desk.take_instruction(P, world.now);
+    assert!(matches!(wound, Some(Instruction::DeadMan { within: w, .. }) if w == within));
+}

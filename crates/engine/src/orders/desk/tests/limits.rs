@@ -1,0 +1,162 @@
+//! Each limit by example, and positions against a naive count.
+
+use model::reply::ReplyAnswer;
+
+use super::world::World;
+use super::*;
+
+/// A desk that trades, with these limits for its consumer.
+fn world(limits: Limits) -> World {
+    let mut world = World::new(DeskOptions::default());
+    run(&mut world);
+    world.desk.set_limits(Scope::Consumer("c".into()), limits);
+    world
+}
+
+fn run(world: &mut World) {
+    for _ in 0..20 {
+        world.append();
+        world.write();
+        (0..4).for_each(|_| world.reply());
+        world.take();
+        world.venue();
+        world.hear();
+    }
+    world.read(true);
+}
+
+/// What is answered to an order with these terms in this market.
+fn answer(world: &mut World, id: &str, terms: Terms, market: Market<'_>) -> Option<Denial> {
+    let new = NewOrder { order: key(id), terms, decision_id: 1 };
+    world.desk.submit(new, market, world.now);
+    match world.desk.take_reply().map(|reply| reply.answer) {
+        Some(ReplyAnswer::Denied(denial)) => Some(denial),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn of(quantity: i64, price: i64) -> Terms {
+    Terms { quantity: quantity.into(), price: Some(price.into()), ..terms() }
+}
+
+fn market(instrument: &Instrument) -> Market<'_> {
+    Market { instrument: Some(instrument), price: Some(Decimal::TEN) }
+}
+
+#[test]
+fn what_the_venue_would_not_take_is_denied_here() {
+    let mut world = world(Limits::default());
+    let btc = btc();
+    let ok = market(&btc);
+    let halted = Instrument { trading: Trading::Halted, ..btc.clone() };
+    let no_tick = Instrument { tick: None, ..btc.clone() };
+    let no_price = Terms { price: None, ..terms() };
+    let priced_market = Terms { order_type: OrderType::Market, ..terms() };
+    let off_tick = Terms { price: Some(Decimal::new(1005, 2)), ..terms() };
+    let off_lot = Terms { quantity: Decimal::new(15, 1), ..terms() };
+    let unseen = Terms { order_type: OrderType::Market, ..no_price.clone() };
+    let blind = Market { price: None, ..ok };
+    let unlisted = Market { instrument: None, ..ok };
+    let cases = [
+        (of(0, 10), ok, Denial::Malformed),
+        (of(1, 0), ok, Denial::Malformed),
+        (no_price, ok, Denial::Malformed),
+        (priced_market, ok, Denial::Malformed),
+        (terms(), unlisted, Denial::Unlisted),
+        (terms(), Market { instrument: Some(&no_tick), ..ok }, Denial::Unlisted),
+        (terms(), Market { instrument: Some(&halted), ..ok }, Denial::Halted),
+        (off_tick, ok, Denial::Tick),
+        (off_lot, ok, Denial::Lot),
+        (of(1, 9), ok, Denial::NotionalMin),
+        (unseen, blind, Denial::NoReference),
+    ];
+    for (n, (terms, market, denial)) in cases.into_iter().enumerate() {
+        let given = answer(&mut world, &n.to_string(), terms, market);
+        assert_eq!(given, Some(denial), "case {n}");
+    }
+    assert_eq!(answer(&mut world, "", terms(), ok), Some(Denial::Malformed));
+    assert_eq!(answer(&mut world, "good", terms(), ok), None);
+    assert_eq!(world.facts.len(), 0, "a denial is no fact");
+}
+
+#[test]
+fn one_order_is_limited_in_value_and_price() {
+    let limits = Limits {
+        order_notional_max: Some(100.into()),
+        price_band_bp: Some(1_000),
+        ..Limits::default()
+    };
+    let mut world = world(limits);
+    let btc = btc();
+    assert_eq!(answer(&mut world, "1", of(11, 10), market(&btc)), Some(Denial::OrderNotional));
+    assert_eq!(answer(&mut world, "2", of(5, 12), market(&btc)), Some(Denial::PriceBand));
+    assert_eq!(answer(&mut world, "3", of(5, 8), market(&btc)), Some(Denial::PriceBand));
+    let blind = Market { price: None, ..market(&btc) };
+    assert_eq!(answer(&mut world, "4", of(5, 10), blind), Some(Denial::NoReference));
+    assert_eq!(answer(&mut world, "5", of(5, 11), market(&btc)), None);
+}
+
+#[test]
+fn positions_count_with_everything_that_is_open_and_may_always_shrink() {
+    let limits = Limits { position_max: Some(8.into()), ..Limits::default() };
+    let mut world = world(limits);
+    let btc = btc();
+    assert_eq!(answer(&mut world, "1", of(5, 10), market(&btc)), None);
+    assert_eq!(answer(&mut world, "2", of(4, 10), market(&btc)), Some(Denial::Position));
+    assert_eq!(answer(&mut world, "3", of(3, 10), market(&btc)), None);
+    run(&mut world);
+    (0..5).for_each(|_| world.trade("1"));
+    run(&mut world);
+    assert_eq!(world.desk.position("c", P, BTC), 5.into());
+    let sell = |quantity| Terms { side: Side::Sell, ..of(quantity, 10) };
+    assert_eq!(answer(&mut world, "4", sell(14), market(&btc)), Some(Denial::Position));
+    assert_eq!(answer(&mut world, "5", sell(13), market(&btc)), None);
+}
+
+#[test]
+fn the_value_of_everything_is_limited_for_an_account_whoever_trades() {
+    let mut world = world(Limits::default());
+    let btc = btc();
+    let limits = Limits { notional_max: Some(80.into()), ..Limits::default() };
+    world.desk.set_limits(Scope::Account(P.into()), limits);
+    world.desk.add_consumer("d".into(), true, 0, None);
+    assert_eq!(answer(&mut world, "1", of(5, 10), market(&btc)), None);
+    let order = OrderKey { consumer: "d".into(), client_order_id: "1".into() };
+    let new = NewOrder { order, terms: of(4, 10), decision_id: 1 };
+    world.desk.submit(new, market(&btc), world.now);
+    let denied = world.desk.take_reply().map(|reply| reply.answer);
+    assert_eq!(denied, Some(ReplyAnswer::Denied(Denial::Notional)));
+    assert_eq!(answer(&mut world, "2", of(3, 10), market(&btc)), None);
+}
+
+#[test]
+fn orders_are_limited_in_number_and_in_time() {
+    let rate = Rate { count: 2, per: Duration::from_secs(10) };
+    let limits = Limits { orders: Some(rate), open_max: Some(3), ..Limits::default() };
+    let mut world = world(limits);
+    let btc = btc();
+    assert_eq!(answer(&mut world, "1", terms(), market(&btc)), None);
+    assert_eq!(answer(&mut world, "2", terms(), market(&btc)), None);
+    assert_eq!(answer(&mut world, "3", terms(), market(&btc)), Some(Denial::OrderRate));
+    world.tick(10_001);
+    assert_eq!(answer(&mut world, "3", terms(), market(&btc)), None);
+    assert_eq!(answer(&mut world, "4", terms(), market(&btc)), Some(Denial::TooManyOpen));
+}
+
+#[test]
+fn too_many_rejections_throw_the_switch_off() {
+    let mut world = World::new(DeskOptions::default());
+    run(&mut world);
+    let rate = Rate { count: 3, per: Duration::from_secs(10) };
+    world.desk.add_consumer("b".into(), true, 0, Some(rate));
+    let btc = btc();
+    for n in 0..3 {
+        assert!(world.desk.is_on("b"));
+        let order = OrderKey { consumer: "b".into(), client_order_id: n.to_string().into() };
+        let new = NewOrder { order, terms: of(0, 10), decision_id: 1 };
+        world.desk.submit(new, market(&btc), world.now);
+    }
+    assert!(!world.desk.is_on("b") && world.desk.is_on("c"));
+    assert_eq!(world.desk.take_note(), Some(Note::BreakerTripped("b".into())));
+}
