@@ -3,7 +3,7 @@
 //! * [`LedgerWriter`] is the engine's side: a bounded queue to a thread that groups what comes,
 //!   writes it, and says what is durable. It never makes the engine wait.
 //! * [`LedgerWrite`] and [`LedgerRead`] are what a database has to do; [`SqliteWriter`] and
-//!   [`SqliteReader`] do it with one file.
+//!   [`SqliteReader`] do it with one file; with the feature `postgres` a database does it too.
 //!
 //! Facts are only ever added. The one thing that changes is what is current: an order's last
 //! answer and report, and how far a consumer has got. The primary key of an order's row is
@@ -11,11 +11,17 @@
 
 mod encode;
 mod error;
+mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod storage;
 mod writer;
 
 pub use error::LedgerError;
+pub use memory::MemoryLedger;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresReader, PostgresWriter};
 pub use sqlite::{SqliteReader, SqliteWriter};
 pub use storage::{LedgerRead, LedgerWrite, Reach};
 pub use writer::{Durability, LedgerReport, LedgerStatus, LedgerWriter, WriterOptions};

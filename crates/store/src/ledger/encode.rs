@@ -51,6 +51,43 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
     Ok(Some(text))
 }
 
+/// What a database keeps of a fact, beside where it stands.
+pub(crate) struct Columns<'a> {
+    pub(crate) kind: &'static str,
+    /// Whose fact it is.
+    pub(crate) consumer: &'a str,
+    /// About which order, where it is about one.
+    pub(crate) client_order_id: Option<&'a str>,
+    /// See [`identity`].
+    pub(crate) identity: Option<String>,
+    /// The whole fact.
+    pub(crate) body: String,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(fact: &'a Fact) -> Result<Self, serde_json::Error> {
+        let (consumer, client_order_id) = match (fact, fact.order()) {
+            (_, Some(order)) => (&*order.consumer, Some(&*order.client_order_id)),
+            (Fact::Acknowledgement(acknowledgement), None) => (&*acknowledgement.consumer, None),
+            (_, None) => ("", None),
+        };
+        let (identity, body) = (identity(fact)?, to_text(fact)?);
+        Ok(Self { kind: kind(fact), consumer, client_order_id, identity, body })
+    }
+}
+
+/// The kind as it stands in the ledger.
+pub(crate) fn kind(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Submit(_) => "submit",
+        Fact::Change(_) => "change",
+        Fact::Sent(_) => "sent",
+        Fact::Answer(_) => "answer",
+        Fact::Report(_) => "report",
+        Fact::Acknowledgement(_) => "acknowledgement",
+    }
+}
+
 #[derive(Serialize)]
 struct Row<'a>(#[serde(with = "FactForm")] &'a Fact);
 

@@ -232,9 +232,8 @@ impl Group<'_> {
         let encoded = |error| LedgerError::stop(path, format!("encoding a fact failed: {error}"));
         let failed = |error| LedgerError::sqlite(path, "writing the ledger", &error);
         let fact = &append.fact;
-        let identity = encode::identity(fact).map_err(encoded)?;
-        let body = encode::to_text(fact).map_err(encoded)?;
-        let (consumer, id) = names(fact);
+        let row = encode::Columns::of(fact).map_err(encoded)?;
+        let encode::Columns { kind, consumer, client_order_id, identity, body } = row;
         let position = self.last + 1;
         let new = self
             .execute(
@@ -245,9 +244,9 @@ impl Group<'_> {
                     position,
                     self.run,
                     signed(append.seq),
-                    kind(fact),
+                    kind,
                     consumer,
-                    id,
+                    client_order_id,
                     identity,
                     body
                 ],
@@ -301,26 +300,6 @@ impl Group<'_> {
             ],
         )?;
         Ok(())
-    }
-}
-
-fn kind(fact: &Fact) -> &'static str {
-    match fact {
-        Fact::Submit(_) => "submit",
-        Fact::Change(_) => "change",
-        Fact::Sent(_) => "sent",
-        Fact::Answer(_) => "answer",
-        Fact::Report(_) => "report",
-        Fact::Acknowledgement(_) => "acknowledgement",
-    }
-}
-
-/// Whose fact it is, and about which order.
-fn names(fact: &Fact) -> (&str, Option<&str>) {
-    match (fact, fact.order()) {
-        (_, Some(order)) => (&order.consumer, Some(&order.client_order_id)),
-        (Fact::Acknowledgement(acknowledgement), None) => (&acknowledgement.consumer, None),
-        (_, None) => ("", None),
     }
 }
 

@@ -179,7 +179,7 @@ impl LedgerWriter {
         self.thread.thread().unpark();
         self.thread.join().unwrap_or_else(|_| {
             let message = "the ledger's thread panicked; this is a bug, please report it";
-            Err(LedgerError::stop("ledger".as_ref(), message))
+            Err(LedgerError::stop("ledger", message))
         })
     }
 }

@@ -188,7 +188,7 @@ fn decode(path: &Path, position: i64, body: &str) -> Result<Fact, LedgerError> {
 }
 
 fn mixed_up(path: &Path, position: u64, found: &Fact) -> LedgerError {
-    let kind = super::kind(found);
+    let kind = encode::kind(found);
     let message = format!("position {position} holds a fact of kind '{kind}'; put back a copy");
     LedgerError::stop(path, message)
 }

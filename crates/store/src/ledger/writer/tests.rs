@@ -70,7 +70,7 @@ impl LedgerWrite for Watched {
 }
 
 fn error(message: &str) -> LedgerError {
-    LedgerError::reject("ledger.db".as_ref(), message)
+    LedgerError::reject("ledger.db", message)
 }
 
 struct Rig {

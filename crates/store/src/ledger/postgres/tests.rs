@@ -1,0 +1,183 @@
+//! What is particular to the database. They want a server, whose address stands in
+//! `MELTICA_TEST_POSTGRES`; each test has a schema of its own in it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use model::Remedy;
+use model::order::OrderState;
+use proptest::prelude::*;
+
+use super::super::conformance::{self, Bench, Naive, any_fact, appends, report, submit};
+use super::super::storage::LedgerRead;
+use super::*;
+
+static SCHEMAS: AtomicU32 = AtomicU32::new(0);
+
+/// The server's address; `None`, said aloud, where there is no server to test with.
+fn server() -> Option<String> {
+    let url = std::env::var("MELTICA_TEST_POSTGRES").ok();
+    if url.is_none() {
+        eprintln!("SKIPPED: MELTICA_TEST_POSTGRES names no server");
+    }
+    url
+}
+
+struct SchemaBench {
+    url: String,
+}
+
+impl SchemaBench {
+    fn new(server: &str) -> Self {
+        let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{number}", std::process::id());
+        let mut db = Client::connect(server, NoTls).unwrap();
+        db.batch_execute(&format!("CREATE SCHEMA {name}")).unwrap();
+        let separator = if server.contains('?') { '&' } else { '?' };
+        Self { url: format!("{server}{separator}options=-csearch_path%3D{name}") }
+    }
+
+    fn writer(&self) -> PostgresWriter {
+        // The session that was dropped last may hold the lock for a moment.
+        loop {
+            match PostgresWriter::open(&self.url) {
+                Err(error) if error.remedy == Remedy::Reject => std::thread::yield_now(),
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
+    /// Ends the sessions of this schema's writers, as a restart of the server does.
+    fn cut(&self) {
+        let mut db = Client::connect(&self.url, NoTls).unwrap();
+        let held = "SELECT pg_terminate_backend(pid) FROM pg_locks
+                    WHERE locktype = 'advisory' AND classid::bigint =
+                    (hashtext(current_schema())::bigint & x'FFFFFFFF'::bigint)";
+        assert_eq!(db.query(held, &[]).unwrap().len(), 1);
+    }
+}
+
+impl Bench for SchemaBench {
+    fn write(&self) -> Box<dyn LedgerWrite> {
+        Box::new(self.writer())
+    }
+
+    fn read(&self) -> Box<dyn LedgerRead> {
+        Box::new(PostgresReader::open(&self.url).unwrap())
+    }
+}
+
+#[test]
+fn the_database_conforms() {
+    let Some(server) = server() else { return };
+    conformance::all(&|| Box::new(SchemaBench::new(&server)));
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_later_version_is_left_alone() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let first = bench.writer();
+    let error = PostgresWriter::open(&bench.url).map(drop).unwrap_err();
+    assert!(error.message.contains("another session writes this ledger"), "{error}");
+    drop(first);
+    drop(bench.writer());
+    let mut db = Client::connect(&bench.url, NoTls).unwrap();
+    db.batch_execute("UPDATE meltica_ledger SET version = 99").unwrap();
+    let error = loop {
+        match PostgresWriter::open(&bench.url).map(drop).unwrap_err() {
+            error if error.remedy == Remedy::Reject => std::thread::yield_now(),
+            error => break error,
+        }
+    };
+    assert!(error.message.contains("version 99"), "{error}");
+}
+
+#[test]
+fn facts_can_be_neither_changed_nor_deleted() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    bench.writer().append(&appends(1, [Fact::Submit(submit("a", "1"))]), Reach::Disk).unwrap();
+    let mut db = Client::connect(&bench.url, NoTls).unwrap();
+    for change in ["DELETE FROM facts", "UPDATE facts SET body = ''", "TRUNCATE facts"] {
+        let error = db.batch_execute(change).unwrap_err();
+        assert!(error.as_db_error().unwrap().message().contains("never"), "{error}");
+    }
+}
+
+#[test]
+fn a_lost_session_is_an_error_that_passes_and_nothing_is_lost() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let mut ledger = bench.writer();
+    let first = appends(1, [Fact::Submit(submit("a", "1"))]);
+    ledger.append(&first, Reach::Disk).unwrap();
+    bench.cut();
+    let second = appends(2, [Fact::Report(report("a", "1", OrderState::Filled, None))]);
+    let error = ledger.append(&second, Reach::System).unwrap_err();
+    assert_eq!(error.remedy, Remedy::Reject, "{error}");
+    while let Err(error) = ledger.recover() {
+        assert_eq!(error.remedy, Remedy::Reject, "{error}");
+    }
+    let verdicts = ledger.append(&second, Reach::System).unwrap();
+    assert_eq!(verdicts, [Verdict::Stored { position: 2 }]);
+}
+
+#[test]
+fn an_address_shows_neither_user_nor_password() {
+    for (url, wants) in [
+        ("postgres://user:hidden@127.0.0.1:1/db?connect_timeout=1", "check the server"),
+        ("postgres://user:hidden@h/db?sslmode=require", "TLS is not built in"),
+        ("postgres://user:hidden@h/db?nonsense=1", "must look like postgres://"),
+    ] {
+        let error = PostgresWriter::open(url).map(drop).unwrap_err().to_string();
+        assert!(error.contains(wants) && !error.contains("hidden"), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever comes, in whatever groups, with lost sessions and new processes in between: the
+    /// ledger says what a plain list says.
+    #[test]
+    fn the_ledger_is_a_list(
+        batches in proptest::collection::vec(
+            (proptest::collection::vec(any_fact(), 1..8), 0..4_u8), 1..6,
+        ),
+    ) {
+        let Some(server) = server() else { return Ok(()) };
+        let bench = SchemaBench::new(&server);
+        let mut ledger = bench.writer();
+        let (mut naive, mut seq) = (Naive::default(), 1);
+        for (facts, between) in batches {
+            let batch = appends(seq, facts);
+            seq += batch.len() as u64;
+            let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
+            let expected: Vec<_> = batch.iter().map(|a| naive.append(&a.fact)).collect();
+            prop_assert_eq!(&verdicts, &expected);
+            match between {
+                1 => {
+                    bench.cut();
+                    while ledger.recover().is_err() {}
+                }
+                2 => {
+                    drop(ledger);
+                    ledger = bench.writer();
+                    seq = 1;
+                }
+                _ => {}
+            }
+        }
+        let mut reader = bench.read();
+        let mut keys = Vec::new();
+        for consumer in ["a", "b"] {
+            let reports = reader.reports_after(consumer, 0, 1_000).unwrap();
+            keys.extend(reports.into_iter().map(|(_, report)| report.key()));
+            prop_assert_eq!(reader.acknowledged(consumer).unwrap(), naive.acknowledged(consumer));
+        }
+        let mut expected = naive.report_keys();
+        keys.sort();
+        expected.sort();
+        prop_assert_eq!(keys, expected);
+    }
+}
