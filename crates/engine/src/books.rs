@@ -157,6 +157,21 @@ impl Books {
         (0..).map(Slot).zip(&self.entries)
     }
 
+    /// The book as it stands, where it is of that generation, can be relied on, and has no more than
+    /// so many levels: then it says as much as an update of so many, and is no larger.
+    pub(crate) fn smaller_snapshot(
+        &self,
+        follows: &Header,
+        generation: u32,
+        levels: usize,
+    ) -> Option<Event> {
+        let Stream { provider, instrument, .. } = follows.stream;
+        let book = &self.get(self.find(provider, instrument)?)?.book;
+        let (bids, asks) = book.depth();
+        let stands_for_it = book.generation == generation && bids + asks <= levels;
+        stands_for_it.then(|| self.snapshot(follows)).flatten()
+    }
+
     /// The book as it stands, as an event that replaces what a consumer has; `None` while the book
     /// can't be relied on. `follows` is the header of the event that it stands for.
     pub(crate) fn snapshot(&self, follows: &Header) -> Option<Event> {

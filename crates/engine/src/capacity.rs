@@ -82,6 +82,12 @@ impl Default for QueueCapacity {
     }
 }
 
+/// Levels of one book's updates that wait merged, of which more would be a snapshot's work: 16 KiB.
+pub const MERGED_LEVELS_EACH: usize = 512;
+
+/// The same for all books of one consumer: 1 MiB.
+pub const MERGED_LEVELS_MAX: usize = 32_768;
+
 /// A consumer reads at most this many events before it hears that its batch ended.
 pub const BATCH_MAX: usize = 256;
 

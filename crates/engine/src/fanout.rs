@@ -74,7 +74,7 @@ impl Outlet {
 
     /// Queues an event, behind what its stream already has in the queue.
     #[inline]
-    pub(crate) fn offer(&mut self, lane: Lane, event: Event) {
+    pub(crate) fn offer(&mut self, lane: Lane, mut event: Event) {
         if self.closed {
             return;
         }
@@ -82,7 +82,7 @@ impl Outlet {
         assert!(!std::mem::take(&mut self.broken), "broken on purpose");
         self.counts.offered += 1;
         self.counted = true;
-        if !self.backlog.admits(lane, &event) {
+        if !self.backlog.admits(lane, &mut event) {
             return self.backlog.put(lane, event, &mut self.counts);
         }
         match self.ring.push(event) {
@@ -95,14 +95,14 @@ impl Outlet {
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
         if !self.closed {
             self.counted = true;
-            self.backlog.hold_book(lane, header);
+            self.backlog.hold_book(lane, header, &mut self.counts);
         }
     }
 
     /// The consumer does not want the book of that lane any more.
     fn leave_book(&mut self, lane: Lane) {
         self.counted = true;
-        self.backlog.leave_book(lane);
+        self.backlog.leave_book(lane, &mut self.counts);
     }
 
     /// Moves what waits into the ring, as far as there is room, and wakes the consumer.
@@ -164,6 +164,21 @@ impl Outlet {
             let event = match item {
                 Item::Gone => continue,
                 Item::Event(event) => event,
+                Item::Deltas(deltas) => {
+                    let header =
+                        Header { ts_emit: now, routing_version: version, ..*deltas.header() };
+                    match books.smaller_snapshot(&header, deltas.generation(), deltas.len()) {
+                        Some(event) => {
+                            self.counts.snapshots += 1;
+                            self.counts.conflated += 1;
+                            event
+                        }
+                        None => {
+                            self.counts.updates_merged += 1;
+                            deltas.into_event()
+                        }
+                    }
+                }
                 Item::Snapshot(header) => {
                     let header = Header { ts_emit: now, routing_version: version, ..header };
                     let Some(event) = books.snapshot(&header) else {

@@ -3,14 +3,20 @@
 //! The ring is filled first. Once a stream has something in the backlog, everything later of that
 //! stream goes through the backlog too, so order within a stream is kept; streams do not wait for
 //! each other. The backlog is bounded by its policies: a kind that conflates holds one event a
-//! stream, a stream's states are one event, and trades are counted.
+//! stream, a book's updates are one update of so many levels at most, a stream's states are one
+//! event, and trades are counted.
 
 use std::collections::VecDeque;
 
 use model::{Body, Event, Header, Kind, StreamState};
 
 use crate::books::Lane;
+use crate::capacity::{MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
 use crate::tally::ConsumerCounts;
+
+mod deltas;
+
+use deltas::Deltas;
 
 /// What happens to an event that finds the queue full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +27,18 @@ pub enum WhenFull {
     /// them.
     LatestWins,
     /// It waits; where too many trades of the consumer wait, the oldest of them is dropped and
-    /// counted.
+    /// counted, and the next one of its stream says how many the consumer lacks before it.
     ///
     /// For trades and what is merged of them: each is a fact of its own, and the oldest are worth
     /// least.
     OldestDropped,
-    /// It and what follows of its stream is withheld and counted as conflated, until one snapshot
-    /// of the shard's book, taken when there is room, stands for all of it.
+    /// It is merged, level by level, into what waits of its stream, which is counted as conflated.
+    /// A snapshot, more levels than may wait, or more than the book itself has, are withheld
+    /// instead, until one snapshot of the shard's book, taken when there is room, stands for all of
+    /// it.
     ///
     /// For book snapshots and updates: a consumer's book is never missing a change, only late.
-    FreshSnapshot,
+    LevelsMerged,
     /// It replaces the state that waits of its stream and takes over its number of transitions.
     ///
     /// For stream states, which are critical: none is lost.
@@ -55,7 +63,7 @@ impl WhenFull {
                 Some(Self::LatestWins)
             }
             Kind::Trade => Some(Self::OldestDropped),
-            Kind::BookSnapshot | Kind::BookUpdate => Some(Self::FreshSnapshot),
+            Kind::BookSnapshot | Kind::BookUpdate => Some(Self::LevelsMerged),
             Kind::StreamStatus => Some(Self::TransitionsAdded),
             Kind::ExecReport | Kind::Balance | Kind::ControlAck | Kind::ControlResult => None,
         }
@@ -80,6 +88,10 @@ pub(crate) struct Backlog {
     first_trade: u64,
     /// Lanes that lack a snapshot which can't be taken yet.
     starved: usize,
+    /// Lanes whose next event is to say how many were dropped before it.
+    owing: usize,
+    /// Levels of all updates that are merged.
+    levels: usize,
 }
 
 #[derive(Debug)]
@@ -95,6 +107,8 @@ pub(crate) enum Item {
     Gone,
     /// An event.
     Event(Event),
+    /// Updates of a book.
+    Deltas(Box<Deltas>),
     /// A snapshot that is to be taken when it is this place's turn; the header is that of the last
     /// event it stands for.
     Snapshot(Header),
@@ -103,7 +117,7 @@ pub(crate) enum Item {
 /// One lane's places in the line.
 #[derive(Clone, Debug)]
 struct Waiting {
-    /// The one conflated event or the snapshot to be.
+    /// The one conflated event, the book's updates, or the snapshot to be.
     data: Option<u64>,
     /// The one state.
     status: Option<u64>,
@@ -113,9 +127,12 @@ struct Waiting {
     live: u32,
     /// What this consumer has of the book is behind, and nothing in the line makes up for it.
     starved: bool,
+    /// Dropped since this consumer's last event of the lane.
+    dropped: u32,
 }
 
-const NOTHING: Waiting = Waiting { data: None, status: None, last: 0, live: 0, starved: false };
+const NOTHING: Waiting =
+    Waiting { data: None, status: None, last: 0, live: 0, starved: false, dropped: 0 };
 
 /// A line is rebuilt without its gone places when it is this much longer than twice its live ones.
 const SLACK: usize = 64;
@@ -136,6 +153,8 @@ impl Backlog {
             trades_max: trades_max.max(1),
             first_trade: 0,
             starved: 0,
+            owing: 0,
+            levels: 0,
         }
     }
 
@@ -149,16 +168,22 @@ impl Backlog {
         self.live == 0
     }
 
-    /// Whether an event may pass by the line into the ring.
+    /// Whether an event may pass by the line into the ring; then it also says what was dropped
+    /// before it.
     #[inline]
-    pub(crate) fn admits(&mut self, lane: Lane, event: &Event) -> bool {
-        (self.live == 0 && self.starved == 0) || self.admits_lane(lane, event)
+    pub(crate) fn admits(&mut self, lane: Lane, event: &mut Event) -> bool {
+        let idle = self.live == 0 && self.starved == 0 && self.owing == 0;
+        idle || self.admits_lane(lane, event)
     }
 
-    fn admits_lane(&mut self, lane: Lane, event: &Event) -> bool {
+    fn admits_lane(&mut self, lane: Lane, event: &mut Event) -> bool {
         let Some(waiting) = self.lanes.get(lane.index()) else { return true };
         if waiting.live > 0 || !waiting.starved {
-            return waiting.live == 0;
+            let admitted = waiting.live == 0;
+            if admitted {
+                self.tell_dropped(lane, event);
+            }
+            return admitted;
         }
         match event.kind() {
             Kind::BookSnapshot => {
@@ -175,10 +200,7 @@ impl Backlog {
         match WhenFull::for_event(&event) {
             Some(WhenFull::LatestWins) => self.put_latest(lane, event, counts),
             Some(WhenFull::TransitionsAdded) => self.put_status(lane, event, counts),
-            Some(WhenFull::FreshSnapshot) => {
-                counts.conflated += 1;
-                self.hold_book(lane, event.header);
-            }
+            Some(WhenFull::LevelsMerged) => self.put_book(lane, event, counts),
             // What has no policy has no lane, so it never comes here; if it did, it would wait.
             Some(WhenFull::OldestDropped) | None => self.put_trade(lane, event, counts),
         }
@@ -186,11 +208,11 @@ impl Backlog {
     }
 
     /// From here on the lane's book changes are withheld, until its place's turn comes.
-    pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
+    pub(crate) fn hold_book(&mut self, lane: Lane, header: Header, counts: &mut ConsumerCounts) {
         self.set_starved(lane, false);
         match self.waiting(lane).data {
             // Keeps its place: the snapshot goes before the state that says it can be relied on.
-            Some(ticket) => self.replace(ticket, Item::Snapshot(header)),
+            Some(ticket) => self.replace_book(ticket, Item::Snapshot(header), counts),
             None => {
                 let ticket = self.append(lane, Item::Snapshot(header));
                 self.waiting(lane).data = Some(ticket);
@@ -199,9 +221,10 @@ impl Backlog {
     }
 
     /// The lane's book is not wanted any more: what was withheld of it is given up.
-    pub(crate) fn leave_book(&mut self, lane: Lane) {
+    pub(crate) fn leave_book(&mut self, lane: Lane, counts: &mut ConsumerCounts) {
         self.set_starved(lane, false);
         if let Some(ticket) = self.waiting(lane).data {
+            self.replace_book(ticket, Item::Gone, counts);
             self.erase(ticket);
             self.tidy();
         }
@@ -220,15 +243,19 @@ impl Backlog {
     pub(crate) fn take(&mut self) -> Option<(Lane, Item)> {
         loop {
             let ticket = self.head;
-            let Some(Place { lane, item }) = self.line.pop_front() else {
+            let Some(Place { lane, mut item }) = self.line.pop_front() else {
                 self.line.shrink_to(PLACES_KEPT);
                 return None;
             };
             self.head += 1;
-            if !matches!(item, Item::Gone) {
-                self.forget(lane, ticket, &item);
-                return Some((lane, item));
+            if matches!(item, Item::Gone) {
+                continue;
             }
+            self.forget(lane, ticket, &item);
+            if let Item::Event(event) = &mut item {
+                self.tell_dropped(lane, event);
+            }
+            return Some((lane, item));
         }
     }
 
@@ -247,7 +274,7 @@ impl Backlog {
 
     fn put_status(&mut self, lane: Lane, mut event: Event, counts: &mut ConsumerCounts) {
         if self.waiting(lane).starved && is_live(&event) {
-            self.hold_book(lane, event.header);
+            self.hold_book(lane, event.header, counts);
         }
         let Waiting { status, last, .. } = *self.waiting(lane);
         if let Some(ticket) = status {
@@ -264,6 +291,51 @@ impl Backlog {
         self.waiting(lane).status = Some(ticket);
     }
 
+    fn put_book(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
+        if event.kind() == Kind::BookSnapshot || self.waiting(lane).starved {
+            counts.conflated += 1;
+            return self.hold_book(lane, event.header, counts);
+        }
+        let Waiting { data, last, .. } = *self.waiting(lane);
+        let Some(ticket) = data else {
+            let ticket = self.append(lane, Item::Event(event));
+            self.waiting(lane).data = Some(ticket);
+            return;
+        };
+        counts.conflated += 1;
+        if !self.merge(ticket, &event) {
+            return self.replace_book(ticket, Item::Snapshot(event.header), counts);
+        }
+        if ticket != last
+            && let Some(place) = self.place(ticket)
+        {
+            // A state came between: what follows it does not overtake it.
+            let deltas = std::mem::replace(&mut place.item, Item::Gone);
+            self.erase(ticket);
+            let ticket = self.append(lane, deltas);
+            self.waiting(lane).data = Some(ticket);
+        }
+    }
+
+    /// Merges an update into what waits at a place; `false` where one snapshot is to stand for both.
+    fn merge(&mut self, ticket: u64, event: &Event) -> bool {
+        let Some(Place { item, .. }) = self.place(ticket) else { return false };
+        let mut before = 0;
+        match item {
+            Item::Event(first) => match Deltas::of(first) {
+                Some(deltas) => *item = Item::Deltas(Box::new(deltas)),
+                None => return false,
+            },
+            Item::Deltas(deltas) => before = deltas.len(),
+            Item::Snapshot(_) | Item::Gone => return false,
+        }
+        let Item::Deltas(deltas) = item else { return false };
+        let merged = deltas.merge(event);
+        let levels = deltas.len();
+        self.levels += levels - before;
+        merged && levels <= MERGED_LEVELS_EACH && self.levels <= MERGED_LEVELS_MAX
+    }
+
     fn put_trade(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
         if self.trades >= self.trades_max {
             self.drop_oldest_trade();
@@ -275,12 +347,27 @@ impl Backlog {
 
     fn drop_oldest_trade(&mut self) {
         self.first_trade = self.first_trade.max(self.head);
-        while let Some(item) = self.item(self.first_trade) {
-            let found = is_trade(item);
+        while let Some(Place { lane, item }) = self.place(self.first_trade) {
+            let (lane, found) = (*lane, oldest_goes(item).map(|trade| trade.header.dropped));
             self.first_trade += 1;
-            if found {
-                return self.erase(self.first_trade - 1);
+            if let Some(before) = found {
+                self.erase(self.first_trade - 1);
+                let waiting = self.waiting(lane);
+                let owed = waiting.dropped;
+                waiting.dropped = owed.saturating_add(before).saturating_add(1);
+                self.owing += usize::from(owed == 0);
+                return;
             }
+        }
+    }
+
+    /// Says in a trade how many of its stream were dropped before it.
+    fn tell_dropped(&mut self, lane: Lane, event: &mut Event) {
+        let waiting = self.waiting(lane);
+        if waiting.dropped > 0 && WhenFull::for_event(event) == Some(WhenFull::OldestDropped) {
+            let dropped = std::mem::take(&mut waiting.dropped);
+            event.header.dropped = event.header.dropped.saturating_add(dropped);
+            self.owing -= 1;
         }
     }
 
@@ -307,6 +394,16 @@ impl Backlog {
         }
     }
 
+    /// Another thing stands for what waits of a book from here on.
+    fn replace_book(&mut self, ticket: u64, item: Item, counts: &mut ConsumerCounts) {
+        let Some(place) = self.place(ticket) else { return };
+        let before = std::mem::replace(&mut place.item, item);
+        if let Item::Deltas(deltas) = &before {
+            self.levels -= deltas.len();
+        }
+        counts.conflated += u64::from(matches!(before, Item::Event(_) | Item::Deltas(_)));
+    }
+
     fn append(&mut self, lane: Lane, item: Item) -> u64 {
         let ticket = self.head + self.line.len() as u64;
         self.line.push_back(Place { lane, item });
@@ -327,7 +424,10 @@ impl Backlog {
     /// Books a place out that was taken or erased.
     fn forget(&mut self, lane: Lane, ticket: u64, item: &Item) {
         self.live -= 1;
-        self.trades -= usize::from(is_trade(item));
+        self.trades -= usize::from(oldest_goes(item).is_some());
+        if let Item::Deltas(deltas) = item {
+            self.levels -= deltas.len();
+        }
         let waiting = self.waiting(lane);
         waiting.live -= 1;
         for kept in [&mut waiting.data, &mut waiting.status] {
@@ -355,15 +455,17 @@ impl Backlog {
                 Item::Event(event) if event.kind() == Kind::StreamStatus => {
                     waiting.status = Some(ticket);
                 }
-                item if is_trade(item) => {}
+                item if oldest_goes(item).is_some() => {}
                 _ => waiting.data = Some(ticket),
             }
         }
     }
 }
 
-fn is_trade(item: &Item) -> bool {
-    matches!(item, Item::Event(event) if WhenFull::for_event(event) == Some(WhenFull::OldestDropped))
+/// What waits and is of those whose oldest is dropped.
+fn oldest_goes(item: &Item) -> Option<&Event> {
+    let Item::Event(event) = item else { return None };
+    (WhenFull::for_event(event) == Some(WhenFull::OldestDropped)).then_some(event)
 }
 
 fn is_live(event: &Event) -> bool {

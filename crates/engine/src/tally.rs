@@ -26,6 +26,7 @@ struct ShardHalf {
     conflated: AtomicU64,
     merged: AtomicU64,
     snapshots: AtomicU64,
+    updates_merged: AtomicU64,
     dropped: AtomicU64,
     waiting: AtomicU64,
     read_back: AtomicU64,
@@ -48,13 +49,16 @@ struct InboxHalf {
 pub struct ConsumerCounts {
     /// Events routed to it.
     pub offered: u64,
-    /// Market data that newer data of its stream replaced, withheld book updates included.
+    /// Market data that newer data of its stream replaced or was merged into, withheld book updates
+    /// included.
     pub conflated: u64,
     /// Stream states that a later one of their stream stands for; none of them is lost, the later
     /// one says how many there were.
     pub merged: u64,
     /// Fresh snapshots that stand for withheld book updates.
     pub snapshots: u64,
+    /// Book updates handed over that stand, level by level, for several.
+    pub updates_merged: u64,
     /// Trades that were dropped because too many waited.
     pub dropped: u64,
     /// Events that wait behind the full ring now.
@@ -100,6 +104,7 @@ impl Tally {
             conflated: read(&shard.conflated),
             merged: read(&shard.merged),
             snapshots: read(&shard.snapshots),
+            updates_merged: read(&shard.updates_merged),
             dropped: read(&shard.dropped),
             waiting: read(&shard.waiting),
             read_back: read(&shard.read_back),
@@ -135,6 +140,7 @@ impl Tally {
         half.conflated.store(counts.conflated, Ordering::Relaxed);
         half.merged.store(counts.merged, Ordering::Relaxed);
         half.snapshots.store(counts.snapshots, Ordering::Relaxed);
+        half.updates_merged.store(counts.updates_merged, Ordering::Relaxed);
         half.dropped.store(counts.dropped, Ordering::Relaxed);
         half.waiting.store(counts.waiting, Ordering::Relaxed);
         half.read_back.store(counts.read_back, Ordering::Relaxed);

@@ -35,6 +35,9 @@ impl Serialize for EventLine<'_> {
         map.serialize_entry("ts_emit", &header.ts_emit.0)?;
         map.serialize_entry("routing_version", &header.routing_version)?;
         map.serialize_entry("trace_id", &header.trace_id)?;
+        if header.dropped > 0 {
+            map.serialize_entry("dropped", &header.dropped)?;
+        }
         match &self.event.body {
             Body::Book(meta) => put_book(&mut map, meta, self.event)?,
             Body::Merged(merged) => self.put_merged(&mut map, merged)?,

@@ -121,6 +121,9 @@ pub struct Header {
     pub ts_emit: Nanos,
     /// The routing table by which it was fanned out.
     pub routing_version: u32,
+    /// How many events of its stream this consumer lacks right before this one, because more waited
+    /// for it than may: trades, the oldest of which go first.
+    pub dropped: u32,
     /// Follows one occurrence through logs and traces.
     pub trace_id: u64,
 }

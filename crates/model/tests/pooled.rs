@@ -64,6 +64,7 @@ impl Contents {
             ts_recv: self.nanos(),
             ts_emit: self.nanos(),
             routing_version: self.small().into(),
+            dropped: self.small().into(),
             trace_id: self.number(),
         }
     }

@@ -1,7 +1,7 @@
 //! Each policy by example, and the backlog's bounds for any order of calls.
 
-use model::event::{Reason, StreamStatus};
-use model::{Decimal, InstrumentId, Stream, StreamState};
+use model::event::{BookMeta, Reason, StreamStatus};
+use model::{Decimal, InstrumentId, Level, Stream, StreamState};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,9 +22,26 @@ fn event(kind: Kind, seq: u64) -> Event {
             trade_id: seq,
             ..model::event::Trade::default()
         }),
+        Kind::BookUpdate => return update(seq, &[(seq.into(), 1)]),
         _ => Body::Empty,
     };
     Event { header, body, levels: None }
+}
+
+/// An update of those bids, which follows the one numbered one less.
+fn update(seq: u64, bids: &[(Decimal, i64)]) -> Event {
+    let stream = Stream { kind: Kind::BookUpdate, ..Stream::default() };
+    let header = Header { stream, seq_provider: Some(seq), trace_id: seq, ..Header::default() };
+    let meta = BookMeta {
+        seq_first: Some(seq),
+        seq_last: Some(seq),
+        seq_prev: Some(seq - 1),
+        generation: 1,
+        bids: bids.len() as u32,
+        ..BookMeta::default()
+    };
+    let levels = bids.iter().map(|(price, n)| Level { price: *price, quantity: (*n).into() });
+    Event { header, body: Body::Book(meta), levels: Some(levels.collect()) }
 }
 
 fn live(seq: u64) -> Event {
@@ -54,6 +71,7 @@ impl Line {
         std::iter::from_fn(|| self.backlog.take())
             .map(|(lane, item)| match item {
                 Item::Event(event) => (lane.index(), event.kind(), event.header.trace_id),
+                Item::Deltas(deltas) => (lane.index(), Kind::BookUpdate, deltas.header().trace_id),
                 Item::Snapshot(header) => (lane.index(), Kind::BookSnapshot, header.trace_id),
                 Item::Gone => panic!("an empty place was handed out"),
             })
@@ -146,6 +164,92 @@ fn withheld_updates_become_one_snapshot() {
 }
 
 #[test]
+fn updates_merge_level_by_level_and_keep_removals_and_what_they_cover() {
+    let mut line = Line::new(9);
+    let price = |n: i64| Decimal::new(n, 1);
+    line.put(0, update(4, &[(price(10), 1), (price(30), 1)]));
+    line.put(0, update(5, &[(price(20), 2), (price(10), 0)]));
+    line.put(0, update(6, &[(Decimal::new(300, 2), 7), (price(40), 0)]));
+    assert_eq!((line.counts.conflated, line.backlog.levels), (2, 4));
+    let Some((_, Item::Deltas(deltas))) = line.backlog.take() else { panic!("they are merged") };
+    assert_eq!(line.backlog.levels, 0);
+    let event = deltas.into_event();
+    let Body::Book(meta) = event.body else { panic!("{event:?}") };
+    assert_eq!((meta.seq_prev, meta.seq_first, meta.seq_last), (Some(3), Some(4), Some(6)));
+    assert_eq!((event.header.seq_provider, event.asks().len()), (Some(6), 0));
+    let bids: Vec<_> = event.bids().iter().map(|l| (l.price, l.quantity)).collect();
+    let expected = [(40, 0), (30, 7), (20, 2), (10, 0)];
+    assert_eq!(bids, expected.map(|(at, quantity)| (price(at), quantity.into())));
+    assert_eq!(event.bids()[1].price.scale(), 2, "the last spelling is what is read back");
+}
+
+#[test]
+fn merged_updates_do_not_overtake_the_state_before_the_last_of_them() {
+    let mut line = Line::new(9);
+    line.put(0, event(BookUpdate, 1));
+    line.put(0, event(Status, 2));
+    line.put(0, event(BookUpdate, 3));
+    line.put(0, event(BookUpdate, 4));
+    assert_eq!(line.drain(), [(0, Status, 2), (0, BookUpdate, 4)]);
+}
+
+#[test]
+fn updates_of_more_levels_than_may_wait_become_one_snapshot() {
+    for (each, books) in [(MERGED_LEVELS_EACH / 2 + 1, 1), (MERGED_LEVELS_EACH / 2, 66)] {
+        let mut line = Line::new(9);
+        for seq in 1..=2 {
+            for book in 0..books {
+                let first = seq * 1_000;
+                let bids: Vec<_> = (first..first + each as u64).map(|at| (at.into(), 1)).collect();
+                line.put(book, update(seq, &bids));
+            }
+        }
+        assert!(line.backlog.levels <= MERGED_LEVELS_MAX);
+        let whole = MERGED_LEVELS_MAX / MERGED_LEVELS_EACH;
+        let withheld = (books as usize).saturating_sub(whole).max(usize::from(books == 1));
+        let waits = line.drain();
+        let snapshots = waits.iter().filter(|(_, kind, _)| *kind == BookSnapshot);
+        assert_eq!(snapshots.count(), withheld);
+        assert_eq!(line.counts.conflated as usize, books as usize + withheld);
+        assert_eq!(line.backlog.levels, 0);
+    }
+}
+
+#[test]
+fn an_update_of_another_snapshot_is_never_merged() {
+    let mut line = Line::new(9);
+    line.put(0, event(BookUpdate, 1));
+    let mut other = event(BookUpdate, 2);
+    if let Body::Book(meta) = &mut other.body {
+        meta.generation = 2;
+    }
+    line.put(0, other);
+    assert_eq!(line.drain(), [(0, BookSnapshot, 2)]);
+    assert_eq!((line.counts.conflated, line.backlog.levels), (2, 0));
+}
+
+#[test]
+fn the_next_trade_of_a_stream_says_how_many_were_dropped_before_it() {
+    let mut line = Line::new(2);
+    for (lane, seq) in [(0, 1), (1, 2), (0, 3), (0, 4), (2, 5), (2, 6)] {
+        line.put(lane, event(Trade, seq));
+    }
+    let told = |line: &mut Line| match line.backlog.take() {
+        Some((lane, Item::Event(event))) => {
+            (lane.index(), event.header.trace_id, event.header.dropped)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((told(&mut line), told(&mut line)), ((2, 5, 0), (2, 6, 0)));
+    for (lane, dropped) in [(1, 1), (2, 0), (0, 3), (0, 0)] {
+        let mut next = event(Trade, 9);
+        assert!(line.backlog.admits(Lane::numbered(lane), &mut next));
+        assert_eq!(next.header.dropped, dropped, "lane {lane}");
+    }
+    assert_eq!(line.backlog.owing, 0);
+}
+
+#[test]
 fn a_snapshot_goes_before_the_state_that_says_it_is_live() {
     let mut line = Line::new(9);
     line.put(0, event(BookUpdate, 1));
@@ -173,11 +277,11 @@ fn states_add_up_and_move_behind_what_came_between() {
 fn what_follows_in_a_stream_waits_behind_it_and_other_streams_pass() {
     let mut line = Line::new(9);
     line.put(3, event(Trade, 1));
-    assert!(!line.backlog.admits(Lane::numbered(3), &event(Trade, 2)));
-    assert!(line.backlog.admits(Lane::numbered(2), &event(Trade, 2)));
-    assert!(line.backlog.admits(Lane::numbered(4), &event(Trade, 2)));
+    assert!(!line.backlog.admits(Lane::numbered(3), &mut event(Trade, 2)));
+    assert!(line.backlog.admits(Lane::numbered(2), &mut event(Trade, 2)));
+    assert!(line.backlog.admits(Lane::numbered(4), &mut event(Trade, 2)));
     line.drain();
-    assert!(line.backlog.admits(Lane::numbered(3), &event(Trade, 2)));
+    assert!(line.backlog.admits(Lane::numbered(3), &mut event(Trade, 2)));
 }
 
 #[test]
@@ -185,18 +289,21 @@ fn a_starved_book_takes_no_update_until_a_snapshot_or_its_return_to_live() {
     let mut line = Line::new(9);
     let lane = Lane::numbered(0);
     line.backlog.set_starved(lane, true);
-    assert!(line.backlog.admits(lane, &event(Status, 1)), "that it is not live is heard at once");
-    assert!(line.backlog.admits(Lane::numbered(1), &event(BookUpdate, 1)));
-    assert!(!line.backlog.admits(lane, &event(BookUpdate, 2)));
+    assert!(
+        line.backlog.admits(lane, &mut event(Status, 1)),
+        "that it is not live is heard at once"
+    );
+    assert!(line.backlog.admits(Lane::numbered(1), &mut event(BookUpdate, 1)));
+    assert!(!line.backlog.admits(lane, &mut event(BookUpdate, 2)));
     line.put(0, event(BookUpdate, 2));
     assert_eq!(line.drain(), [(0, BookSnapshot, 2)]);
 
     line.backlog.set_starved(lane, true);
-    assert!(line.backlog.admits(lane, &event(BookSnapshot, 3)), "which makes up for all");
-    assert!(line.backlog.admits(lane, &event(BookUpdate, 4)));
+    assert!(line.backlog.admits(lane, &mut event(BookSnapshot, 3)), "which makes up for all");
+    assert!(line.backlog.admits(lane, &mut event(BookUpdate, 4)));
 
     line.backlog.set_starved(lane, true);
-    assert!(!line.backlog.admits(lane, &live(5)));
+    assert!(!line.backlog.admits(lane, &mut live(5)));
     line.put(0, live(5));
     assert_eq!(line.drain(), [(0, BookSnapshot, 5), (0, Status, 5)]);
     assert_eq!(line.backlog.starved, 0);

@@ -1,11 +1,13 @@
 //! For any interleaving of events, turns, drains and re-routings: each consumer's book is the
 //! shard's, each stream's order is kept, no state is lost, and every dropped trade is counted.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use model::Decimal;
 use model::event::{BookMeta, Level, Quote, Side, StreamState, Trade};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 
@@ -71,6 +73,8 @@ struct Venue {
     now: u64,
     /// The generation of each book at each moment: its update of that time belongs to it.
     generations: Vec<BTreeMap<u64, u32>>,
+    /// Trades of each pair.
+    trades: [u64; PAIRS],
 }
 
 impl Venue {
@@ -95,8 +99,14 @@ impl Venue {
         let (mut port, instrument) = self.port(pair);
         let book = port.book(instrument);
         book.set(side, level).unwrap();
-        book.seq_last = Some(now);
-        let meta = BookMeta { generation: book.generation, ..BookMeta::default() };
+        let seq_prev = book.seq_last.replace(now);
+        let meta = BookMeta {
+            seq_first: Some(now),
+            seq_last: Some(now),
+            seq_prev,
+            generation: book.generation,
+            ..BookMeta::default()
+        };
         let mut event = port.event().unwrap();
         event.set_kind(instrument, Kind::BookUpdate);
         event.header.seq_provider = Some(now);
@@ -143,18 +153,21 @@ impl Venue {
         event.header.seq_provider = book.seq_last;
         event.bids.extend(book.levels(Side::Buy));
         event.asks.extend(book.levels(Side::Sell));
-        event.body = Body::Book(BookMeta { generation: book.generation, ..BookMeta::default() });
+        let (seq_last, generation) = (book.seq_last, book.generation);
+        event.body = Body::Book(BookMeta { seq_last, generation, ..BookMeta::default() });
         port.derive(event);
     }
 
     fn plain(&mut self, pair: usize, kind: Kind) {
         let now = self.now + 1;
+        self.trades[pair] += u64::from(kind == Kind::Trade);
+        let trade_id = self.trades[pair];
         let (mut port, instrument) = self.port(pair);
         let mut event = port.event().unwrap();
         event.set_kind(instrument, kind);
         event.header.seq_provider = Some(now);
         event.body = match kind {
-            Kind::Trade => Body::Trade(Trade { trade_id: now, ..Trade::default() }),
+            Kind::Trade => Body::Trade(Trade { trade_id, ..Trade::default() }),
             _ => Body::Quote(Quote::default()),
         };
         port.emit(event);
@@ -180,6 +193,10 @@ struct Checker {
     states: BTreeMap<(usize, Kind), StreamState>,
     transitions: u64,
     trades: u64,
+    /// The number of each pair's last trade.
+    trade_ids: [u64; PAIRS],
+    /// The position of each book.
+    books_at: [Option<u64>; PAIRS],
     quotes: [Option<u64>; PAIRS],
     /// Position by (pair, kind); statuses by the stream that they are about.
     positions: BTreeMap<(usize, Kind, bool), u64>,
@@ -208,6 +225,12 @@ impl Checker {
             self.generation[pair] = meta.generation;
         }
         assert_eq!(self.generation[pair], meta.generation, "an update without its snapshot");
+        let at = self.books_at[pair];
+        let follows =
+            event.kind() == Kind::BookSnapshot || (meta.seq_prev == at && meta.seq_first > at);
+        assert!(follows, "what it covers, {meta:?}, does not begin where the book is, {at:?}");
+        assert_eq!(meta.seq_last, event.header.seq_provider);
+        self.books_at[pair] = meta.seq_last;
         for (side, levels) in [(Side::Buy, event.bids()), (Side::Sell, event.asks())] {
             for level in levels {
                 self.books[pair].insert((side, level.price), level.quantity);
@@ -224,7 +247,12 @@ impl Consumer for Checker {
         self.in_order(pair, of, kind == Kind::StreamStatus, event.header.trace_id);
         match &event.body {
             Body::Book(meta) => self.on_book(pair, &event, meta),
-            Body::Trade(_) => self.trades += 1,
+            Body::Trade(trade) => {
+                self.trades += 1;
+                let last = std::mem::replace(&mut self.trade_ids[pair], trade.trade_id);
+                let told = last + u64::from(event.header.dropped) + 1;
+                assert!(!self.steady || trade.trade_id == told, "{told} {trade:?}");
+            }
             Body::Quote(_) => self.quotes[pair] = event.header.seq_provider,
             Body::Status(status) => {
                 self.transitions += u64::from(status.transitions);
@@ -278,7 +306,7 @@ impl World {
         let checkers = capacities.iter().map(|_| Checker::default()).collect();
         let generations = vec![BTreeMap::new(); PAIRS];
         let mut world = Self {
-            venue: Venue { shard, now: 0, generations },
+            venue: Venue { shard, now: 0, generations, trades: [0; PAIRS] },
             inboxes,
             checkers,
             wanted: vec![(true, true); capacities.len()],
@@ -415,14 +443,15 @@ impl World {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_consumer_has_the_shards_books_whatever_the_schedule(
-        capacities in prop::collection::vec((1..7usize, 1..5usize), 3),
-        steps in prop::collection::vec(step(), 1..150),
-    ) {
+/// Merged updates and snapshots in their place are what this is about: both are to occur.
+#[test]
+fn every_consumer_has_the_shards_books_whatever_the_schedule() {
+    let config =
+        ProptestConfig { cases: 4_000, source_file: Some(file!()), ..ProptestConfig::default() };
+    let (merged, snapshots) = (Cell::new(0), Cell::new(0));
+    let capacities = prop::collection::vec((1..7usize, 1..5usize), 3);
+    let schedules = (capacities, prop::collection::vec(step(), 1..150));
+    let tried = TestRunner::new(config).run(&schedules, |(capacities, steps)| {
         let mut world = World::new(&capacities);
         for step in steps {
             let ends = matches!(step, Step::EndTurn);
@@ -434,5 +463,14 @@ proptest! {
         world.settle();
         world.check_books();
         world.check_end();
-    }
+        for inbox in &world.inboxes {
+            let counts = inbox.tally().counts();
+            merged.set(merged.get() + counts.updates_merged);
+            snapshots.set(snapshots.get() + counts.snapshots);
+        }
+        Ok(())
+    });
+    tried.unwrap_or_else(|failure| panic!("{failure}"));
+    let exercised = (merged.get(), snapshots.get());
+    assert!(merged.get() > 1_000 && snapshots.get() > 1_000, "merged, snapshots: {exercised:?}");
 }
