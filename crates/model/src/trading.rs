@@ -248,6 +248,18 @@ pub struct Position {
     pub ts_recv: Nanos,
 }
 
+/// What a venue changes of an order in place. The desk asks for nothing else: the machine does not
+/// know what an order was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amends {
+    /// Nothing.
+    Nothing,
+    /// The quantity, downwards only; the price stays.
+    QuantityDown,
+    /// Price and quantity.
+    PriceAndQuantity,
+}
+
 /// What the desk has to know of a venue's orders, as data.
 #[derive(Clone, Copy, Debug)]
 pub struct TradingProfile {
@@ -261,8 +273,8 @@ pub struct TradingProfile {
     pub orders: &'static [Rate],
     /// How many of each of them are kept for cancels.
     pub kept_for_cancels: u32,
-    /// Whether [`Instruction::Amend`] is there.
-    pub amends: bool,
+    /// How far [`Instruction::Amend`] is there.
+    pub amends: Amends,
     /// Whether [`Instruction::DeadMan`] is there.
     pub dead_man: bool,
     /// Whether a client id may be used again once its order is over: a query by it alone may then

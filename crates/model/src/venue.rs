@@ -6,6 +6,7 @@
 //! what it finds in the [`Outbox`]. Events leave through the [`Pipeline`], which the engine
 //! implements: they are filled in place in pooled memory.
 
+use std::fmt;
 use std::time::Duration;
 
 use pool::LocalPooled;
@@ -238,8 +239,9 @@ pub struct OnceFrame {
     pub urgent: bool,
 }
 
-/// A REST request.
-#[derive(Clone, Debug)]
+/// A REST request. Its debug form holds no value of a header, no query and no body: they may carry
+/// keys and signatures.
+#[derive(Clone)]
 pub struct Request {
     /// Comes back with the answer.
     pub id: RequestId,
@@ -257,6 +259,20 @@ pub struct Request {
     pub repeat: Repeat,
     /// How a large answer is read away from the shard's thread.
     pub bulk: BulkDecoder,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("headers", &headers)
+            .field("weight", &self.weight)
+            .field("repeat", &self.repeat)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {
@@ -327,6 +343,8 @@ pub enum Bulk {
     Depth(DepthSnapshot),
     /// The id of the newest trade; `None` where there was none yet.
     LastTrade(Option<u64>),
+    /// The body as it came: the machine reads it itself.
+    Bytes(Vec<u8>),
 }
 
 /// An instrument with the venue's own symbol for it.

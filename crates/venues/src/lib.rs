@@ -13,7 +13,11 @@ pub mod json;
 pub mod kraken;
 pub mod listings;
 pub mod okx;
+pub mod orders;
 pub mod registry;
+pub mod signing;
 pub mod track;
 
+pub use orders::OrderWay;
 pub use registry::{Settings, create};
+pub use signing::{Credentials, Secret};

@@ -8,6 +8,7 @@ use model::venue::Venue;
 use crate::binance::{Binance, LINES, Line};
 use crate::channels::{Dialect, Machine};
 use crate::okx::Okx;
+use crate::orders::OrderWay;
 use crate::{coinbase, kraken, okx};
 
 /// Venues of channels.
@@ -27,6 +28,11 @@ pub struct Settings {
     /// Takes whatever arrives for a subscription, as a replay must: the recording says what was
     /// subscribed.
     pub adopt: bool,
+    /// Where orders and the account's messages go, scheme and host; `ws_url` where `None`, and the
+    /// venue's own address where that is `None` too.
+    pub account_url: Option<String>,
+    /// How orders travel, where the venue leaves the choice.
+    pub orders: OrderWay,
 }
 
 impl Default for Settings {
@@ -37,6 +43,8 @@ impl Default for Settings {
             book_depth: 1_000,
             silence: Duration::from_secs(30),
             adopt: false,
+            account_url: None,
+            orders: OrderWay::default(),
         }
     }
 }

@@ -127,7 +127,7 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
             .read("book_depth", values::number(BOOK_DEPTH))
             .unwrap_or(standard.book_depth),
         silence: reader.read("silence", values::duration(SILENCE)).unwrap_or(standard.silence),
-        adopt: standard.adopt,
+        ..standard
     };
     Provider {
         name: name.unwrap_or_default(),
