@@ -19,5 +19,5 @@ pub mod signing;
 pub mod track;
 
 pub use orders::OrderWay;
-pub use registry::{Settings, create};
+pub use registry::{Settings, create, create_trading, trades};
 pub use signing::{Credentials, Secret};

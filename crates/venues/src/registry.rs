@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use model::Kind;
 use model::venue::Venue;
+use model::{Error, Kind};
 
-use crate::binance::{Binance, LINES, Line};
+use crate::binance::orders::habits::TradeLine;
+use crate::binance::{Binance, LINES, Line, Orders};
 use crate::channels::{Dialect, Machine};
 use crate::okx::Okx;
 use crate::orders::OrderWay;
+use crate::signing::Credentials;
 use crate::{coinbase, kraken, okx};
 
 /// Venues of channels.
@@ -92,6 +94,27 @@ pub fn names() -> Vec<&'static str> {
     let lines = LINES.iter().map(|line| line.name);
     let dialects = DIALECTS.iter().map(|dialect| dialect.name);
     lines.chain([okx::habits::NAME]).chain(dialects).collect()
+}
+
+/// Whether a venue has a machine of orders.
+#[must_use]
+pub fn trades(venue: &str) -> bool {
+    TradeLine::find(venue).is_some()
+}
+
+/// The machine of a venue's orders, for an account.
+///
+/// # Errors
+/// [`Remedy::Stop`](model::Remedy::Stop): nothing can be traded there, or not with such keys.
+pub fn create_trading(
+    venue: &str,
+    settings: Settings,
+    credentials: Credentials,
+) -> Result<Box<dyn Venue>, Error> {
+    if let Some(line) = TradeLine::find(venue) {
+        return Ok(Box::new(Orders::new(line, settings, credentials)));
+    }
+    Err(Error::stop(format!("no orders can be placed at '{venue}'")))
 }
 
 /// The machine of a venue; `None` where there is no venue of that name.

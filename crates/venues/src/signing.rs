@@ -21,7 +21,8 @@ impl Secret {
     }
 
     /// Only of what was a text when it came in.
-    fn text(&self) -> &str {
+    #[must_use]
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -13,3 +13,10 @@ pub mod fallback;
 pub mod timestamp;
 
 pub use cursor::Cursor;
+
+/// A text as JSON writes it, with its quotation marks.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    // Writing a text can't fail.
+    serde_json::to_string(text).unwrap_or_default()
+}

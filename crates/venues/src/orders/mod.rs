@@ -1,9 +1,10 @@
-//! What trading machines share: [`client_id`], the venue's [`clock`], open [`tickets`], and what an
-//! account [`holdings`] list left out.
+//! What trading machines share: [`client_id`], the venue's [`clock`], open [`tickets`], whether they
+//! are [`listening`], and which [`holdings`] a list left out.
 
 pub mod client_id;
 pub mod clock;
 pub mod holdings;
+pub mod listening;
 pub mod tickets;
 
 use model::ledger::{Lost, Outcome};
