@@ -260,6 +260,22 @@ pub enum Amends {
     PriceAndQuantity,
 }
 
+impl Amends {
+    /// Whether an order with the first price and quantity can be given the second ones.
+    #[must_use]
+    pub fn allows(
+        self,
+        (price, quantity): (Option<Decimal>, Decimal),
+        (new_price, new_quantity): (Option<Decimal>, Decimal),
+    ) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::QuantityDown => new_price == price && new_quantity < quantity,
+            Self::PriceAndQuantity => true,
+        }
+    }
+}
+
 /// What the desk has to know of a venue's orders, as data.
 #[derive(Clone, Copy, Debug)]
 pub struct TradingProfile {
@@ -280,4 +296,22 @@ pub struct TradingProfile {
     /// Whether a client id may be used again once its order is over: a query by it alone may then
     /// find another order.
     pub client_id_reusable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_venue_that_only_reduces_keeps_the_price() {
+        let at = |price, quantity| (Some(Decimal::new(price, 1)), Decimal::new(quantity, 1));
+        let down = Amends::QuantityDown;
+        assert!(down.allows(at(10, 20), at(10, 19)));
+        assert!(down.allows(at(10, 20), (Some(Decimal::ONE), Decimal::ONE)));
+        for other in [at(10, 20), at(10, 21), at(11, 19), (None, Decimal::ONE)] {
+            assert!(!down.allows(at(10, 20), other), "{other:?}");
+            assert!(Amends::PriceAndQuantity.allows(at(10, 20), other));
+            assert!(!Amends::Nothing.allows(at(10, 20), other));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use model::venue::{
 };
 use model::{
     Book, CanonicalEvent, ConnId, Error, Event, Instrument, InstrumentId, Kind, LinkId, Nanos,
-    Side, StreamState,
+    RequestId, Side, StreamState,
 };
 use pool::{LocalPool, LocalPooled};
 
@@ -137,6 +137,16 @@ impl Bench {
     pub fn unsubscribe(&mut self, streams: &[(&str, Kind)]) {
         let command = Command::Unsubscribe(subscriptions(streams));
         self.with(|venue, now, sink| venue.on_command(&command, now, sink));
+    }
+
+    pub fn command(&mut self, command: &Command) {
+        self.with(|venue, now, sink| venue.on_command(command, now, sink));
+    }
+
+    /// What goes now or never did not go.
+    pub fn unsent(&mut self, id: RequestId, why: &str) {
+        let response = Response { id: Some(id), url: "", outcome: Outcome::Unsent(why) };
+        let _ = self.with(|venue, now, sink| venue.on_response(response, now, sink));
     }
 
     pub fn open(&mut self, link: u16, conn: u32) {

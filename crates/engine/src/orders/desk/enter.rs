@@ -160,13 +160,13 @@ impl Desk {
             ReplyAnswer::Denied(Denial::TooManyOpen) => Ok(0),
             other => Err(other),
         })?;
-        let amends = self.accounts.get(&terms.provider).is_some_and(|a| a.profile.amends);
+        let amends = self.accounts.get(&terms.provider).map(|a| a.profile.amends);
         let open = matches!(order.standing(), Standing::Acknowledged | Standing::Partial);
         let priced = terms.order_type == OrderType::Limit;
         if order.standing().is_terminal() {
             return Err(denied(Denial::Settled));
         }
-        if !amends || !open || !priced || (price, quantity) == (None, None) {
+        if !open || !priced || (price, quantity) == (None, None) {
             return Err(denied(Denial::NotAmendable));
         }
         let record = self.records.get(key);
@@ -174,6 +174,10 @@ impl Desk {
         let wanted = quantity.unwrap_or(order.quantity());
         if wanted <= order.filled() {
             return Err(denied(Denial::Malformed));
+        }
+        let (before, after) = ((price_now, order.quantity()), (price.or(price_now), wanted));
+        if !amends.is_some_and(|amends| amends.allows(before, after)) {
+            return Err(denied(Denial::NotAmendable));
         }
         let terms = Terms { price: price.or(price_now), quantity: wanted, ..terms.clone() };
         let asked = Asked {

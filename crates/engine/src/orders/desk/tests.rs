@@ -6,7 +6,7 @@ use model::event::Side;
 use model::instrument::{Contract, Trading};
 use model::ledger::{Name, OrderKey, Terms};
 use model::order::{OrderType, TimeInForce};
-use model::trading::TradingProfile;
+use model::trading::{Amends, TradingProfile};
 use model::venue::Rate;
 use model::{Decimal, Instrument, Nanos};
 
@@ -64,7 +64,7 @@ fn profile() -> TradingProfile {
         deadline_after: Some(Duration::from_secs(5)),
         orders: RATES,
         kept_for_cancels: 2,
-        amends: true,
+        amends: Amends::PriceAndQuantity,
         dead_man: true,
         client_id_reusable: true,
     }

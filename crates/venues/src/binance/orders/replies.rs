@@ -69,7 +69,7 @@ impl Orders {
         match job {
             // Its answers are others.
             Job::Listings => Ok(()),
-            Job::Time { sent } => self.on_time(sent, reply, now),
+            Job::Time { sent } => self.on_time(sent, reply, now, sink),
             Job::NewKey => self.on_new_key(reply, now, sink),
             Job::KeepKey => {
                 self.on_kept_key(reply, now);
@@ -124,7 +124,13 @@ impl Orders {
         }
     }
 
-    fn on_time(&mut self, sent: Nanos, reply: Reply<'_>, now: Nanos) -> Result<(), Error> {
+    fn on_time(
+        &mut self,
+        sent: Nanos,
+        reply: Reply<'_>,
+        now: Nanos,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Error> {
         let Reply::Good(body) = reply else {
             self.clock.failed(now);
             return Ok(());
@@ -132,6 +138,7 @@ impl Orders {
         match read::<ServerTime>(body) {
             Ok(time) => {
                 self.clock.answered(sent, time.millis, now);
+                self.open_links(now, sink);
                 Ok(())
             }
             Err(error) => {

@@ -99,7 +99,7 @@ impl Orders {
     }
 
     /// The socket of the orders is opened once all is there that it takes to use it.
-    fn open_links(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+    pub(super) fn open_links(&mut self, now: Nanos, sink: &mut Sink<'_>) {
         let by_socket = self.settings.orders == OrderWay::WebSocket || self.account_link() == API;
         let ready = self.listed && self.clock.millis(now).is_some();
         if by_socket && ready && !self.api_opened {
