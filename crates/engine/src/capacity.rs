@@ -1,6 +1,7 @@
 //! How many of everything a shard has: each number is a sum with one term per owner.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::event::CanonicalEvent;
 use model::frame::{ProviderRaw, WsFrame};
@@ -91,6 +92,15 @@ pub const MERGED_LEVELS_MAX: usize = 32_768;
 /// A consumer reads at most this many events before it hears that its batch ended.
 pub const BATCH_MAX: usize = 256;
 
+/// The same for a consumer on the shard's thread, where others wait for the end of its batch.
+pub const BATCH_ON_SHARD_MAX: usize = 32;
+
+/// A handler that takes longer for an event is counted as slow.
+pub const HANDLER_SLOW: Duration = Duration::from_millis(100);
+
+/// A handler that has not returned for so long is counted as blocked.
+pub const HANDLER_BLOCKED: Duration = Duration::from_secs(1);
+
 /// Books, hence (provider, instrument) pairs in use, on one shard.
 pub const BOOKS_MAX: usize = 65_536;
 
@@ -106,6 +116,23 @@ pub const PARTIES_MAX: usize = 1_024;
 /// Merges of one shard, removed ones included: each holds at most one window, of one fragment a
 /// provider.
 pub const MERGES_MAX: usize = 256;
+/// Subscriptions of one consumer.
+pub const SUBSCRIPTIONS_MAX: usize = 1_024;
+
+/// Streams that one subscription may name.
+pub const STREAMS_PER_SUBSCRIPTION: usize = 1_024;
+
+/// Names of instruments that one consumer may bring in, so that none fills the table for all.
+pub const NAMES_PER_CONSUMER: usize = 4_096;
+
+/// Commands of a consumer that wait to be taken.
+pub const COMMANDS_MAX: usize = 64;
+
+/// Commands of a consumer that are known again by their id: its newest.
+pub const COMMANDS_REMEMBERED: usize = 512;
+
+/// Commands of operators that wait.
+pub const OPERATOR_COMMANDS_MAX: usize = 256;
 
 /// Distinct names of unknown message types and the like that are counted one by one, per provider.
 pub const NOTICES_MAX: usize = 256;

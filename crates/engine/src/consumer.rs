@@ -1,24 +1,48 @@
 //! A consumer and the end of the queue that its thread drains.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-use model::{ConsumerId, Error, Event, Kind, Nanos};
+use model::{CommandId, ConsumerId, Error, Event, Kind, Nanos};
 use rtrb::{Consumer as Ring, RingBuffer};
 
-use crate::capacity::{BATCH_MAX, QueueCapacity};
+use crate::capacity::{BATCH_MAX, COMMANDS_MAX, HANDLER_SLOW, QueueCapacity};
 use crate::catalog::Catalog;
+use crate::control::{self, Command, Desk};
 use crate::critical::Critical;
 use crate::doorbell::Doorbell;
 use crate::fanout::Outlet;
+use crate::route::is_older;
 use crate::tally::{ConsumerCounts, Tally};
+
+mod panics;
+mod runner;
+
+use panics::Caught;
+pub use runner::{Factory, Placement, Resident, Restart, Runner, Stay};
 
 /// A program fed by the gateway.
 ///
 /// Each event is the consumer's own: plain memory that nothing waits for. A handler that panics
-/// loses that event and nothing else; it is called again with the next.
+/// loses that event and nothing else; it is called again with the next, or made anew where it is
+/// made by a factory ([`Restart`]). One that is slow or does not return delays nobody but itself.
+///
+/// # Across a flip of the routing table
+/// The header's routing version is that of the table that routed the event. What may be relied on:
+///
+/// 1. In a stream, versions never go back.
+/// 2. An event of version `v` came because table `v` says so. From the version of an ack on, a stream
+///    that was subscribed brings everything, a book its snapshot first, and one that was unsubscribed
+///    brings nothing.
+/// 3. Streams that both tables give are not disturbed: nothing is missing and nothing comes twice.
+/// 4. Market data of an older version than an ack's may be skipped ([`VersionGate`]), but not that of
+///    a book, whose updates build on each other.
+/// 5. Critical events come always, whatever their version, and are never to be skipped.
+///
+/// A handler that obeys them depends on events alone: it reads no clock but [`Context::now`] and
+/// keeps no more than what events told it. Then the same events make it do the same again.
+///
+/// [`VersionGate`]: crate::VersionGate
 pub trait Consumer: Send {
     /// An event, in the order of its stream.
     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>);
@@ -42,9 +66,27 @@ pub struct Context<'a> {
     tally: &'a Tally,
     /// The position of the last execution event that it was handed.
     executed_to: u64,
+    control: &'a mut control::Port,
 }
 
 impl Context<'_> {
+    /// Hands a command in, under a number of the consumer's choice: the same command under the same
+    /// number is the same one. Its ack is an event ([`ControlAck`](model::ControlAck)), and so is
+    /// its result ([`ControlResult`](model::ControlResult)) where the ack says pending.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) where as many commands as may be are open: it was
+    /// not taken.
+    pub fn command(&mut self, id: u64, command: Command) -> Result<(), Error> {
+        self.control.submit(CommandId(id), command)
+    }
+
+    /// Whether the consumer's orders may go now.
+    #[must_use]
+    pub fn may_trade(&self) -> bool {
+        self.control.switch.is_on()
+    }
+
     /// What was counted for this consumer up to the last turn: how many trades were dropped, how
     /// much was conflated.
     #[must_use]
@@ -94,16 +136,21 @@ pub struct Inbox {
     room: Arc<Doorbell>,
     /// Calls the shard, to pass an acknowledgement on.
     shard: Waker,
+    control: control::Port,
+    /// The consumer was made anew: market data of versions before that one is not for it, and none
+    /// at all before the shard has said which.
+    anew: Option<Option<u32>>,
 }
 
-/// Both ends of a new queue; `shard` is called when room that is waited for was made.
+/// Both ends of a new queue, and the shard's end of the way of its commands; `shard` is called when
+/// room that is waited for was made.
 pub(crate) fn queue(
     id: ConsumerId,
     name: &str,
     catalog: &Catalog,
     capacity: QueueCapacity,
     shard: Waker,
-) -> Result<(Outlet, Inbox), Error> {
+) -> Result<(Outlet, Inbox, Desk), Error> {
     let (producer, ring) = RingBuffer::new(capacity.ring.max(1));
     let tally = Arc::new(Tally::new()?);
     let (bell, room) = (Arc::new(Doorbell::default()), Arc::new(Doorbell::new(shard.clone())));
@@ -112,6 +159,7 @@ pub(crate) fn queue(
     let (window, critical) = RingBuffer::new(capacity.critical.max(1));
     let owner = (id, name.clone());
     let window = Critical::new(owner, window, capacity.commands, tally.clone());
+    let (control, desk) = control::port(id, name.clone(), COMMANDS_MAX, shard.clone());
     let outlet = Outlet::new(id, producer, window, capacity.trades, tally.clone(), ends);
     let inbox = Inbox {
         id,
@@ -126,8 +174,10 @@ pub(crate) fn queue(
         bell,
         room,
         shard,
+        control,
+        anew: None,
     };
-    Ok((outlet, inbox))
+    Ok((outlet, inbox, desk))
 }
 
 impl Inbox {
@@ -167,10 +217,24 @@ impl Inbox {
         idle
     }
 
+    /// Whether nothing will come any more: the shard is gone.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
+    }
+
     /// Whether nothing is there and nothing will come: the shard is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.ring.is_abandoned() && self.is_empty()
+    }
+
+    /// Hands a command in outside of a handler; see [`Context::command`].
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) where as many commands as may be are open.
+    pub fn command(&mut self, id: CommandId, command: Command) -> Result<(), Error> {
+        self.control.submit(id, command)
     }
 
     /// Whether nothing is in the queue now.
@@ -182,30 +246,56 @@ impl Inbox {
     /// Hands one batch to the consumer and says how many events it was; `now` is read once per
     /// event. Execution and control events go before market data, also before what was there first.
     pub fn drain(&mut self, consumer: &mut dyn Consumer, now: impl FnMut() -> Nanos) -> usize {
-        self.drain_up_to(BATCH_MAX, consumer, now)
+        self.drain_batch(BATCH_MAX, consumer, now, false)
     }
 
+    #[cfg(test)]
+    #[cfg(not(loom))]
     pub(crate) fn drain_up_to(
         &mut self,
         most: usize,
         consumer: &mut dyn Consumer,
+        now: impl FnMut() -> Nanos,
+    ) -> usize {
+        self.drain_batch(most, consumer, now, false)
+    }
+
+    /// The same for at most so many events. Where `stop` says so, a handler's panic ends the batch:
+    /// what follows stays in the queue.
+    pub(crate) fn drain_batch(
+        &mut self,
+        most: usize,
+        consumer: &mut dyn Consumer,
         mut now: impl FnMut() -> Nanos,
+        stop: bool,
     ) -> usize {
         let acknowledged = self.tally.acknowledged();
         let (mut handed, mut ready) = (0, self.ring.slots());
-        let mut begun = None;
+        let (mut begun, mut last) = (None, None);
         while handed < most {
             let Some(event) = self.next(&mut ready) else { break };
             handed += 1;
+            if self.is_left_behind(&event) {
+                self.counts.skipped += 1;
+                continue;
+            }
             let entered = now();
             let begun = *begun.get_or_insert(entered);
             self.count(&event, entered);
             let trace_id = event.header.trace_id;
-            self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx));
+            self.note_slow(last.replace((entered, trace_id)), entered);
+            self.tally.enter(entered, trace_id);
+            if !self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx)) && stop {
+                break;
+            }
         }
         if let Some(begun) = begun {
-            self.room.ring();
             self.guarded(begun, None, |ctx| consumer.on_batch_end(ctx));
+            self.note_slow(last, now());
+            self.tally.leave();
+        }
+        if handed > 0 {
+            self.room.ring();
             self.tally.publish_inbox(&self.counts, &self.latencies_ns);
             self.latencies_ns.clear();
             if self.tally.acknowledged() != acknowledged {
@@ -240,36 +330,92 @@ impl Inbox {
         }
     }
 
-    /// Calls a handler; its panic goes no further than here.
-    fn guarded(&mut self, now: Nanos, trace_id: Option<u64>, call: impl FnOnce(&mut Context<'_>)) {
-        let tally = &*self.tally;
+    /// Whether an event is market data from before a consumer was made anew.
+    #[inline]
+    fn is_left_behind(&mut self, event: &Event) -> bool {
+        self.anew.is_some() && !event.kind().is_critical() && self.is_before(event)
+    }
+
+    #[inline(never)]
+    fn is_before(&mut self, event: &Event) -> bool {
+        if self.anew == Some(None) {
+            self.anew = Some(self.control.renewed());
+        }
+        let first = self.anew.flatten();
+        first.is_none_or(|first| is_older(event.header.routing_version, first))
+    }
+
+    /// The consumer is a new one, which knows nothing of what was.
+    fn begin_anew(&mut self) {
+        self.counts.restarts += 1;
+        self.anew = Some(None);
+        self.control.renew();
+    }
+
+    /// A batch took longer than its budget.
+    fn overran(&mut self) {
+        self.counts.overruns += 1;
+        self.tally.publish_inbox(&self.counts, &[]);
+    }
+
+    /// Calls a handler; its panic goes no further than here. Whether it returned.
+    fn guarded(
+        &mut self,
+        now: Nanos,
+        trace_id: Option<u64>,
+        call: impl FnOnce(&mut Context<'_>),
+    ) -> bool {
+        let stack = is_logged(self.counts.panics + 1);
+        let (tally, control) = (&*self.tally, &mut self.control);
         let (catalog, consumer, executed_to) = (&self.catalog, self.id, self.executed_to);
-        let mut ctx = Context { catalog, consumer, now, tally, executed_to };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))) {
-            self.counts.panics += 1;
-            self.log_panic(trace_id, &*panic);
+        let mut ctx = Context { catalog, consumer, now, tally, executed_to, control };
+        match panics::catch(stack, || call(&mut ctx)) {
+            Ok(()) => true,
+            Err(caught) => {
+                self.counts.panics += 1;
+                self.log_panic(trace_id, &caught);
+                false
+            }
         }
     }
 
-    /// One line a panic at first, then one for each power of two: a handler that panics on every
-    /// event must not fill the disk.
     #[cold]
-    fn log_panic(&self, trace_id: Option<u64>, panic: &(dyn Any + Send)) {
-        const LOGGED_EACH: u64 = 16;
+    fn log_panic(&self, trace_id: Option<u64>, caught: &Caught) {
         let panics = self.counts.panics;
-        if panics > LOGGED_EACH && !panics.is_power_of_two() {
+        if !is_logged(panics) {
             return;
         }
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let Caught { message, location, stack } = caught;
         tracing::error!(
             consumer = &*self.name,
             trace_id,
             panics,
-            panic = text.unwrap_or("(no text)"),
-            "a consumer's handler panicked; it goes on with the next event"
+            panic = message,
+            at = location,
+            stack = stack.as_deref(),
+            "a consumer's handler panicked"
         );
     }
+
+    /// Counts a handler that took long, and says so.
+    #[inline]
+    fn note_slow(&mut self, last: Option<(Nanos, u64)>, now: Nanos) {
+        if let Some((entered, trace_id)) = last.filter(|(at, _)| now.since(*at) > HANDLER_SLOW) {
+            self.counts.slow += 1;
+            let (slow, took_ms) = (self.counts.slow, now.since(entered).as_millis());
+            if is_logged(slow) {
+                let consumer = &*self.name;
+                tracing::warn!(consumer, trace_id, slow, took_ms, "a consumer's handler was slow");
+            }
+        }
+    }
+}
+
+/// One line an occurrence at first, then one for each power of two: a handler that fails on every
+/// event must not fill the disk.
+fn is_logged(occurrences: u64) -> bool {
+    const LOGGED_EACH: u64 = 16;
+    occurrences <= LOGGED_EACH || occurrences.is_power_of_two()
 }
 
 #[cfg(test)]

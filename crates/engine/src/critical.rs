@@ -183,9 +183,14 @@ impl Critical {
         pushed
     }
 
+    /// Whether another command can be opened.
+    pub(crate) fn takes_command(&self) -> bool {
+        self.commands < self.commands_max
+    }
+
     /// Opens a command.
     pub(crate) fn open_command(&mut self) -> Result<(), Error> {
-        if self.commands >= self.commands_max {
+        if !self.takes_command() {
             return Err(Error::reject(format!(
                 "{} commands of this consumer are open, which is the limit: read their answers first",
                 self.commands

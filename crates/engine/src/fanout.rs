@@ -91,6 +91,11 @@ impl Outlet {
         }
     }
 
+    /// Whether another command can be opened.
+    pub(crate) fn takes_command(&self) -> bool {
+        !self.closed && self.critical.takes_command()
+    }
+
     /// The consumer's book of that lane is to be replaced by a fresh snapshot.
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
         if !self.closed {
@@ -227,8 +232,16 @@ impl Fanout {
         self.table.version()
     }
 
+    pub(crate) fn table(&self) -> &RoutingTable {
+        &self.table
+    }
+
     pub(crate) fn outlets(&self) -> &[Outlet] {
         &self.outlets
+    }
+
+    pub(crate) fn outlet(&self, consumer: ConsumerId) -> Option<&Outlet> {
+        self.outlets.iter().find(|outlet| outlet.consumer == consumer)
     }
 
     pub(crate) fn outlet_mut(&mut self, consumer: ConsumerId) -> Option<&mut Outlet> {
@@ -371,6 +384,36 @@ impl Fanout {
             }
         }
         new.into_iter().flatten()
+    }
+
+    /// Begins anew with a consumer: each of its books is to be replaced by a snapshot. Gives the lanes
+    /// whose states it hears of.
+    pub(crate) fn renew(
+        &mut self,
+        consumer: ConsumerId,
+        books: &Books,
+        header: Header,
+    ) -> Vec<(u16, Lane)> {
+        let found = (0..).zip(&mut self.outlets).find(|(_, outlet)| outlet.consumer == consumer);
+        let Some((n, outlet)) = found else { return Vec::new() };
+        let mut hears = Vec::new();
+        for (slot, entry) in books.iter() {
+            let Entry { provider, instrument, announced, .. } = *entry;
+            for lane in Kind::ALL.into_iter().take(LANES).filter_map(|kind| slot.lane(kind)) {
+                let Some(route) = self.routes.get(lane.index()) else { continue };
+                let kind = lane.kind();
+                let gets = kind == Kind::BookUpdate && route.events.binary_search(&n).is_ok();
+                if gets && announced > 0 {
+                    let stream = Stream { provider, instrument, kind };
+                    outlet.hold_book(lane, Header { stream, ..header });
+                }
+                if route.status.binary_search(&n).is_ok() {
+                    hears.push((n, lane));
+                }
+            }
+        }
+        hears.dedup();
+        hears
     }
 
     /// Hands a state to one outlet: whoever is new to a stream hears how it stands.

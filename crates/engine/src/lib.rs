@@ -14,7 +14,8 @@
 //! | critical lane | [`exec_log`] | execution and control, past all of the above: never dropped, read back from a log where the window is full |
 //! | consumers | [`consumer`] | the [`Inbox`] that a consumer's thread drains, in batches |
 //!
-//! Beside the way of an event: [`capacity`] (how many of everything, and for whom), [`catalog`]
+//! Beside the way of an event: [`control`] (commands in, one flip a turn, answers out; what is subscribed
+//! at the venues), [`capacity`] (how many of everything, and for whom), [`catalog`]
 //! (numbers and names), [`stats`] and [`tally`] (what was counted, per stream and per consumer),
 //! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (messages that could
 //! not be read, on their way to whoever shows them), [`orders`] (what becomes of orders; not joined to
@@ -27,6 +28,7 @@ pub mod books;
 pub mod capacity;
 pub mod catalog;
 pub mod consumer;
+pub mod control;
 pub(crate) mod critical;
 pub mod dead_letters;
 pub mod doorbell;
@@ -47,7 +49,8 @@ mod testing;
 
 pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;
-pub use consumer::{Consumer, Context, Inbox};
+pub use consumer::{Consumer, Context, Factory, Inbox, Placement, Resident, Restart, Runner, Stay};
+pub use control::{Command, ControlSettings, Operator, Rights, Switch};
 pub use exec_log::{ExecLog, LogRequest, MemoryLog, Page};
 pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;

@@ -165,6 +165,12 @@ impl Edit {
         true
     }
 
+    /// Whether the table that comes of it would differ.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.working.iter().any(|(consumer, filters)| self.table.filters(*consumer) != *filters)
+    }
+
     /// The table with all changes.
     #[must_use]
     pub fn finish(self) -> RoutingTable {
@@ -186,33 +192,47 @@ impl Edit {
 }
 
 impl Filter {
-    /// A subscription with its names looked up.
+    /// A subscription with its names looked up; new names of instruments become known.
     ///
     /// # Errors
     /// [`Remedy::Reject`](model::Remedy::Reject) for a provider that the catalog does not know, or
     /// when it has no room for another instrument's name.
     pub fn new(subscription: &Subscription, catalog: &Catalog) -> Result<Self, Error> {
-        let Subscription { providers, instruments, kinds, .. } = subscription;
         let provider = |name: &str| {
             catalog.find_provider(name).ok_or_else(|| {
                 let known: Vec<_> = catalog.providers().into_iter().map(|(_, name)| name).collect();
                 Error::reject(format!("no provider is named '{name}'; there are {known:?}"))
             })
         };
+        Self::of(subscription, provider, |name| catalog.instrument(name))
+    }
+
+    /// A subscription with its names looked up, where all of them are known.
+    #[must_use]
+    pub fn find(subscription: &Subscription, catalog: &Catalog) -> Option<Self> {
+        let provider = |name: &str| catalog.find_provider(name).ok_or(());
+        Self::of(subscription, provider, |name| catalog.find_instrument(name).ok_or(())).ok()
+    }
+
+    fn of<E>(
+        subscription: &Subscription,
+        provider: impl Fn(&str) -> Result<ProviderId, E>,
+        instrument: impl Fn(&str) -> Result<InstrumentId, E>,
+    ) -> Result<Self, E> {
+        let Subscription { providers, instruments, kinds, .. } = subscription;
         let providers = providers.iter().map(|name| provider(name)).collect::<Result<_, _>>()?;
-        let instruments = instruments.iter().map(|name| catalog.instrument(name));
-        let kinds = kinds.iter().map(|kind| lane_kind(*kind)).collect();
+        let instruments = instruments.iter().map(|name| instrument(name));
         Ok(Self {
             providers: ordered(providers),
             instruments: ordered(instruments.collect::<Result<_, _>>()?),
-            kinds: ordered(kinds),
+            kinds: ordered(kinds.iter().map(|kind| lane_kind(*kind)).collect()),
         })
     }
 
     /// The streams that it names one by one, which their venues are asked for; none where one of
     /// the lists is empty: such a subscription follows what flows.
     pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {
-        let market_data = |kind: &&Kind| !kind.is_critical();
+        let market_data = |kind: &&Kind| !kind.is_critical() && **kind != Kind::Merged;
         let pairs = self.pairs();
         pairs.flat_map(move |(provider, instrument)| {
             let kinds = self.kinds.iter().filter(market_data);
@@ -240,6 +260,11 @@ impl Filter {
         self.fits_pair(stream.provider, stream.instrument)
             && fits(&self.kinds, &lane_kind(stream.kind))
     }
+}
+
+/// Whether a version came before another. Versions wrap, after 49 days of a flip a millisecond.
+pub(crate) fn is_older(version: u32, than: u32) -> bool {
+    version.wrapping_sub(than).cast_signed() < 0
 }
 
 /// In order and without doubles.
@@ -271,8 +296,7 @@ pub struct VersionGate {
 impl VersionGate {
     /// Whether to look at an event; to be asked for each, once.
     pub fn admits(&mut self, event: &Event) -> bool {
-        // Versions wrap, after some 136 years of a flip a second.
-        let older = event.header.routing_version.wrapping_sub(self.newest).cast_signed() < 0;
+        let older = is_older(event.header.routing_version, self.newest);
         match event.kind() {
             Kind::ControlAck | Kind::ControlResult => {
                 if !older {

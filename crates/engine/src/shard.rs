@@ -1,5 +1,6 @@
 //! A shard: one thread's pools, books, routes, queues and counters, joined by plain calls.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,6 +17,7 @@ use crate::books::{Books, LANES, Lane, Slot, lane_kind};
 use crate::capacity::{BOOKS_MAX, Capacity, Pools, QueueCapacity};
 use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
+use crate::control::Control;
 use crate::dead_letters::{self, DeadLetters, Outgoing};
 use crate::fanout::Fanout;
 use crate::merge::Merges;
@@ -24,6 +26,7 @@ use crate::route::RoutingTable;
 use crate::stats::{ProviderStats, StreamStats, parts};
 use crate::tally::Tally;
 
+mod control;
 mod critical;
 mod merging;
 mod order;
@@ -46,6 +49,9 @@ pub struct Shard {
     sequences: Sequences,
     merges: Merges,
     fanout: Fanout,
+    control: Control,
+    /// The event with which each consumer was last found not to return.
+    blocked: BTreeMap<model::ConsumerId, u64>,
     /// By slot and kind of market data.
     streams: Vec<StreamStats>,
     /// By provider.
@@ -71,6 +77,8 @@ impl Shard {
             sequences: Sequences::default(),
             merges: Merges::default(),
             fanout: Fanout::default(),
+            control: Control::default(),
+            blocked: BTreeMap::new(),
             streams: Vec::new(),
             providers: Vec::new(),
             unreadable: None,
@@ -97,7 +105,8 @@ impl Shard {
                 "a consumer named '{name}' is already there: give each a name of its own"
             )));
         }
-        let (outlet, inbox) = queue(id, name, &self.catalog, capacity, self.waker.clone())?;
+        let (outlet, inbox, desk) = queue(id, name, &self.catalog, capacity, self.waker.clone())?;
+        self.control.add(desk);
         let header = self.blank_header(now);
         self.fanout.add(outlet, &self.books, header);
         Ok(inbox)
@@ -121,18 +130,22 @@ impl Shard {
         Port { shard: self, provider, now, ts_emit: now }
     }
 
-    /// Ends a turn: what is due by now is done, what waits goes on as far as there is room, and
+    /// Ends a turn: what is due by now is done, commands are taken and the table is flipped, what waits goes on as far as there is room, and
     /// whoever sleeps over a queue that got something is woken, once.
     pub fn end_turn(&mut self, now: Nanos) {
         self.look(now);
         self.close_windows(now);
+        self.control_turn(now);
         self.fanout.end_turn(&self.books, now);
     }
 
     /// When [`end_turn`](Self::end_turn) is wanted though nothing arrives.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        let due = [self.sequences.deadline(), self.merges.deadline(), self.fanout.deadline()];
+        let at_once = self.command_waits().then_some(Nanos::default());
+        let (sequences, merges) = (self.sequences.deadline(), self.merges.deadline());
+        let (fanout, control) = (self.fanout.deadline(), self.control.deadline());
+        let due = [sequences, merges, fanout, control, at_once];
         due.into_iter().flatten().min()
     }
 
@@ -352,6 +365,11 @@ impl Pipeline for Port<'_> {
     fn notice(&mut self, notice: Notice<'_>) {
         let provider = self.provider;
         let (what, name) = parts(notice);
+        if let Notice::UnknownInstrument(name) = notice
+            && let Some(instrument) = self.shard.catalog.find_instrument(name)
+        {
+            self.shard.control.refused(provider, instrument);
+        }
         if self.shard.provider_mut(provider).notices.count(notice) {
             let provider = self.shard.catalog.provider_name(provider);
             tracing::warn!(provider = provider.as_deref(), what, name, "notice; counted from here");

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
-use model::Error;
+use model::{Error, Nanos};
+
+#[cfg(doc)]
+use crate::capacity::{HANDLER_BLOCKED, HANDLER_SLOW};
 
 /// Longest latency that is told apart, in ns: 100 s. Longer ones count as this.
 const LATENCY_MAX_NS: u64 = 100_000_000_000;
@@ -32,6 +35,7 @@ struct ShardHalf {
     read_back: AtomicU64,
     stalls: AtomicU64,
     stalled: AtomicBool,
+    blocked: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -41,10 +45,18 @@ struct InboxHalf {
     critical_delivered: AtomicU64,
     panics: AtomicU64,
     acknowledged: AtomicU64,
+    skipped: AtomicU64,
+    slow: AtomicU64,
+    overruns: AtomicU64,
+    restarts: AtomicU64,
+    /// When the handler that runs was entered, in ns; 0 where none does.
+    entered: AtomicU64,
+    /// With which event.
+    trace_id: AtomicU64,
 }
 
 /// What a consumer's [`Tally`] said at one moment. Once nothing is under way,
-/// `offered + snapshots = delivered + conflated + merged + dropped`.
+/// `offered + snapshots = delivered + skipped + conflated + merged + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConsumerCounts {
     /// Events routed to it.
@@ -77,6 +89,16 @@ pub struct ConsumerCounts {
     pub panics: u64,
     /// The position in the log of execution events up to which it has dealt with all.
     pub acknowledged: u64,
+    /// Market data that was not handed to a consumer that was made anew, which gets all of it afresh.
+    pub skipped: u64,
+    /// Calls of its handlers that took longer than [`HANDLER_SLOW`].
+    pub slow: u64,
+    /// Times that a handler did not return for longer than [`HANDLER_BLOCKED`].
+    pub blocked: u64,
+    /// Batches on the shard's thread that took longer than their budget.
+    pub overruns: u64,
+    /// How often it was made anew after a panic.
+    pub restarts: u64,
 }
 
 impl Tally {
@@ -114,6 +136,11 @@ impl Tally {
             critical_delivered: read(&inbox.critical_delivered),
             panics: read(&inbox.panics),
             acknowledged: self.acknowledged(),
+            skipped: read(&inbox.skipped),
+            slow: read(&inbox.slow),
+            blocked: read(&shard.blocked),
+            overruns: read(&inbox.overruns),
+            restarts: read(&inbox.restarts),
         }
     }
 
@@ -131,6 +158,28 @@ impl Tally {
     /// Says so; from the consumer's side only, which never goes back.
     pub(crate) fn acknowledge(&self, position: u64) {
         self.inbox.acknowledged.store(position, Ordering::Relaxed);
+    }
+
+    /// A handler is entered; called by the consumer's side.
+    pub(crate) fn enter(&self, now: Nanos, trace_id: u64) {
+        self.inbox.trace_id.store(trace_id, Ordering::Relaxed);
+        self.inbox.entered.store(now.0, Ordering::Relaxed);
+    }
+
+    /// No handler runs any more.
+    pub(crate) fn leave(&self) {
+        self.inbox.entered.store(0, Ordering::Relaxed);
+    }
+
+    /// Since when which event is being handled; `None` where no handler runs.
+    pub(crate) fn running(&self) -> Option<(Nanos, u64)> {
+        let entered = self.inbox.entered.load(Ordering::Relaxed);
+        (entered > 0).then(|| (Nanos(entered), self.inbox.trace_id.load(Ordering::Relaxed)))
+    }
+
+    /// A handler does not return; how often that was so.
+    pub(crate) fn blocked(&self) -> u64 {
+        self.shard.blocked.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The shard's half, as its single writer counted it.
@@ -154,6 +203,10 @@ impl Tally {
         half.delivered.store(counts.delivered, Ordering::Relaxed);
         half.critical_delivered.store(counts.critical_delivered, Ordering::Relaxed);
         half.panics.store(counts.panics, Ordering::Relaxed);
+        half.skipped.store(counts.skipped, Ordering::Relaxed);
+        half.slow.store(counts.slow, Ordering::Relaxed);
+        half.overruns.store(counts.overruns, Ordering::Relaxed);
+        half.restarts.store(counts.restarts, Ordering::Relaxed);
         let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         latencies_ns.iter().for_each(|ns| latency.saturating_record(*ns));
     }

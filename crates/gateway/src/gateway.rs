@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{Consumer, Subscription};
+use engine::control::OperatorEnd;
+use engine::{Consumer, Operator, Subscription};
 use store::capture::{Recorder, RecorderOptions, WriterOptions};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::consumers::Seat;
+use crate::consumers::{ConsumerOptions, Seat, Source};
+use crate::control::Control;
 use crate::live::{self, Parts};
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 
@@ -20,7 +22,10 @@ impl Gateway {
     /// Starts with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
+        let (operator, operators) = engine::control::operator();
         Builder {
+            operator,
+            operators,
             config,
             consumers: Vec::new(),
             record: None,
@@ -34,6 +39,8 @@ impl Gateway {
 
 /// A gateway being put together.
 pub struct Builder {
+    operator: Operator,
+    operators: OperatorEnd,
     config: Config,
     consumers: Vec<Seat>,
     record: Option<PathBuf>,
@@ -53,13 +60,49 @@ impl Builder {
     /// Adds a consumer of what `wants` names; its `consumer` field is filled in here.
     #[must_use]
     pub fn consumer_of(
-        mut self,
+        self,
         name: &str,
         wants: Subscription,
         consumer: impl Consumer + 'static,
     ) -> Self {
-        let consumer = Box::new(consumer);
-        self.consumers.push(Seat { name: name.to_owned(), wants, consumer });
+        self.seat(name, ConsumerOptions::of(wants), Source::One(Box::new(consumer)))
+    }
+
+    /// Adds a consumer with options, made by `make`: once at first, and anew when it has panicked,
+    /// where its options don't say otherwise.
+    /// ```no_run
+    /// # use meltica::{Consumer, Context, ConsumerOptions, Event, Gateway, Kind, Placement, Rights};
+    /// # use meltica::{Subscription, config};
+    /// # let config = config::load("meltica.toml".as_ref()).unwrap();
+    /// #[derive(Default)]
+    /// struct Strategy;
+    ///
+    /// impl Consumer for Strategy {
+    ///     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+    ///         println!("{event:?}, may trade: {}", ctx.may_trade());
+    ///     }
+    /// }
+    ///
+    /// let options = ConsumerOptions {
+    ///     wants: Subscription::of("spot", "BTC-USDT", Kind::Quote),
+    ///     rights: Rights { trade: true, ..Rights::default() },
+    ///     placement: Placement::shard(),
+    ///     ..ConsumerOptions::default()
+    /// };
+    /// Gateway::builder(config).consumer_with("strategy", options, Strategy::default).run().unwrap();
+    /// ```
+    #[must_use]
+    pub fn consumer_with<C: Consumer + 'static>(
+        self,
+        name: &str,
+        options: ConsumerOptions,
+        mut make: impl FnMut() -> C + Send + 'static,
+    ) -> Self {
+        self.seat(name, options, Source::Made(Box::new(move || Box::new(make()))))
+    }
+
+    fn seat(mut self, name: &str, options: ConsumerOptions, source: Source) -> Self {
+        self.consumers.push(Seat { name: name.to_owned(), options, source });
         self
     }
 
@@ -104,6 +147,13 @@ impl Builder {
         self.stop.clone()
     }
 
+    /// Commands the gateway from any thread, while it runs: subscriptions of its consumers, their
+    /// trading switches.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(self.operator.clone())
+    }
+
     /// Runs until it is stopped. Blocks the calling thread, which becomes the shard's.
     ///
     /// # Errors
@@ -128,6 +178,7 @@ impl Builder {
             stop: self.stop,
             signals: self.signals,
             gauges: self.gauges,
+            operators: self.operators,
         };
         let mut summary = live::run(parts, self.consumers)?;
         for recorder in recorders {

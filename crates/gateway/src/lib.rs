@@ -20,6 +20,8 @@
 //! | --- | --- |
 //! | [`config`] | as written → checked |
 //! | [`gateway`] | the builder, and the one place that knows how the rooms are joined |
+//! | [`consumers`] | how consumers are seated: threads, rights, restarts |
+//! | [`control`] | commanding it while it runs, from any thread |
 //! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
 //! | [`outcome`] | how a run is ended, and what it came to |
 //! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
@@ -31,7 +33,8 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
-mod consumers;
+pub mod consumers;
+pub mod control;
 mod dead_letters;
 pub mod demo;
 pub mod event_json;
@@ -48,7 +51,12 @@ pub mod sweep;
 pub mod table;
 pub mod virtual_time;
 
-pub use engine::{Catalog, Consumer, Context, Subscription};
+pub use consumers::ConsumerOptions;
+pub use control::{Control, Ticket};
+pub use engine::{
+    Catalog, Command, Consumer, Context, ControlSettings, Placement, Restart, Rights, Subscription,
+    VersionGate,
+};
 pub use gateway::{Builder, Gateway};
 pub use model::{Body, Event, Kind};
 pub use outcome::{RunError, Stop, Summary};

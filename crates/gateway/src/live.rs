@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use engine::control::OperatorEnd;
 use engine::resequence::Limits;
-use engine::{Capacity, Catalog, QueueCapacity, RoutingTable, Shard};
-use model::venue::{Command, Pipeline, Subscription};
+use engine::{Capacity, Catalog, Shard};
+use model::venue::{Pipeline, Subscription};
 use model::{Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
 use net::{
@@ -32,6 +33,9 @@ const FRAMES_PER_TURN: usize = 128;
 /// Connections are closed, consumers finish and pooled objects come home within so long each.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether handlers return.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 /// What a run is made of, beside its consumers.
 pub(crate) struct Parts {
     pub config: Config,
@@ -42,6 +46,7 @@ pub(crate) struct Parts {
     pub stop: Stop,
     pub signals: bool,
     pub gauges: Gauges,
+    pub operators: OperatorEnd,
 }
 
 /// One provider on the shard.
@@ -77,25 +82,26 @@ pub(crate) fn run(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
 }
 
 async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
-    let Parts { config, clock, taps, duration, stop, signals, gauges } = parts;
+    let Parts { config, clock, taps, duration, stop, signals, gauges, operators } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
     gauges.show(shard.pools().manager());
+    shard.set_control(config.control);
+    shard.attach_operators(operators);
     let clerk = Clerk::start(shard.dead_letters(), shard.catalog().clone())?;
     let mut lines = lines(&config, taps, &mut shard, clock)?;
-    let seated = seat(&mut shard, seats, clock)?;
+    let mut seated = seat(&mut shard, seats, &config, clock)?;
     if signals {
         stop_on_signals(stop.clone())?;
     }
     let started = clock.now();
-    for (line, provider) in lines.iter_mut().zip(&config.providers) {
-        let ports = &mut ShardPorts { shard: &mut shard, provider: line.provider, clock };
-        line.wire.command(&Command::Subscribe(subscriptions(provider)), ports);
-    }
+    shard.end_turn(started);
+    tell_venues(&mut lines, &mut shard, clock);
     #[cfg(feature = "leak")]
     let mut leak = crate::leak::Leak::default();
     let mut end = duration.map(|after| Box::pin(tokio::time::sleep(after)));
     let mut alarm = Alarm::new();
+    let mut watch_at = clock.now() + WATCH_EVERY;
     poll_fn(|cx| {
         let over = end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
         if over || stop.poll(cx) {
@@ -103,10 +109,15 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         }
         #[cfg(feature = "leak")]
         leak.turn(&shard, clock.now());
-        if turn(&mut lines, &mut shard, clock, cx) {
+        if turn(&mut lines, &mut shard, clock, cx) | seated.run_residents() {
             cx.waker().wake_by_ref();
         }
-        alarm.set(shard.deadline(), clock, cx);
+        if watch_at <= clock.now() {
+            shard.watch_handlers(clock.now());
+            watch_at = clock.now() + WATCH_EVERY;
+        }
+        let due = [shard.deadline(), seated.deadline(), Some(watch_at)];
+        alarm.set(due.into_iter().flatten().min(), clock, cx);
         Poll::Pending
     })
     .await;
@@ -119,7 +130,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let manager = shard.pools().manager().clone();
     let tallies = seated.tallies();
     drop((lines, shard));
-    let stuck = seated.join(CLOSE_WITHIN, clock);
+    let stuck = seated.join(CLOSE_WITHIN);
     clerk.join();
     let pools = manager.stats();
     let shutdown = manager.shutdown(CLOSE_WITHIN);
@@ -164,14 +175,32 @@ impl Alarm {
 /// One turn of the shard; says whether there is more to do at once.
 fn turn(lines: &mut [Line], shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
     let mut busy = false;
-    for line in lines {
+    for line in &mut *lines {
         // Without a free event nothing could be decoded: what is there waits for the next turn.
         let frames = if shard.can_read() { FRAMES_PER_TURN } else { 0 };
         let ports = &mut ShardPorts { shard, provider: line.provider, clock };
         busy |= line.wire.poll_turn(cx, ports, frames).is_ready();
     }
     shard.end_turn(clock.now());
-    busy
+    busy | tell_venues(lines, shard, clock)
+}
+
+/// Tells venues what is to be subscribed and what not any more, as far as their message budgets are
+/// free; whether there was anything.
+fn tell_venues(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) -> bool {
+    let mut told = false;
+    for line in lines {
+        loop {
+            let commands = shard.venue_commands(line.provider, line.wire.session().can_send());
+            if commands.is_empty() {
+                break;
+            }
+            told = true;
+            let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+            commands.iter().for_each(|command| line.wire.command(command, ports));
+        }
+    }
+    told
 }
 
 /// Closes every connection, all at once.
@@ -211,6 +240,12 @@ fn lines(
         for kind in machine.profile().contiguous {
             shard.resequence(id, *kind, Limits::default());
         }
+        if let Some(abilities) = venues::registry::abilities(&provider.venue) {
+            shard.offer(id, abilities.kinds);
+        }
+        shard
+            .pin(id, &subscriptions(provider))
+            .map_err(|error| RunError::new("a provider's instruments", error))?;
         // Two providers must not jitter alike; the start makes two runs differ.
         let seed = clock.now().0.wrapping_add(index as u64);
         let session = Session::new(
@@ -268,22 +303,34 @@ impl Line {
     }
 }
 
-/// Gives every consumer its queue, its routes and its thread.
-fn seat(shard: &mut Shard, seats: Vec<Seat>, clock: SystemClock) -> Result<Seated, RunError> {
-    let (mut ready, mut wanted) = (Vec::new(), Vec::new());
-    for Seat { name, mut wants, consumer } in seats {
-        let inbox = shard
-            .add_consumer(&name, QueueCapacity::default(), clock.now())
-            .map_err(|error| RunError::new("a consumer", error))?;
-        wants.consumer = inbox.id();
-        wanted.push(wants);
-        ready.push((inbox, consumer));
+/// Gives every consumer its queue, its rights, its routes and its thread.
+fn seat(
+    shard: &mut Shard,
+    seats: Vec<Seat>,
+    config: &Config,
+    clock: SystemClock,
+) -> Result<Seated, RunError> {
+    let mut seated = Seated::new(clock);
+    for consumer in &config.consumers {
+        if !seats.iter().any(|seat| seat.name == consumer.name) {
+            let name = &consumer.name;
+            tracing::info!(name, "the configuration has a [[consumer]] that this program has not");
+        }
     }
-    let table = RoutingTable::default()
-        .next(&wanted, shard.catalog())
-        .map_err(|error| RunError::new("a consumer's subscription", error))?;
-    shard.set_routing(Arc::new(table), clock.now());
-    Seated::start(ready, clock)
+    for Seat { name, options, source } in seats {
+        let known = config.consumers.iter().find(|consumer| consumer.name == name);
+        let mut options = options.configured(known);
+        let inbox = shard
+            .add_consumer(&name, options.queue, clock.now())
+            .map_err(|error| RunError::new("a consumer", error))?;
+        shard.set_rights(inbox.id(), options.rights);
+        options.wants.consumer = inbox.id();
+        shard
+            .subscribe(&options.wants, clock.now())
+            .map_err(|why| RunError(format!("what '{name}' subscribes: {}", why.text())))?;
+        seated.add(inbox, &options, source)?;
+    }
+    Ok(seated)
 }
 
 /// What a provider's configuration subscribes.

@@ -172,6 +172,7 @@ impl World {
     /// Lets time pass.
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
+        self.tell_venues();
         while let Some(at) = self.next_at().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.step();
@@ -182,6 +183,7 @@ impl World {
     /// Lets time pass until something is as wanted; `false` where it is not within `limit`.
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
+        self.tell_venues();
         while !done(self) {
             let Some(at) = self.next_at().filter(|at| *at <= end) else {
                 self.now = end;
@@ -217,6 +219,24 @@ impl World {
             }
         }
         self.shard.end_turn(now);
+        self.tell_venues();
+    }
+
+    fn tell_venues(&mut self) {
+        (0..self.links.len()).for_each(|link| self.tell_venue(link));
+    }
+
+    /// Tells a venue what is to be subscribed and what not any more, as far as its message budget is
+    /// free.
+    fn tell_venue(&mut self, link: usize) {
+        loop {
+            let Link { provider, session, .. } = &self.links[link];
+            let commands = self.shard.venue_commands(*provider, session.can_send());
+            if commands.is_empty() {
+                return;
+            }
+            commands.iter().for_each(|command| self.command(link, command));
+        }
     }
 
     fn happen(&mut self, link: usize, what: Happening) {

@@ -526,9 +526,36 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 12);
+    assert_eq!(text.lines().filter_map(commented).count(), 22);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
-    assert_eq!(load_str(&uncommented.join("\n"), &[]), load_str(&text, &[]));
+    let [mut all, mut plain] =
+        [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());
+    // Of a consumer, what is not written is the program's to say: these are its own defaults.
+    let (told, silent) = (std::mem::take(&mut all.consumers), std::mem::take(&mut plain.consumers));
+    let standard = meltica::ConsumerOptions::default();
+    assert_eq!(standard.clone().configured(told.first()), standard);
+    assert_eq!(silent, [config::ConsumerConfig { name: "table".into(), ..Default::default() }]);
+    assert_eq!(all, plain);
+}
+
+#[test]
+fn what_is_said_about_a_consumer_goes_over_what_it_says_itself() {
+    let text = format!(
+        "{GOOD}\n[[consumer]]\nname = \"a\"\nplacement = \"shard\"\nbudget = \"50us\"\n\
+         restart_after = \"1s\"\nmay_trade = true\n[[consumer]]\nname = \"b\"\nrestart = false\n"
+    );
+    let config = load_str(&text, &[]).unwrap();
+    let own = meltica::ConsumerOptions::default();
+    let of_a = own.clone().configured(config.consumers.first());
+    let budget = Duration::from_micros(50);
+    assert_eq!(of_a.placement, meltica::Placement::Shard { budget, overruns_max: 8 });
+    let (first, most) = (Duration::from_secs(1), Duration::from_secs(30));
+    assert_eq!(of_a.restart, meltica::Restart::AfterPanic { first, most });
+    assert!(of_a.rights.trade && of_a.rights.subscribe);
+    let of_b = own.clone().configured(config.consumers.get(1));
+    assert_eq!(of_b, meltica::ConsumerOptions { restart: meltica::Restart::Never, ..own });
+    let twice = text.replace("\"b\"", "\"a\"");
+    assert_one(&faults(&twice), "consumer[1].name", "a", &["consumer[0].name"]);
 }
 
 // ---- The command and the logs. ----
@@ -589,16 +616,22 @@ fn written(config: &Config) -> String {
             text += &url.as_ref().map_or_else(String::new, |url| format!("{key} = {url:?}\n"));
         }
     }
-    let Config { network, log, table, .. } = config;
+    for consumer in &config.consumers {
+        text += &format!("[[consumer]]\nname = {:?}\n", consumer.name);
+    }
+    let Config { network, log, table, control, .. } = config;
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
     text + &format!(
         "[network]\nconnect_timeout = {:?}\nrequest_timeout = {:?}\n[log]\nfilter = {:?}\n\
-         format = {format:?}\n[table]\nenabled = {}\nevery = {:?}\n",
+         format = {format:?}\n[table]\nenabled = {}\nevery = {:?}\n[control]\nlinger = {:?}\n\
+         confirm_within = {:?}\n",
         duration::show(network.connect_timeout),
         duration::show(network.request_timeout),
         log.filter,
         table.enabled,
         duration::show(table.every),
+        duration::show(control.linger),
+        duration::show(control.confirm_within),
     )
 }
 
@@ -668,6 +701,11 @@ fn configuration() -> impl Strategy<Value = Config> {
                 ..config::Log::default()
             },
             table: config::Table { enabled: flag, every: Duration::from_millis(every) },
+            control: engine::ControlSettings {
+                linger: Duration::from_millis(every),
+                ..engine::ControlSettings::default()
+            },
+            consumers: Vec::new(),
         },
     )
 }

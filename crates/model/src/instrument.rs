@@ -120,6 +120,27 @@ pub fn canonical_name(base: &str, quote: &str, contract: Contract) -> String {
     }
 }
 
+/// Whether a name is canonical: `BASE-QUOTE`, `BASE-QUOTE-PERP` or `BASE-QUOTE-YYMMDD` in capitals.
+#[must_use]
+pub fn is_canonical(name: &str) -> bool {
+    let mut parts = name.split('-');
+    let (base, quote, contract) = (parts.next(), parts.next(), parts.next());
+    // Venues list assets with names outside ASCII too; what has no capitals stays as it is.
+    let is_asset = |asset: Option<&str>| {
+        asset.is_some_and(|asset| {
+            (1..=32).contains(&asset.len())
+                && asset.chars().all(char::is_alphanumeric)
+                && asset.to_uppercase() == asset
+        })
+    };
+    let is_contract = |contract: &str| contract == "PERP" || Expiry::parse(contract).is_some();
+    is_asset(base)
+        && is_asset(quote)
+        && contract.is_none_or(is_contract)
+        && parts.next().is_none()
+        && quote != Some("PERP")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

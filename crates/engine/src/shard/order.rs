@@ -87,6 +87,11 @@ impl Shard {
         ts_emit: Nanos,
     ) {
         let (slot, of) = (lane.slot(), lane.kind());
+        if (state == StreamState::Live || reason == Reason::Confirmed)
+            && let Some(&Entry { provider, instrument, .. }) = self.books.get(slot)
+        {
+            self.control.confirmed(Stream { provider, instrument, kind: of });
+        }
         let Some(stats) = self.stream_mut(slot, of) else { return };
         if !stats.turn(state, reason, now) {
             return;

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use engine::ControlSettings;
 use model::Kind;
 
+use super::consumers;
 use super::file::Fault;
-use super::schema::{LOG, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
+use super::schema::{CONTROL, LOG, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
 use super::suggest::one_of;
 use super::values;
 use super::written::{Data, Node};
@@ -22,6 +24,11 @@ const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 /// Faster than the eye, and slower than patience.
 const EVERY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
+
+/// Not at all, or for most of a day.
+const LINGER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(43_200);
+/// Less than a round trip says nothing; after minutes nobody waits any more.
+const CONFIRM: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
 /// The whole configuration; what it holds counts only where no fault was added.
 pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
@@ -50,7 +57,16 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
         enabled: table.read("enabled", values::truth).unwrap_or(standard.enabled),
         every: table.read("every", values::duration(EVERY)).unwrap_or(standard.every),
     };
-    Config { providers, network, log, table }
+    let mut control = Reader::new(root, &CONTROL, faults);
+    let standard = ControlSettings::default();
+    let control = ControlSettings {
+        linger: control.read("linger", values::duration(LINGER)).unwrap_or(standard.linger),
+        confirm_within: control
+            .read("confirm_within", values::duration(CONFIRM))
+            .unwrap_or(standard.confirm_within),
+    };
+    let consumers = consumers::read(root, faults);
+    Config { providers, network, log, table, control, consumers }
 }
 
 fn sections_known(root: &Node, faults: &mut Vec<Fault>) {
@@ -73,7 +89,7 @@ fn header(section: &Section) -> String {
     if section.repeated { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) }
 }
 
-fn add(faults: &mut Vec<Fault>, node: &Node, expected: String) {
+pub(super) fn add(faults: &mut Vec<Fault>, node: &Node, expected: String) {
     faults.push(Fault { key: node.key.clone(), value: node.shown.clone(), expected });
 }
 
@@ -97,7 +113,7 @@ fn providers(root: &Node, faults: &mut Vec<Fault>) -> Vec<Provider> {
     providers
 }
 
-fn names_unique(nodes: &[Node], faults: &mut Vec<Fault>) {
+pub(super) fn names_unique(nodes: &[Node], faults: &mut Vec<Fault>) {
     let mut first: HashMap<&str, &Node> = HashMap::new();
     for name in nodes.iter().filter_map(|node| node.get("name")) {
         let Some(text) = name.text() else { continue };
@@ -139,7 +155,7 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
 }
 
 /// Reads the keys of one table.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     /// `None` where it isn't there or is no table.
     node: Option<&'a Node>,
     faults: &'a mut Vec<Fault>,
@@ -147,7 +163,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The table of a section that stands once.
-    fn new(root: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
+    pub(super) fn new(root: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
         match root.get(section.name) {
             Some(node) => Self::of(node, section, faults),
             None => Self { node: None, faults },
@@ -155,7 +171,7 @@ impl<'a> Reader<'a> {
     }
 
     /// This table; keys that the section has not are faults.
-    fn of(node: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
+    pub(super) fn of(node: &'a Node, section: &Section, faults: &'a mut Vec<Fault>) -> Self {
         let Data::Table(entries) = &node.data else {
             add(faults, node, format!("a table: {} and its keys below it", header(section)));
             return Self { node: None, faults };
@@ -169,13 +185,21 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a key; `None` where it is not there or is wrong.
-    fn read<T>(&mut self, key: &str, value: impl Fn(&Node) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read<T>(
+        &mut self,
+        key: &str,
+        value: impl Fn(&Node) -> Result<T, String>,
+    ) -> Option<T> {
         let node = self.node?.get(key)?;
         value(node).map_err(|expected| add(self.faults, node, expected)).ok()
     }
 
     /// The same for a key that must be there.
-    fn required<T>(&mut self, key: &str, value: impl Fn(&Node) -> Result<T, String>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        key: &str,
+        value: impl Fn(&Node) -> Result<T, String>,
+    ) -> Option<T> {
         if let Some(node) = self.node.filter(|node| node.get(key).is_none()) {
             // What would be right, from the reader itself: nothing is never right.
             if let Err(expected) = value(&Node::table(&node.key)) {

@@ -1,32 +1,36 @@
-//! Durations as people write them: `500ms`, `10s`, `5m`, `24h`.
+//! Durations as people write them: `200us`, `500ms`, `10s`, `5m`, `24h`.
 
 use std::time::Duration;
 
-/// Reads a whole number with its unit: `ms`, `s`, `m` or `h`.
+/// Reads a whole number with its unit: `us`, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
 /// What would be right, to be put after "expected".
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || "a whole number with its unit (ms, s, m, h), such as 500ms, 10s, 5m or 24h";
+    let wrong = || "a whole number with its unit (us, ms, s, m, h), such as 500ms, 10s, 5m or 24h";
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let millis_each = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
+    let micros_each = match unit {
+        "us" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
         _ => return Err(wrong().to_owned()),
     };
     if number.is_empty() {
         return Err(wrong().to_owned());
     }
-    let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis_each));
-    millis.map(Duration::from_millis).ok_or_else(|| "a duration that fits into 64 bits".to_owned())
+    let micros = number.parse::<u64>().ok().and_then(|number| number.checked_mul(micros_each));
+    micros.map(Duration::from_micros).ok_or_else(|| "a duration that fits into 64 bits".to_owned())
 }
 
-/// The shortest form that [`parse`] reads back; what is below a millisecond is left out.
+/// The shortest form that [`parse`] reads back; what is below a microsecond is left out.
 #[must_use]
 pub fn show(duration: Duration) -> String {
+    if !duration.as_micros().is_multiple_of(1_000) {
+        return format!("{}us", duration.as_micros());
+    }
     let millis = duration.as_millis();
     for (unit, each) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
         if millis >= each && millis.is_multiple_of(each) {
@@ -49,6 +53,8 @@ mod tests {
             assert_eq!(show(Duration::from_millis(millis)), text);
         }
         assert_eq!(show(Duration::from_millis(90_000)), "90s");
+        assert_eq!(parse("200us"), Ok(Duration::from_micros(200)));
+        assert_eq!(show(Duration::from_micros(1_200)), "1200us");
     }
 
     #[test]

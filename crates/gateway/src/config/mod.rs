@@ -12,9 +12,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use engine::{Placement, Restart};
 use model::Kind;
 
 mod checked;
+mod consumers;
 pub mod duration;
 mod environment;
 pub mod file;
@@ -36,6 +38,10 @@ pub struct Config {
     pub log: Log,
     /// The built-in table of the terminal.
     pub table: Table,
+    /// How long lingers and confirmations take.
+    pub control: engine::ControlSettings,
+    /// What is said about consumers, by name.
+    pub consumers: Vec<ConsumerConfig>,
 }
 
 impl Config {
@@ -60,6 +66,21 @@ pub struct Provider {
     pub kinds: Vec<Kind>,
     /// Addresses and habits of the venue machine.
     pub settings: venues::Settings,
+}
+
+/// What a configuration says about a consumer; what is `None` is the program's to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// The name under which the program registers it.
+    pub name: String,
+    /// Which thread it runs on.
+    pub placement: Option<Placement>,
+    /// Whether it is made anew when it has panicked.
+    pub restart: Option<Restart>,
+    /// Whether it may change its subscriptions.
+    pub may_subscribe: Option<bool>,
+    /// Whether it may switch its own trading on.
+    pub may_trade: Option<bool>,
 }
 
 /// Connections in general.

@@ -32,5 +32,26 @@ pub const LOG: Section = Section { name: "log", repeated: false, keys: &["filter
 /// The table of the terminal.
 pub const TABLE: Section = Section { name: "table", repeated: false, keys: &["enabled", "every"] };
 
+/// The control bus.
+pub const CONTROL: Section =
+    Section { name: "control", repeated: false, keys: &["linger", "confirm_within"] };
+
+/// A consumer that the program has.
+pub const CONSUMER: Section = Section {
+    name: "consumer",
+    repeated: true,
+    keys: &[
+        "name",
+        "placement",
+        "budget",
+        "overruns_max",
+        "restart",
+        "restart_after",
+        "restart_at_most",
+        "may_subscribe",
+        "may_trade",
+    ],
+};
+
 /// All of them.
-pub static SECTIONS: [Section; 4] = [PROVIDER, NETWORK, LOG, TABLE];
+pub static SECTIONS: [Section; 6] = [PROVIDER, NETWORK, LOG, TABLE, CONTROL, CONSUMER];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::Kind;
-use model::instrument::Expiry;
+use model::instrument::is_canonical;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
@@ -70,25 +70,6 @@ pub(super) fn instrument(node: &Node) -> Result<String, String> {
     let meant = if is_canonical(&tidied) { Some(tidied) } else { split_symbol(&tidied) };
     let hint = meant.map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
     Err(format!("BASE-QUOTE, BASE-QUOTE-PERP or BASE-QUOTE-YYMMDD in capitals{hint}"))
-}
-
-fn is_canonical(name: &str) -> bool {
-    let mut parts = name.split('-');
-    let (base, quote, contract) = (parts.next(), parts.next(), parts.next());
-    // Venues list assets with names outside ASCII too; what has no capitals stays as it is.
-    let is_asset = |asset: Option<&str>| {
-        asset.is_some_and(|asset| {
-            (1..=32).contains(&asset.len())
-                && asset.chars().all(char::is_alphanumeric)
-                && asset.to_uppercase() == asset
-        })
-    };
-    let is_contract = |contract: &str| contract == "PERP" || Expiry::parse(contract).is_some();
-    is_asset(base)
-        && is_asset(quote)
-        && contract.is_none_or(is_contract)
-        && parts.next().is_none()
-        && quote != Some("PERP")
 }
 
 /// A guess at `BTCUSDT`, for the hint alone.

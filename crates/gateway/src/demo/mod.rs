@@ -168,6 +168,8 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         network: Network::default(),
         log: Log::default(),
         table: Table::default(),
+        control: engine::ControlSettings::default(),
+        consumers: Vec::new(),
     }
 }
 

@@ -296,6 +296,13 @@ impl Session {
 
 /// Using.
 impl Session {
+    /// Whether no message waits for a connection's message budget: what is to be sent now goes at
+    /// once.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.conns.iter().all(|conn| conn.texts.is_empty())
+    }
+
     pub(super) fn first_frame(
         &mut self,
         at: usize,
