@@ -28,9 +28,11 @@ mod feed;
 mod limits;
 mod line;
 mod list;
+mod query;
 mod rest;
 mod simulated;
 mod streams;
+mod trading;
 mod wire;
 
 pub use line::LINES;

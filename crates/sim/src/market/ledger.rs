@@ -12,11 +12,15 @@
 use model::Side;
 
 use super::instrument::{Instrument, Settlement};
-use super::money::Amount;
+use super::money::{Amount, ONE};
 use super::order::AccountId;
 
-/// A derivative order sets aside one part in so many of its value.
-pub const LEVERAGE: Amount = 20;
+/// A derivative order sets aside one part in so many of its value: all of it, as an account does at a
+/// real venue that has set its leverage to 1, so that nobody trades what they do not have.
+pub const LEVERAGE: Amount = 1;
+
+/// Fees are multiples of 10⁻⁸, so that balances move by just what a fill says.
+pub const FEE_STEP: Amount = ONE / 100_000_000;
 
 /// What an account has of an asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,9 +208,10 @@ impl Ledger {
         Booked { fee, fee_asset: asset, profit }
     }
 
-    /// A share of an amount, rounded down.
+    /// A share of an amount, rounded down to what venues print.
     fn charge(&mut self, asset: usize, amount: Amount, ppm: u32) -> Amount {
         let fee = amount * Amount::from(ppm) / 1_000_000;
+        let fee = fee - fee % FEE_STEP;
         if let Some(sum) = self.fees.get_mut(asset) {
             *sum += fee;
         }

@@ -92,7 +92,10 @@ impl Naive {
     pub fn free(&self, account: usize) -> (Amount, Amount) {
         let (mut base, mut quote) = self.funds;
         let lot = self.instrument.lot.in_amounts();
-        let fee = |amount: Amount, ppm: u32| amount * Amount::from(ppm) / 1_000_000;
+        let fee = |amount: Amount, ppm: u32| {
+            let step = super::ledger::FEE_STEP;
+            amount * Amount::from(ppm) / 1_000_000 / step * step
+        };
         for trade in &self.trades {
             let value = self.instrument.value(trade.price, trade.lots);
             let quantity = lot * Amount::from(trade.lots);

@@ -1,10 +1,10 @@
-//! Every error that the simulator answers: status, code and text as the venue has them.
+//! Every error of public requests: status, code and text as the venue has them. Those of trading are
+//! in `trading/errors.rs`.
 //!
 //! <https://github.com/binance/binance-spot-api-docs/blob/master/errors.md>;
 //! developers.binance.com, derivatives, "Error Code".
 
-use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::machine::Reply;
 
@@ -17,6 +17,32 @@ pub struct Failure {
     pub code: i32,
     /// The venue's text.
     pub text: String,
+    /// What is said beside it, where anything is.
+    pub data: Option<Value>,
+}
+
+impl Failure {
+    /// Code and text as the venue sends them.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = json!({"code": self.code, "msg": self.text});
+        if let Some(data) = &self.data {
+            body["data"] = data.clone();
+        }
+        body
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        Reply::new(self.status, self.body().to_string())
+    }
+}
+
+impl From<Wrong<'_>> for Failure {
+    fn from(wrong: Wrong<'_>) -> Self {
+        wrong.failure()
+    }
 }
 
 /// The errors, by what is wrong.
@@ -85,13 +111,12 @@ impl Wrong<'_> {
                 (418, -1003, text)
             }
         };
-        Failure { status, code, text }
+        Failure { status, code, text, data: None }
     }
 
     /// The answer.
     #[must_use]
     pub fn reply(self) -> Reply {
-        let Failure { status, code, text } = self.failure();
-        Reply::new(status, Bytes::from(json!({"code": code, "msg": text}).to_string()))
+        self.failure().reply()
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use model::Nanos;
+use serde_json::{Value, json};
 
 use super::errors::Wrong;
 use crate::machine::Reply;
@@ -121,6 +122,76 @@ impl Connects {
     }
 }
 
+/// How many orders an account may place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderLimit {
+    /// `SECOND`, `MINUTE` or `DAY`.
+    pub interval: &'static str,
+    /// So many of them.
+    pub interval_num: u64,
+    /// All of it, in seconds.
+    pub seconds: u64,
+    /// The end of the name of the header that tells the count: `10S`, `1M`, `1D`.
+    pub header: &'static str,
+    /// So many orders.
+    pub limit: u32,
+}
+
+impl OrderLimit {
+    /// What `exchangeInfo` says of it.
+    #[must_use]
+    pub fn entry(&self) -> Value {
+        json!({"rateLimitType": "ORDERS", "interval": self.interval,
+               "intervalNum": self.interval_num, "limit": self.limit})
+    }
+}
+
+/// The orders that an account has placed, by each of a line's limits.
+///
+/// The venue gives orders back that were filled; here all count, so that a client that keeps this
+/// keeps the venue's limit as well.
+/// <https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md#unfilled-order-count>
+#[derive(Clone, Debug)]
+pub struct OrderCounts {
+    limits: &'static [OrderLimit],
+    /// The interval by its number, and how many there were in it.
+    counts: Vec<(u64, u32)>,
+}
+
+impl OrderCounts {
+    /// None yet.
+    #[must_use]
+    pub fn new(limits: &'static [OrderLimit]) -> Self {
+        Self { limits, counts: vec![(0, 0); limits.len()] }
+    }
+
+    /// Counts an order.
+    ///
+    /// # Errors
+    /// The limit that it would break; it is not counted then.
+    pub fn take(&mut self, now: Nanos) -> Result<(), OrderLimit> {
+        for (limit, count) in self.limits.iter().zip(&mut self.counts) {
+            let interval = now.0 / 1_000_000_000 / limit.seconds;
+            if count.0 != interval {
+                *count = (interval, 0);
+            }
+            if count.1 >= limit.limit {
+                return Err(*limit);
+            }
+        }
+        self.counts.iter_mut().for_each(|count| count.1 += 1);
+        Ok(())
+    }
+
+    /// The limits, each with its count at that time.
+    pub fn used(&self, now: Nanos) -> impl Iterator<Item = (&'static OrderLimit, u32)> {
+        self.limits.iter().zip(&self.counts).map(move |(limit, (interval, count))| {
+            let current = now.0 / 1_000_000_000 / limit.seconds == *interval;
+            (limit, if current { *count } else { 0 })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +225,27 @@ mod tests {
         let later = NOW + Duration::from_secs(100);
         assert_eq!(refused(weight.take(later, 1)), Some((418, "20".to_owned())));
         assert_eq!(refused(weight.take(NOW + BAN, 1)), None);
+    }
+
+    #[test]
+    fn orders_count_by_every_limit_and_a_refused_one_by_none() {
+        let limit = |seconds, limit| OrderLimit {
+            interval: "SECOND",
+            interval_num: seconds,
+            seconds,
+            header: "",
+            limit,
+        };
+        let limits: &'static [OrderLimit] = Box::leak(Box::new([limit(10, 2), limit(60, 3)]));
+        let mut counts = OrderCounts::new(limits);
+        assert!(counts.take(NOW).is_ok() && counts.take(NOW).is_ok());
+        assert_eq!(counts.take(NOW), Err(limits[0]));
+        let later = NOW + Duration::from_secs(10);
+        let used = |counts: &OrderCounts, at| counts.used(at).map(|(_, n)| n).collect::<Vec<_>>();
+        assert_eq!((used(&counts, NOW), used(&counts, later)), (vec![2, 2], vec![0, 2]));
+        assert!(counts.take(later).is_ok());
+        assert_eq!(counts.take(later), Err(limits[1]));
+        assert!(counts.take(NOW + Duration::from_secs(40)).is_ok(), "another minute");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use model::Error;
 use model::instrument::{Contract, Expiry};
 
+use super::limits::OrderLimit;
 use super::simulated::SimulatedBinance;
 use crate::dialect::Simulated;
 use crate::market::Market;
@@ -38,6 +39,8 @@ pub struct Line {
     pub kline_ms: u64,
     /// Weights of requests: see [`Weights`].
     pub weights: Weights,
+    /// Orders that an account may place; none where nothing is traded here.
+    pub order_limits: &'static [OrderLimit],
 }
 
 /// What is traded on a line.
@@ -80,6 +83,18 @@ const FUTURES_WEIGHTS: Weights = Weights {
     price: (1, 2),
 };
 
+/// "100 orders per 10 SECOND", "200000 orders per 1 DAY" (spot, `exchangeInfo`).
+const SPOT_ORDERS: &[OrderLimit] = &[
+    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10S", limit: 100 },
+    OrderLimit { interval: "DAY", interval_num: 1, seconds: 86_400, header: "1D", limit: 200_000 },
+];
+
+/// "300 orders per 10 SECOND", "1200 orders per 1 MINUTE" (USDⓈ-M, `exchangeInfo`).
+const LINEAR_ORDERS: &[OrderLimit] = &[
+    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10S", limit: 300 },
+    OrderLimit { interval: "MINUTE", interval_num: 1, seconds: 60, header: "1M", limit: 1_200 },
+];
+
 /// Futures take these numbers of levels and no others.
 const FUTURES_DEPTH: &[(u64, u32)] =
     &[(5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1_000, 20)];
@@ -106,6 +121,7 @@ pub static LINES: [Line; 3] = [
             quote: (2, 4),
             price: (2, 4),
         },
+        order_limits: SPOT_ORDERS,
     },
     Line {
         name: "binance-usdm",
@@ -119,6 +135,7 @@ pub static LINES: [Line; 3] = [
         depth_ms_default: 250,
         kline_ms: 250,
         weights: FUTURES_WEIGHTS,
+        order_limits: LINEAR_ORDERS,
     },
     Line {
         name: "binance-coinm",
@@ -132,6 +149,7 @@ pub static LINES: [Line; 3] = [
         depth_ms_default: 250,
         kline_ms: 250,
         weights: FUTURES_WEIGHTS,
+        order_limits: &[],
     },
 ];
 

@@ -30,6 +30,8 @@ pub(super) fn entry(line: &Line, print: Print<'_>) -> Value {
         entry["icebergAllowed"] = false.into();
         entry["ocoAllowed"] = false.into();
         entry["quoteOrderQtyMarketAllowed"] = false.into();
+        entry["cancelReplaceAllowed"] = true.into();
+        entry["amendAllowed"] = false.into();
         entry["isSpotTradingAllowed"] = true.into();
         entry["isMarginTradingAllowed"] = false.into();
         entry["permissions"] = json!(["SPOT"]);

@@ -3,15 +3,16 @@
 //! <https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md>;
 //! developers.binance.com, USDⓈ-M and COIN-M futures, "Market Data".
 
-use model::capture::{params, split_url};
+use model::capture::split_url;
 use model::{Nanos, Side};
 use serde_json::{Value, json};
 
 use super::errors::Wrong;
 use super::feed::{AggTrade, Feed};
+use super::limits::OrderLimit;
 use super::line::Sort;
 use super::list::entry;
-use super::percent_decoded;
+use super::query::{Query, ROWS_MAX};
 use super::simulated::SimulatedBinance;
 use super::streams::INTERVALS;
 use super::wire::{Day, Funding, Print, Volumes, ms};
@@ -20,47 +21,14 @@ use crate::market::Market;
 use crate::market::order::{Index, Trade};
 use crate::venue::Floor;
 
-/// Rows of trades and candles at most, and where nothing is said.
-const ROWS_MAX: u64 = 1_000;
-const ROWS: u64 = 500;
-
-/// The query of a request.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
-
-    fn number(&self, name: &'static str) -> Result<Option<u64>, Wrong<'static>> {
-        self.get(name).map(|text| text.parse().map_err(|_| Wrong::Invalid(name))).transpose()
-    }
-
-    fn rows(&self) -> Result<usize, Wrong<'static>> {
-        let rows = self.number("limit")?.unwrap_or(ROWS).min(ROWS_MAX);
-        if rows == 0 {
-            return Err(Wrong::Invalid("limit"));
-        }
-        Ok(usize::try_from(rows).unwrap_or(usize::MAX))
-    }
-
-    /// Whether a time lies between `startTime` and `endTime`.
-    fn holds(&self) -> Result<impl Fn(Nanos) -> bool, Wrong<'static>> {
-        let (start, end) = (self.number("startTime")?, self.number("endTime")?);
-        Ok(move |at: Nanos| {
-            start.is_none_or(|start| ms(at) >= start) && end.is_none_or(|end| ms(at) <= end)
-        })
-    }
-}
-
 impl SimulatedBinance {
     /// Answers a request.
     pub(super) fn rest(&mut self, floor: &mut Floor<'_>, request: &Request) -> Reply {
         let (path, query) = split_url(&request.target);
-        let query = Query(
-            params(query).map(|(name, value)| (name.to_owned(), percent_decoded(value))).collect(),
-        );
+        if let Some(reply) = self.trade_by_rest(floor, request, path, query) {
+            return reply;
+        }
+        let query = Query::parse(query);
         let asked = path.strip_prefix(self.line.rest).map(|path| path.trim_start_matches('/'));
         let mut reply = match asked {
             Some(asked) => self.answer(floor, request, asked, &query),
@@ -138,7 +106,7 @@ impl SimulatedBinance {
         }
     }
 
-    fn feed(&self, query: &Query) -> Result<&Feed, Wrong<'static>> {
+    pub(super) fn feed(&self, query: &Query) -> Result<&Feed, Wrong<'static>> {
         let symbol = query.get("symbol").ok_or(Wrong::Missing("symbol"))?;
         self.feeds.iter().find(|feed| feed.symbol == symbol).ok_or(Wrong::Symbol)
     }
@@ -382,7 +350,9 @@ impl SimulatedBinance {
         let symbols: Vec<Value> = feeds.iter().map(entry).collect();
         let weight = json!({"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE",
                             "intervalNum": 1, "limit": self.line.weight_max});
-        let answer = json!({"timezone": "UTC", "serverTime": ms(now), "rateLimits": [weight],
+        let orders = self.line.order_limits.iter().map(OrderLimit::entry);
+        let limits: Vec<Value> = [weight].into_iter().chain(orders).collect();
+        let answer = json!({"timezone": "UTC", "serverTime": ms(now), "rateLimits": limits,
                             "exchangeFilters": [], "symbols": symbols});
         Ok(answer.to_string())
     }

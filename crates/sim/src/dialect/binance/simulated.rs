@@ -11,8 +11,10 @@ use super::feed::{Feed, Numbering};
 use super::limits::{Connects, Talk, Weight};
 use super::line::Line;
 use super::streams::{INTERVALS, Topic};
+use super::trading::{Trading, count_refused};
 use super::wire::{Funding, Print};
 use super::{Binance, failure};
+use crate::accounts::Accounts;
 use crate::dialect::{PlayDialect, Session};
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
@@ -40,7 +42,8 @@ pub struct SimulatedBinance {
     pub(super) line: &'static Line,
     pub(super) feeds: Vec<Feed>,
     pub(super) weight: Weight,
-    play: Binance,
+    pub(super) trading: Trading,
+    pub(super) play: Binance,
     connects: Connects,
     numbering: Numbering,
     /// By the symbol in small letters.
@@ -85,6 +88,7 @@ impl SimulatedBinance {
             line,
             feeds,
             weight: Weight::new(line.weight_max),
+            trading: Trading::default(),
             play: Binance { split: line.sort == super::line::Sort::Linear },
             connects: Connects::default(),
             numbering,
@@ -274,6 +278,9 @@ impl Dialect for SimulatedBinance {
         target: &str,
     ) -> Result<(), Reply> {
         self.connects.take(floor.now)?;
+        if self.connect_trader(floor, client, target) {
+            return Ok(());
+        }
         let refused = |(status, message): (u16, String)| {
             Reply::new(status, self.play.refusal(status, &message))
         };
@@ -295,6 +302,9 @@ impl Dialect for SimulatedBinance {
     }
 
     fn message(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]) {
+        if self.trading.is_private(client) {
+            return self.hear_trader(floor, client, message);
+        }
         let Some(known) = self.clients.get_mut(&client) else { return };
         if known.talk.is_too_much(floor.now, self.line.messages_max) {
             self.forget(client);
@@ -317,6 +327,7 @@ impl Dialect for SimulatedBinance {
     }
 
     fn disconnected(&mut self, client: ClientId) {
+        self.trading.forget(client);
         self.forget(client);
     }
 
@@ -342,9 +353,45 @@ impl Dialect for SimulatedBinance {
             }
             self.quote(floor, index);
         }
+        self.tell_accounts(floor, events);
     }
 
     fn tick(&mut self, floor: &mut Floor<'_>) {
+        self.tick_trading(floor);
+        if !self.clients.is_empty() && Nanos::from_millis(self.next_ms) <= floor.now {
+            self.tick_streams(floor);
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        let grid = (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms));
+        grid.into_iter().chain(self.trading.deadline()).min()
+    }
+
+    fn is_private(&self, client: ClientId) -> bool {
+        self.trading.is_private(client)
+    }
+
+    fn unknown_outcome(&self) -> Reply {
+        self.outcome_unknown()
+    }
+
+    fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
+        self.outcome_unknown_to(message)
+    }
+
+    fn turned_away(&mut self, accounts: &mut Accounts, request: &Request) {
+        count_refused(self.line, accounts, request);
+    }
+
+    fn farewell(&self, now: Nanos, client: ClientId) -> Option<Bytes> {
+        Some(self.says_farewell(now, client))
+    }
+}
+
+impl SimulatedBinance {
+    /// What streams send by the clock.
+    fn tick_streams(&mut self, floor: &mut Floor<'_>) {
         let now_ms = super::wire::ms(floor.now);
         let at_ms = self.next_ms;
         self.next_ms += GRID_MS;
@@ -363,15 +410,6 @@ impl Dialect for SimulatedBinance {
             self.forget(client);
             floor.close(client, 1001, "24 hours are over");
         }
-    }
-
-    fn farewell(&self, now: Nanos, _client: ClientId) -> Option<Bytes> {
-        let at_ms = super::wire::ms(now);
-        Some(Bytes::from(format!(r#"{{"e":"serverShutdown","E":{at_ms}}}"#)))
-    }
-
-    fn deadline(&self) -> Option<Nanos> {
-        (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms))
     }
 }
 

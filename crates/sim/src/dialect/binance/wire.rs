@@ -13,7 +13,7 @@ use super::streams::INTERVALS;
 use crate::market::Market;
 use crate::market::instrument::Instrument;
 use crate::market::money::{Amount, PLACES};
-use crate::market::order::Trade;
+use crate::market::order::{Index, Trade};
 use crate::market::tape::Candle;
 
 /// Spot prints all numbers with eight places; futures as many as the step has.
@@ -86,7 +86,7 @@ impl<'a> Print<'a> {
     /// What trades were worth: eight places, rounded down.
     #[must_use]
     pub fn amount(self, amount: Amount) -> Fixed {
-        Fixed { units: amount / 10_i128.pow(PLACES - SPOT_PLACES), places: SPOT_PLACES }
+        eight_places(amount)
     }
 
     /// The price at which so much was traded on average, to a tick.
@@ -98,6 +98,21 @@ impl<'a> Print<'a> {
             _ => candle.value.checked_div(one).and_then(|ticks| u64::try_from(ticks).ok()),
         };
         self.price(average.unwrap_or(candle.close))
+    }
+
+    /// The price at which so much was executed on average, three places finer than a tick; 0 for
+    /// nothing.
+    #[must_use]
+    pub fn mean(self, value: Amount, lots: u64) -> Fixed {
+        let tick = self.instrument.tick;
+        let thousandths = (value * 1_000).checked_div(self.instrument.value(1, lots)).unwrap_or(0);
+        Fixed { units: thousandths * i128::from(tick.units), places: tick.places + 3 }
+    }
+
+    /// A number with eight places that is so many millionths.
+    #[must_use]
+    pub fn millionths(self, ppm: u32) -> Fixed {
+        Fixed { units: i128::from(ppm) * 100, places: SPOT_PLACES }
     }
 
     /// The name of a pair beside the symbol, as COIN-M has it in its messages.
@@ -401,11 +416,7 @@ impl Funding {
     /// As it stands.
     #[must_use]
     pub fn new(print: Print<'_>, market: &Market, feed: &Feed, now: Nanos) -> Self {
-        let last = market.tape(feed.index).last();
-        let middle = match market.best(feed.index) {
-            [Some((bid, _)), Some((ask, _))] => u64::midpoint(bid, ask),
-            _ => last,
-        };
+        let middle = middle(market, feed.index);
         let perpetual = print.instrument.contract == model::instrument::Contract::Perpetual;
         Self {
             mark: print.price(middle),
@@ -413,6 +424,21 @@ impl Funding {
             next_ms: if perpetual { (ms(now) / Self::EVERY_MS + 1) * Self::EVERY_MS } else { 0 },
         }
     }
+}
+
+/// The middle of the best levels, to a tick; the last trade's price where one is not there.
+#[must_use]
+pub fn middle(market: &Market, index: Index) -> u64 {
+    match market.best(index) {
+        [Some((bid, _)), Some((ask, _))] => u64::midpoint(bid, ask),
+        _ => market.tape(index).last(),
+    }
+}
+
+/// An amount with eight places, rounded down.
+#[must_use]
+pub fn eight_places(amount: Amount) -> Fixed {
+    Fixed { units: amount / 10_i128.pow(PLACES - SPOT_PLACES), places: SPOT_PLACES }
 }
 
 /// The time as the venue writes it.

@@ -1,0 +1,204 @@
+//! The WebSocket API.
+
+use super::*;
+
+const API: &str = "/ws-api/v3";
+
+fn connected(mut far: Far, target: &str) -> Far {
+    far.connect(ME, target);
+    far
+}
+
+fn order(side: &str, quantity: &str, price: &str, name: &str) -> Value {
+    json!({"symbol": "BTCUSDT", "side": side, "type": "LIMIT", "timeInForce": "GTC",
+           "quantity": quantity, "price": price, "newClientOrderId": name})
+}
+
+#[test]
+fn the_same_requests_are_answered_as_by_rest() {
+    let mut far = connected(Far::spot(), API);
+    let placed = far.ws(Who::Demo, "order.place", order("BUY", "1", "59000", "mine"));
+    assert_eq!((&placed["status"], &placed["result"]["status"]), (&json!(200), &json!("NEW")));
+    assert_eq!(placed["rateLimits"][0]["rateLimitType"], "REQUEST_WEIGHT");
+    let by_name = json!({"symbol": "BTCUSDT", "origClientOrderId": "mine"});
+    let status = far.ws(Who::Demo, "order.status", by_name.clone());
+    assert_eq!(status["result"]["orderId"], placed["result"]["orderId"]);
+    let by_rest = far.granted(Who::Demo, "GET", "/api/v3/openOrders", "");
+    assert_eq!(far.ws(Who::Demo, "openOrders.status", json!({}))["result"], by_rest);
+    let mut replace = order("BUY", "1", "58000", "next");
+    replace["cancelReplaceMode"] = "STOP_ON_FAILURE".into();
+    replace["cancelOrigClientOrderId"] = "mine".into();
+    let replaced = far.ws(Who::Demo, "order.cancelReplace", replace);
+    assert_eq!(replaced["result"]["newOrderResult"], "SUCCESS");
+    let by_name = json!({"symbol": "BTCUSDT", "origClientOrderId": "next"});
+    assert_eq!(far.ws(Who::Demo, "v3/order.cancel", by_name)["result"]["status"], "CANCELED");
+    let none = far.ws(Who::Demo, "openOrders.cancelAll", json!({"symbol": "BTCUSDT"}));
+    assert_eq!((&none["status"], &none["error"]["code"]), (&json!(400), &json!(-2011)));
+    for method in ["account.status", "account.commission", "myTrades", "allOrders", "order.test"] {
+        let answer = far.ws(Who::Demo, method, order("BUY", "1", "59000", "t"));
+        assert_eq!(answer["status"], 200, "{method}: {answer}");
+    }
+    assert_eq!(far.plain("ping", &json!({}))["result"], json!({}));
+    assert_eq!(far.plain("time", &json!({}))["result"]["serverTime"], far.now_ms());
+    let quiet = far.plain("ping", &json!({"returnRateLimits": false}));
+    assert!(quiet["rateLimits"].is_null(), "{quiet}");
+}
+
+#[test]
+fn what_is_wrong_gets_the_venues_own_error() {
+    let mut far = connected(Far::spot(), API);
+    let code = |answer: &Value| answer["error"]["code"].as_i64().unwrap();
+    assert_eq!(code(&far.plain("order.fly", &json!({}))), -1020);
+    assert_eq!(code(&far.plain("order.place", &order("BUY", "1", "59000", "x"))), -1102);
+    let unsigned = json!({"apiKey": "meltica-demo-key", "timestamp": far.now_ms()});
+    assert_eq!(code(&far.plain("account.status", &unsigned)), -1102);
+    let mut forged = unsigned.clone();
+    forged["signature"] = "00".into();
+    assert_eq!(code(&far.plain("account.status", &forged)), -1022);
+    assert_eq!(code(&far.ws(Who::Demo, "session.logon", json!({}))), -4056);
+    assert_eq!(code(&far.plain("userDataStream.subscribe", &json!({}))), -2015);
+    assert_eq!(code(&far.plain("userDataStream.unsubscribe", &json!({}))), -2036);
+    far.say(ME, "{nonsense");
+    far.say(ME, r#"{"id":[],"method":"ping"}"#);
+    far.say(ME, r#"{"id":1}"#);
+    let codes: Vec<_> =
+        far.heard(ME).iter().map(|answer| (answer["id"].clone(), code(answer))).collect();
+    assert_eq!(codes, [(Value::Null, -1135), (Value::Null, -1102), (Value::Null, -1102)]);
+    let mut elsewhere = Far::futures();
+    assert!(elsewhere.simulator.connect(START, ME, API, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn a_session_that_has_logged_on_needs_no_signature() {
+    let mut far = connected(Far::spot(), API);
+    let status = far.plain("session.status", &json!({}));
+    assert!(status["result"]["apiKey"].is_null(), "{status}");
+    let logon = far.ws(Who::Edwards, "session.logon", json!({}));
+    assert_eq!(logon["result"]["apiKey"], "edwards-key");
+    let mut new = order("BUY", "1", "59000", "mine");
+    new["timestamp"] = far.now_ms().into();
+    assert_eq!(far.plain("order.place", &new)["status"], 200);
+    new["timestamp"] = (far.now_ms() - 9_000).into();
+    assert_eq!(far.plain("order.place", &new)["error"]["code"], -1021);
+    let subscribed = far.plain("userDataStream.subscribe", &json!({}));
+    assert_eq!(subscribed["result"], json!({"subscriptionId": 0}));
+    assert_eq!(far.plain("userDataStream.subscribe", &json!({}))["error"]["code"], -2035);
+    assert_eq!(far.orders(Who::Edwards).len(), 1);
+    let out = far.plain("session.logout", &json!({}));
+    assert!(out["result"]["apiKey"].is_null());
+    let ended = far.heard(ME);
+    let told = ended.iter().find(|event| event["event"]["e"] == "eventStreamTerminated");
+    assert_eq!(told.unwrap()["subscriptionId"], 0);
+    far.limit(Who::Edwards, "BUY", "1", "58000", "unheard");
+    assert_eq!(far.heard(ME), Vec::<Value>::new());
+}
+
+#[test]
+fn a_subscription_tells_each_account_its_own_orders_and_balances() {
+    let mut far = connected(Far::spot(), API);
+    for (number, who) in [Who::Demo, Who::Other].into_iter().enumerate() {
+        let subscribed = far.ws(who, "userDataStream.subscribe.signature", json!({}));
+        assert_eq!(subscribed["result"]["subscriptionId"], number);
+    }
+    let listed = far.plain("session.subscriptions", &json!({}));
+    assert_eq!(listed["result"], json!([{"subscriptionId": 0}, {"subscriptionId": 1}]));
+    far.limit(Who::Other, "SELL", "0.3", "60000", "ask");
+    far.heard(ME);
+    far.limit(Who::Demo, "BUY", "0.5", "60000", "buy");
+    let heard = far.heard(ME);
+    let seen: Vec<_> = heard
+        .iter()
+        .map(|event| {
+            let inner = &event["event"];
+            let kind = inner["x"].as_str().unwrap_or_default();
+            (event["subscriptionId"].as_u64().unwrap(), inner["e"].as_str().unwrap(), kind)
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (0, "executionReport", "NEW"),
+            (0, "executionReport", "TRADE"),
+            (1, "executionReport", "TRADE"),
+            (0, "outboundAccountPosition", ""),
+            (1, "outboundAccountPosition", ""),
+        ]
+    );
+    let trade = &heard[1]["event"];
+    let names =
+        ["s", "c", "S", "o", "f", "q", "p", "X", "l", "z", "L", "n", "N", "Z", "Y", "V", "C"];
+    let right = [
+        "BTCUSDT",
+        "buy",
+        "BUY",
+        "LIMIT",
+        "GTC",
+        "0.50000000",
+        "60000.00000000",
+        "PARTIALLY_FILLED",
+        "0.30000000",
+        "0.30000000",
+        "60000.00000000",
+        "0.00030000",
+        "BTC",
+        "18000.00000000",
+        "18000.00000000",
+        "EXPIRE_MAKER",
+        "",
+    ];
+    assert_eq!(names.map(|name| trade[name].as_str().unwrap()), right);
+    assert_eq!((&trade["w"], &trade["m"], &trade["g"]), (&json!(true), &json!(false), &json!(-1)));
+    let balances = &heard[3]["event"]["B"];
+    // 0.3 BTC less the fee; 0.2 BTC at 60,000 are still set aside.
+    assert_eq!(balances[0], json!({"a": "BTC", "f": "1000000.29970000", "l": "0.00000000"}));
+    assert_eq!(balances[1], json!({"a": "USDT", "f": "970000.00000000", "l": "12000.00000000"}));
+    let query = "symbol=BTCUSDT&origClientOrderId=buy&newClientOrderId=bye";
+    far.granted(Who::Demo, "DELETE", "/api/v3/order", query);
+    let cancel = far.heard(ME)[0]["event"].clone();
+    assert_eq!(
+        (&cancel["x"], &cancel["c"], &cancel["C"]),
+        (&json!("CANCELED"), &json!("bye"), &json!("buy"))
+    );
+    assert_eq!(
+        far.plain("userDataStream.unsubscribe", &json!({"subscriptionId": 1}))["status"],
+        200
+    );
+}
+
+#[test]
+fn futures_have_their_own_names() {
+    let mut far = connected(Far::futures(), "/ws-fapi/v1");
+    let placed = far.ws(Who::Demo, "order.place", order("BUY", "1", "59000", "mine"));
+    assert_eq!(placed["result"]["status"], "NEW");
+    let mut change = order("BUY", "2", "59000", "x");
+    change["origClientOrderId"] = "mine".into();
+    assert_eq!(far.ws(Who::Demo, "order.modify", change)["result"]["origQty"], "2.0000");
+    let by_name = json!({"symbol": "BTCUSDT", "origClientOrderId": "mine"});
+    assert_eq!(far.ws(Who::Demo, "order.status", by_name.clone())["status"], 200);
+    assert_eq!(far.ws(Who::Demo, "order.cancel", by_name)["result"]["status"], "CANCELED");
+    for method in ["v2/account.status", "v2/account.balance", "v2/account.position"] {
+        assert_eq!(far.ws(Who::Demo, method, json!({}))["status"], 200, "{method}");
+    }
+    let key = json!({"apiKey": "meltica-demo-key"});
+    let started = far.plain("userDataStream.start", &key);
+    assert!(started["result"]["listenKey"].is_string(), "{started}");
+    assert_eq!(far.plain("userDataStream.stop", &key)["result"], json!({}));
+    let elsewhere = far.plain("userDataStream.subscribe", &json!({}));
+    assert_eq!(elsewhere["error"]["code"], -1020);
+}
+
+#[test]
+fn a_connection_ends_after_a_day_and_is_told_before_maintenance() {
+    let faults = Faults { maintenance_every_s: 60, ..Faults::default() };
+    let mut far = connected(Far::with("binance", 0, faults), API);
+    far.run_for(Duration::from_secs(200));
+    let told = far.heard(ME);
+    assert_eq!(told[0]["event"]["e"], "serverShutdown");
+    let closed = |far: &Far| far.out.iter().any(|output| matches!(output, Output::Close { .. }));
+    assert!(closed(&far));
+    let mut far = connected(Far::spot(), API);
+    far.run_for(Duration::from_secs(24 * 3_600 - 1));
+    assert!(!closed(&far));
+    far.run_for(Duration::from_secs(1));
+    assert!(closed(&far));
+}
