@@ -49,6 +49,8 @@ use tape::Tape;
 
 /// At most so many instruments.
 pub const INSTRUMENTS_MAX: usize = 500;
+/// Orders that one instrument can ever have, by their ids.
+const ORDERS_MAX: u64 = 1_000_000_000_000;
 /// What each of the crowd's accounts has of each asset, in whole units.
 const CROWD_FUNDS: Amount = 1_000_000_000_000 * ONE;
 
@@ -125,7 +127,7 @@ impl Market {
             Assets { base: self.asset(&instrument.base), quote: self.asset(&instrument.quote) };
         let index = self.pits.len();
         let mut dice = Rng::new(seed, 1_000 + index as u64);
-        let next_order = 1_000_000 + dice.below(1_000_000_000);
+        let next_order = (index as u64 + 1) * ORDERS_MAX + 1_000_000 + dice.below(1_000_000_000);
         let tape = Tape::new(now, instrument.reference, 1_000 + dice.below(1_000_000), dice);
         let open = vec![0; crowd::ACCOUNTS + self.clients];
         let book = Book::default();

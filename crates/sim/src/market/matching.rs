@@ -116,7 +116,8 @@ impl Desk<'_> {
         let mut amended = Order { lots, updated: self.now, ..order.clone() };
         if let Pricing::Limit { post_only, .. } = order.pricing {
             amended.pricing = Pricing::Limit { ticks, post_only };
-            if post_only && self.would_take(order.side, ticks) {
+            let makes = post_only || order.lasting == Lasting::MakeOrExpire;
+            if makes && self.would_take(order.side, ticks) {
                 return Err(Refusal::WouldTake);
             }
         }
@@ -230,10 +231,21 @@ impl Desk<'_> {
 
     /// Trades what can be traded at once; what is left waits or expires.
     fn execute(&mut self, mut order: Order) -> Order {
-        if order.lasting != Lasting::FillOrKill || self.can_fill(&order) {
+        let meets = match order.lasting {
+            Lasting::GoodTillCancel | Lasting::ImmediateOrCancel => true,
+            Lasting::FillOrKill => self.can_fill(&order),
+            Lasting::MakeOrExpire => false,
+        };
+        if meets {
             self.meet(&mut order);
         }
-        let waits = order.lasting == Lasting::GoodTillCancel;
+        let waits = match order.lasting {
+            Lasting::GoodTillCancel => true,
+            Lasting::ImmediateOrCancel | Lasting::FillOrKill => false,
+            Lasting::MakeOrExpire => {
+                order.ticks().is_some_and(|ticks| !self.would_take(order.side, ticks))
+            }
+        };
         match order.ticks() {
             _ if !order.state.is_open() => self.end(&mut order),
             Some(ticks) if waits => {

@@ -183,6 +183,10 @@ impl Naive {
         if wanted.lasting == Lasting::FillOrKill && !self.whole(wanted) {
             return came;
         }
+        let makes = wanted.lasting == Lasting::MakeOrExpire;
+        if makes && self.next(other, limit, None).is_some() {
+            return came;
+        }
         while left > 0
             && let Some(at) = self.next(other, limit, None)
         {
@@ -220,7 +224,7 @@ impl Naive {
         }
         if let Some(price) = limit
             && left > 0
-            && wanted.lasting == Lasting::GoodTillCancel
+            && (makes || wanted.lasting == Lasting::GoodTillCancel)
         {
             came.rests = true;
             let (account, side, filled) = (wanted.account, wanted.side, came.filled);

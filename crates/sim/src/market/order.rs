@@ -37,6 +37,9 @@ pub enum Lasting {
     ImmediateOrCancel,
     /// Nothing is executed unless all can be.
     FillOrKill,
+    /// It waits until cancelled; where it would have to trade at once it expires instead, at a venue
+    /// that accepts such an order rather than refuse it.
+    MakeOrExpire,
 }
 
 /// What happens where an order meets another one of its own account.
@@ -104,7 +107,7 @@ impl State {
 /// An order as the market knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Counts up per instrument.
+    /// Counts up per instrument, and is no other instrument's.
     pub id: u64,
     /// Whose.
     pub account: AccountId,

@@ -72,6 +72,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Lasting::GoodTillCancel),
         1 => Just(Lasting::ImmediateOrCancel),
         1 => Just(Lasting::FillOrKill),
+        1 => Just(Lasting::MakeOrExpire),
     ];
     let self_trade = prop_oneof![
         Just(SelfTrade::Allow),
@@ -84,7 +85,9 @@ fn op() -> impl Strategy<Value = Op> {
         |(account, side, pricing, lots, lasting, self_trade)| {
             // Nothing waits without a limit.
             let lasting = match (pricing, lasting) {
-                (Pricing::Market, Lasting::GoodTillCancel) => Lasting::ImmediateOrCancel,
+                (Pricing::Market, Lasting::GoodTillCancel | Lasting::MakeOrExpire) => {
+                    Lasting::ImmediateOrCancel
+                }
                 (_, lasting) => lasting,
             };
             Op::Place(Wanted { account, side, pricing, lots, lasting, self_trade })
@@ -132,8 +135,11 @@ fn do_both(market: &mut Market, naive: &mut Naive, op: &Op) -> Result<(), TestCa
         Op::Amend { account, which, ticks, lots } => {
             let id = any(naive, *which).unwrap_or(1);
             let order = market.book(0).get(id).cloned();
-            let post_only = |o: &Order| matches!(o.pricing, Pricing::Limit { post_only: true, .. });
-            if order.as_ref().is_some_and(post_only) {
+            let makes = |o: &Order| {
+                matches!(o.pricing, Pricing::Limit { post_only: true, .. })
+                    || o.lasting == Lasting::MakeOrExpire
+            };
+            if order.as_ref().is_some_and(makes) {
                 return Ok(());
             }
             let gone = order.as_ref().map_or(0, |order| order.filled + order.prevented);

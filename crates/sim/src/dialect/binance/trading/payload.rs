@@ -37,6 +37,8 @@ pub(super) fn sort(is_spot: bool, order: &Order) -> (&'static str, &'static str)
         Lasting::GoodTillCancel => "GTC",
         Lasting::ImmediateOrCancel => "IOC",
         Lasting::FillOrKill => "FOK",
+        // The venue's word; here it refuses such an order rather than expire it.
+        Lasting::MakeOrExpire => "GTX",
     };
     match order.pricing {
         Pricing::Market => ("MARKET", lasting),
