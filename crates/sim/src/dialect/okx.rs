@@ -1,4 +1,5 @@
-//! OKX v5, spot and perpetual swaps, as its public WebSocket and REST APIs are documented.
+//! OKX v5, spot and perpetual swaps, as its WebSocket and REST APIs are documented: market data here,
+//! trading in [`trading`].
 //!
 //! Written from www.okx.com/docs-v5/en (read 2026-11-24): "Overview" for connections, limits and
 //! `ping`; "Order Book Trading", "Market Data" for the channels and requests; "Public Data" for
@@ -23,20 +24,28 @@ use model::instrument::Contract;
 use model::{Error, Nanos};
 
 use super::Simulated;
+use crate::accounts::Accounts;
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
 use crate::market::money::Step;
-use crate::market::order::{Event, Index, Trade, What};
+use crate::market::order::{AccountId, Event, Index, Trade, What};
 use crate::market::tape::Candle;
 use crate::rng::Rng;
 use crate::venue::{Dialect, Floor, SimOptions};
+use ask::Place;
+use errors::quoted;
+use trading::channels::Private;
+use trading::requests;
 
 mod ask;
+mod errors;
+mod limits;
 mod payload;
 mod rest;
 #[cfg(test)]
 mod tests;
+mod trading;
 
 /// The venue, to be simulated.
 #[derive(Debug)]
@@ -122,7 +131,8 @@ impl Simulated for Venue {
             feeds: (0..market.len()).map(feed).collect(),
             clients: BTreeMap::new(),
             topics: BTreeMap::new(),
-            limits: rest::Limits::default(),
+            limits: limits::Limits::default(),
+            trading: trading::Trading::default(),
             connections: 0,
             next_ms: 0,
         }))
@@ -166,14 +176,17 @@ struct Told {
 
 /// A client's connection.
 struct Client {
-    /// Whether it is to `/ws/v5/business`.
-    business: bool,
+    place: Place,
     conn_id: String,
+    /// Which it has logged in to.
+    account: Option<AccountId>,
+    /// What it is told of its account, by how it asked for it; bounded by the requests it may make.
+    private: BTreeMap<String, Private>,
     /// At most all that there are.
     topics: BTreeSet<Topic>,
     /// When anything was last said.
     heard: Nanos,
-    /// The hour of its last request, and how many it had in it.
+    /// The hour of its last subscription or login, and how many it had in it.
     asked: (u64, u32),
 }
 
@@ -226,7 +239,8 @@ struct Okx {
     clients: BTreeMap<ClientId, Client>,
     /// Those that somebody listens to.
     topics: BTreeMap<Topic, Listened>,
-    limits: rest::Limits,
+    limits: limits::Limits,
+    trading: trading::Trading,
     /// How many there were.
     connections: u32,
     /// The next multiple of [`GRID_MS`] that something happens at.
@@ -386,15 +400,23 @@ impl Dialect for Okx {
         client: ClientId,
         target: &str,
     ) -> Result<(), Reply> {
-        let business = match target.split('?').next() {
-            Some("/ws/v5/public") => false,
-            Some("/ws/v5/business") => true,
-            _ => return Err(rest::Wrong::Path.reply()),
+        let place = match target.split('?').next() {
+            Some("/ws/v5/public") => Place::Public,
+            Some("/ws/v5/private") => Place::Private,
+            Some("/ws/v5/business") => Place::Business,
+            _ => return Err(errors::PATH.reply()),
         };
         self.connections = self.connections.wrapping_add(1);
         let conn_id = format!("{:08x}", self.connections.wrapping_mul(0x9e37_79b1));
-        let (topics, heard) = (BTreeSet::new(), floor.now);
-        let of = Client { business, conn_id, topics, heard, asked: (0, 0) };
+        let of = Client {
+            place,
+            conn_id,
+            account: None,
+            private: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            heard: floor.now,
+            asked: (0, 0),
+        };
         self.clients.insert(client, of);
         Ok(())
     }
@@ -416,14 +438,19 @@ impl Dialect for Okx {
             let Some(index) = same.first().map(|event| event.instrument) else { continue };
             let mut trades = Vec::new();
             for event in same {
-                match event.what {
+                match &event.what {
                     What::Level { .. } => self.feeds[index].seq += 1,
-                    What::Trade(trade) => trades.push(trade),
+                    What::Trade(trade) => trades.push(*trade),
                     What::Report(_) => {}
                 }
             }
             self.trades(floor, index, &trades);
         }
+        let reports = events.iter().filter_map(|event| match &event.what {
+            What::Report(report) => Some(&**report),
+            What::Level { .. } | What::Trade(_) => None,
+        });
+        self.reported(floor, &reports.collect::<Vec<_>>());
     }
 
     fn tick(&mut self, floor: &mut Floor<'_>) {
@@ -439,6 +466,7 @@ impl Dialect for Okx {
             let due: Vec<_> = self.topics.keys().filter(|topic| is_due(topic)).copied().collect();
             due.into_iter().for_each(|topic| self.by_clock(floor, topic));
         }
+        self.tick_private(floor);
         self.end_silent(floor);
     }
 
@@ -450,15 +478,35 @@ impl Dialect for Okx {
 
     fn farewell(&self, _now: Nanos, client: ClientId) -> Option<Bytes> {
         let conn_id = &self.clients.get(&client)?.conn_id;
-        let text = "The connection will soon be closed for a service upgrade. Please reconnect.";
-        let notice =
-            serde_json::json!({"event": "notice", "code": "64008", "msg": text, "connId": conn_id});
-        Some(notice.to_string().into())
+        let (code, words) = (errors::WS_UPGRADE.code, quoted(&errors::WS_UPGRADE.words()));
+        let text =
+            format!(r#"{{"event":"notice","code":"{code}","msg":{words},"connId":"{conn_id}"}}"#);
+        Some(text.into())
+    }
+
+    fn is_private(&self, client: ClientId) -> bool {
+        let logged_in = |of: &Client| of.place == Place::Private && of.account.is_some();
+        self.clients.get(&client).is_some_and(logged_in)
+    }
+
+    fn unknown_outcome(&self) -> Reply {
+        errors::OUTCOME.reply()
+    }
+
+    fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
+        let heard = self.clients.values().map(|of| of.heard).max();
+        requests::unknown_outcome(heard.unwrap_or_default(), message).map(Bytes::from)
+    }
+
+    fn turned_away(&mut self, accounts: &mut Accounts, request: &Request) {
+        requests::turned_away(accounts, request);
     }
 
     fn deadline(&self) -> Option<Nanos> {
         let silence = self.clients.values().map(|client| client.heard + SILENCE);
         let grid = (!self.topics.is_empty()).then(|| Nanos::from_millis(self.next_ms));
-        silence.chain(grid).min()
+        let regular = self.clients.values().flat_map(|of| of.private.values());
+        let regular = regular.filter_map(Private::next);
+        silence.chain(grid).chain(regular).chain(self.trading.deadline()).min()
     }
 }

@@ -35,15 +35,15 @@ pub(super) fn ended(market: &Market, index: Index, bar: usize, opened: Nanos) ->
 }
 
 /// Numbers are written as short as they go.
-fn short(value: Decimal) -> String {
+pub(super) fn short(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-fn price(of: &Instrument, ticks: u64) -> String {
+pub(super) fn price(of: &Instrument, ticks: u64) -> String {
     short(of.tick.decimal(ticks))
 }
 
-fn size(of: &Instrument, lots: u64) -> String {
+pub(super) fn size(of: &Instrument, lots: u64) -> String {
     short(of.lot.decimal(lots))
 }
 

@@ -1,19 +1,16 @@
-//! The public REST API.
+//! The REST API: public requests.
 //!
 //! www.okx.com/docs-v5/en, each request's page for its limit; "Error Code", "REST API".
 
-use std::collections::BTreeMap;
-
-use model::Nanos;
 use model::capture::{params, split_url};
 
+use super::errors::{INSTRUMENT, INVALID, METHOD, MISSING, PATH, Wrong};
+use super::limits::Counted;
 use super::{BARS, INST_TYPES, LEVELS, Okx, inst_type, ms, payload};
 use crate::machine::{Reply, Request};
 use crate::market::order::Index;
 use crate::venue::Floor;
 
-/// Requests are counted by so many milliseconds.
-const WINDOW_MS: u64 = 2_000;
 /// Trades in one answer at most.
 const TRADES_MAX: u64 = 500;
 /// Candles in one answer at most.
@@ -21,44 +18,9 @@ const CANDLES_MAX: u64 = 300;
 /// Rows where none are asked for.
 const ROWS: u64 = 100;
 
-/// Errors, as the venue numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
-    /// There is nothing at that path.
-    Path,
-    /// The path takes another method.
-    Method,
-    /// Too many requests in two seconds.
-    Limit,
-    /// A parameter that has to be there and is not.
-    Missing(&'static str),
-    /// A parameter that is not what it should be.
-    Invalid(&'static str),
-    /// An instrument that is not listed.
-    Instrument,
-}
-
-impl Wrong {
-    /// The answer.
-    pub(super) fn reply(self) -> Reply {
-        let (status, code, words) = match self {
-            Self::Path => (404, "404", "Not Found".to_owned()),
-            Self::Method => (405, "50115", "Invalid request method".to_owned()),
-            Self::Limit => (429, "50011", "Too Many Requests".to_owned()),
-            Self::Missing(name) => (400, "50014", format!("Parameter {name} can not be empty.")),
-            Self::Invalid(name) => (400, "51000", format!("Parameter {name} error")),
-            Self::Instrument => {
-                let words = "Instrument ID, Instrument ID code, or Spread ID doesn't exist.";
-                (200, "51001", words.to_owned())
-            }
-        };
-        Reply::new(status, format!(r#"{{"code":"{code}","data":[],"msg":"{words}"}}"#))
-    }
-}
-
 /// What may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Path {
+pub(super) enum Path {
     Instruments,
     Time,
     Funding,
@@ -86,29 +48,6 @@ impl Path {
     }
 }
 
-/// How often was asked in these two seconds. All clients of a simulator count as one address.
-#[derive(Debug, Default)]
-pub(super) struct Limits {
-    window: u64,
-    /// By path, and by what else the venue counts by: at most one for each instrument.
-    asked: BTreeMap<(Path, usize), u32>,
-}
-
-impl Limits {
-    fn take(&mut self, now: Nanos, by: (Path, usize), max: u32) -> Result<(), Wrong> {
-        let window = ms(now) / WINDOW_MS;
-        if window != self.window {
-            (self.window, self.asked) = (window, BTreeMap::new());
-        }
-        let asked = self.asked.entry(by).or_default();
-        if *asked >= max {
-            return Err(Wrong::Limit);
-        }
-        *asked += 1;
-        Ok(())
-    }
-}
-
 /// The parameters of a request.
 struct Query<'a>(&'a str);
 
@@ -119,24 +58,27 @@ impl<'a> Query<'a> {
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, Wrong> {
-        self.get(name).map(|text| text.parse().map_err(|_| Wrong::Invalid(name))).transpose()
+        self.get(name).map(|text| text.parse().map_err(|_| INVALID.of(name))).transpose()
     }
 
     /// A number of rows or levels; more than the most counts as the most.
     fn count(&self, name: &'static str, usual: u64, max: u64) -> Result<usize, Wrong> {
         let count = self.number(name)?.unwrap_or(usual).min(max);
-        usize::try_from(count).map_err(|_| Wrong::Invalid(name))
+        usize::try_from(count).map_err(|_| INVALID.of(name))
     }
 
     fn inst_type(&self) -> Result<&'static str, Wrong> {
-        let name = self.get("instType").ok_or(Wrong::Missing("instType"))?;
-        payload::find_type(name).ok_or(Wrong::Invalid("instType"))
+        let name = self.get("instType").ok_or_else(|| MISSING.of("instType"))?;
+        payload::find_type(name).ok_or_else(|| INVALID.of("instType"))
     }
 }
 
 impl Okx {
     /// Answers a request.
     pub(super) fn rest(&mut self, floor: &mut Floor<'_>, request: &Request) -> Reply {
+        if let Some(reply) = self.private(floor, request) {
+            return reply;
+        }
         match self.rows(floor, request) {
             Ok(rows) => Reply::new(200, format!(r#"{{"code":"0","data":[{rows}],"msg":""}}"#)),
             Err(wrong) => wrong.reply(),
@@ -145,9 +87,9 @@ impl Okx {
 
     fn rows(&mut self, floor: &mut Floor<'_>, request: &Request) -> Result<String, Wrong> {
         let (path, query) = split_url(&request.target);
-        let (path, max) = Path::parse(path).ok_or(Wrong::Path)?;
+        let (path, max) = Path::parse(path).ok_or(PATH)?;
         if request.method != "GET" {
-            return Err(Wrong::Method);
+            return Err(METHOD);
         }
         let (query, now) = (Query(query), floor.now);
         // Some limits are by address and instrument, or sort of instruments.
@@ -159,7 +101,7 @@ impl Okx {
             }
             _ => 0,
         };
-        self.limits.take(now, (path, beside), max)?;
+        self.limits.take(now, Counted::Public(path, beside), 1, max)?;
         match path {
             Path::Time => Ok(format!(r#"{{"ts":"{}"}}"#, ms(now))),
             Path::Instruments => {
@@ -168,7 +110,7 @@ impl Okx {
             Path::Funding => {
                 let index = self.place(&query)?;
                 let is_swap = inst_type(floor.market.instrument(index)) == "SWAP";
-                is_swap.then(|| self.funding_row(now, index)).ok_or(Wrong::Instrument)
+                is_swap.then(|| self.funding_row(now, index)).ok_or(INSTRUMENT)
             }
             Path::Books => {
                 let (index, depth) = (self.place(&query)?, query.count("sz", 1, LEVELS as u64)?);
@@ -188,9 +130,9 @@ impl Okx {
     }
 
     fn place(&self, query: &Query<'_>) -> Result<Index, Wrong> {
-        let name = query.get("instId").ok_or(Wrong::Missing("instId"))?;
+        let name = query.get("instId").ok_or_else(|| MISSING.of("instId"))?;
         let found = self.feeds.iter().position(|feed| feed.inst_id == name);
-        found.ok_or(Wrong::Instrument)
+        found.ok_or(INSTRUMENT)
     }
 
     /// Each trade alone, newest first.
@@ -205,7 +147,7 @@ impl Okx {
     fn candle_rows(&self, floor: &mut Floor<'_>, query: &Query<'_>) -> Result<String, Wrong> {
         let (index, count) = (self.place(query)?, query.count("limit", ROWS, CANDLES_MAX)?);
         let name = query.get("bar").unwrap_or("1m");
-        let bar = BARS.iter().find(|(known, _)| *known == name).ok_or(Wrong::Invalid("bar"))?;
+        let bar = BARS.iter().find(|(known, _)| *known == name).ok_or_else(|| INVALID.of("bar"))?;
         let (after, before) = (query.number("after")?, query.number("before")?);
         let candles = floor.market.roll(index, floor.now).candles(bar.1);
         let newest = candles.last().map(|candle| candle.opened);

@@ -470,7 +470,7 @@ fn what_is_wrong_is_refused_in_the_venues_words() {
         (PUBLIC, r#"{"op":"sing","args":[]}"#.to_owned(), "60019", "Invalid op: sing".to_owned()),
         (
             PUBLIC,
-            r#"{"op":"login"}"#.to_owned(),
+            r#"{"id":"1","op":"order","args":[{}]}"#.to_owned(),
             "60028",
             "The current operation is not supported by this URL. Please use the correct WebSocket \
              URL for the operation."
