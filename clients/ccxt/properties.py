@@ -86,6 +86,17 @@ def same_trade(one: Json, other: Json) -> None:
     expect(apart <= 1, f"trade {one['id']}: times {apart} ms apart")
 
 
+def by_rest(one: Json, known: dict[str, Json]) -> Json:
+    """A trade of a stream as REST has it, by ids. OKX streams an order's trades at one price as
+    one, called by the last one's id, and says how many they are (`count`)."""
+    last, count = one["id"], int(one.get("info", {}).get("count", 1))
+    ids = [last] if count == 1 else [str(int(last) - back) for back in range(count)]
+    unknown = [id_ for id_ in ids if id_ not in known]
+    expect(not unknown, f"trades {unknown} of the stream are not known by REST")
+    amount = sum(exact(known[id_]["amount"]) for id_ in ids)
+    return known[last] | {"amount": float(amount)}
+
+
 def ticker(seen: Json, market: Json) -> None:
     """A ticker; not every venue gives all of it."""
     expect(seen["symbol"] == market["symbol"], f"a ticker of {seen['symbol']}")

@@ -74,6 +74,14 @@ class Properties(unittest.TestCase):
             with self.subTest(key=key), self.assertRaises(p.Broken):
                 p.same_trade(TRADE, TRADE | {key: value})
 
+    def test_by_rest(self) -> None:
+        known = {"7": TRADE, "8": TRADE | {"id": "8", "amount": 0.001}}
+        self.assertEqual(p.by_rest(TRADE, known), TRADE)
+        both = known["8"] | {"info": {"count": "2"}}
+        self.assertEqual(p.by_rest(both, known), known["8"] | {"amount": 0.003})
+        with self.assertRaises(p.Broken):
+            p.by_rest(both | {"info": {"count": "3"}}, known)
+
     def test_ticker(self) -> None:
         p.ticker(TICKER | {"bid": None, "ask": None, "timestamp": None}, MARKET)
         self.breaches(lambda ticker: p.ticker(ticker, MARKET), TICKER, [

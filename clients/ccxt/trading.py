@@ -19,6 +19,10 @@ ABOVE = Decimal("1.01")
 """A buy this far above the best ask takes."""
 
 
+LEVERAGE_MAX = 125
+"""No venue lends more."""
+
+
 class Trading:
     """The checks of one venue, with the simulator's account."""
 
@@ -155,7 +159,10 @@ class Trading:
         order_id, *_ = await self._place()
         await self.exchange.cancel_order(order_id, symbol)
         free = await self._total(self.market["quote"], "free")
-        too_much = float(self.exchange.amount_to_precision(symbol, float(free * 2 / exact(price))))
+        # Twice what there is, or what leverage makes of it.
+        worth = free * 2 * (1 if self.market["spot"] else LEVERAGE_MAX)
+        unit = exact(price) * exact(self.market["contractSize"] or 1)
+        too_much = float(self.exchange.amount_to_precision(symbol, float(worth / unit)))
         create = self.exchange.create_order
         seen = [
             await self._refused("cancel", lambda: self.exchange.cancel_order(order_id, symbol)),

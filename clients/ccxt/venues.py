@@ -89,6 +89,11 @@ def _binance(line: str) -> dict[str, Any]:
 # developers.binance.com, "Error codes", of spot and of USDⓈ-M.
 _BINANCE = {"cancel": "-2011", "unknown": "-2013", "signature": "-1022"}
 
+_OKX: dict[str, Any] = {"fetchMarkets": {"types": ["spot", "swap"]}}
+# www.okx.com/docs-v5, "Error code". A post-only order that would take is accepted, then canceled: no
+# code for it.
+_OKX_REFUSALS = {"cancel": "51400", "unknown": "51603", "signature": "50113", "balance": "51008"}
+
 VENUES = [
     Venue(
         "binance", "binance", "BTC-USDT", "BTC/USDT", _spot, _binance("spot"),
@@ -108,13 +113,11 @@ VENUES = [
         trades={"fetchTradesMethod": "dapiPublicGetTrades"}, resyncs=5,
     ),
     Venue(
-        "okx", "okx", "BTC-USDT", "BTC/USDT", _okx, {"fetchMarkets": {"types": ["spot", "swap"]}},
-        trading=True,
-        # www.okx.com/docs-v5, "Error code". A post-only order that would take is accepted, then
-        # canceled: no code for it.
-        refusals={
-            "cancel": "51400", "unknown": "51603", "signature": "50113", "balance": "51008",
-        },
+        "okx", "okx", "BTC-USDT", "BTC/USDT", _okx, _OKX, trading=True, refusals=_OKX_REFUSALS,
+    ),
+    Venue(
+        "okx", "okx", "BTC-USDT-PERP", "BTC/USDT:USDT", _okx, _OKX, trading=True,
+        refusals=_OKX_REFUSALS,
     ),
     Venue("kraken", "kraken", "BTC-USD", "BTC/USD", _kraken),
     Venue("coinbase", "coinbaseexchange", "BTC-USD", "BTC/USD", _coinbase),
