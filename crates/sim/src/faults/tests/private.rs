@@ -235,6 +235,25 @@ fn a_report_is_lost_with_its_connection_alone() {
 }
 
 #[test]
+fn behind_a_lost_report_nothing_comes_any_more() {
+    let lost = (0..50).filter(|seed| {
+        let faults = Faults { report_lost: 200_000, ..Faults::default() };
+        let mut faulty = Faulty::new(Desk::default(), faults, *seed);
+        let (now, mut out) = (Nanos(0), Vec::new());
+        faulty.connect(now, ONE, "/", &mut out).unwrap();
+        // All of them are reported with one tick.
+        faulty.inner_mut().reports.extend(1..=20);
+        faulty.tick(now, &mut out);
+        let all: Vec<_> = out.drain(..).map(|output| (now, output)).collect();
+        let reports = numbers_of(&all, "report");
+        let count = reports.len() as u64;
+        assert!(reports.into_iter().eq(1..=count), "seed {seed}");
+        count < 20
+    });
+    assert!(lost.count() > 40);
+}
+
+#[test]
 fn what_is_read_late_is_read_in_order_and_not_lost() {
     let (faulty, all) =
         talk(Faults { read_slow: 100_000, read_slow_ms: 3_000, ..Faults::default() });

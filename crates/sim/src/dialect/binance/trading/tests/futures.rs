@@ -39,6 +39,8 @@ fn an_order_is_placed_changed_and_cancelled() {
 #[test]
 fn a_position_is_opened_valued_and_closed() {
     let mut far = Far::futures();
+    let key = far.listen_key(Who::Demo);
+    far.connect(ME, &format!("/private/ws/{key}"));
     far.limit(Who::Other, "SELL", "2", "60000", "ask");
     far.limit(Who::Demo, "BUY", "2", "60000", "buy");
     far.limit(Who::Other, "BUY", "2", "60100", "bid");
@@ -62,6 +64,11 @@ fn a_position_is_opened_valued_and_closed() {
         "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=2&reduceOnly=true&newOrderRespType=RESULT";
     let closed = far.place(Who::Demo, close);
     assert_eq!((&closed["status"], &closed["avgPrice"]), (&json!("FILLED"), &json!("60100.0000")));
+    let heard = far.heard(ME);
+    let told = heard.iter().rfind(|event| event["o"]["x"] == "TRADE").unwrap();
+    assert_eq!((&told["o"]["rp"], &told["o"]["R"]), (&json!("200.00000000"), &json!(true)));
+    let position = &heard.last().unwrap()["a"]["P"][0];
+    assert_eq!((&position["pa"], &position["up"]), (&json!("0.0000"), &json!("0.00000000")));
     let trades = far.granted(Who::Demo, "GET", "/fapi/v1/userTrades", "symbol=BTCUSDT");
     assert_eq!(
         (&trades[1]["realizedPnl"], &trades[1]["maker"]),
