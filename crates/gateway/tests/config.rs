@@ -257,8 +257,23 @@ fn a_kind_that_the_venue_does_not_offer() {
     ] {
         assert_one(&of(venue, kind), "provider[0].kinds[0]", kind, &[offered]);
     }
-    assert_eq!(of("binance-usdm", "funding"), []);
-    assert_eq!(of("okx", "funding"), []);
+}
+
+#[test]
+fn funding_is_for_contracts() {
+    let of = |venue: &str, instruments: &str| {
+        let text = with("kinds = [\"trade\", \"funding\"]");
+        let text = text.replace("\"binance\"", &format!("\"{venue}\""));
+        faults(&text.replace("[\"BTC-USDT\"]", instruments))
+    };
+    let spot = ["BTC-USDT is spot", "[[provider]] of its own"];
+    for instruments in ["[\"BTC-USDT\"]", "[\"BTC-USDT-PERP\", \"BTC-USDT\"]"] {
+        assert_one(&of("okx", instruments), "provider[0].kinds[1]", "funding", &spot);
+    }
+    // Some dated contracts have it too.
+    for venue in ["okx", "binance-usdm", "binance-coinm"] {
+        assert_eq!(of(venue, "[\"BTC-USDT-PERP\", \"BTC-USD-261225\"]"), []);
+    }
 }
 
 #[test]
@@ -678,8 +693,12 @@ fn provider() -> impl Strategy<Value = config::Provider> {
             ..venues::Settings::default()
         },
     );
-    (venue, instruments, settings).prop_map(|((venue, kinds), instruments, settings)| {
-        let instruments = instruments.into_iter().collect();
+    (venue, instruments, settings).prop_map(|((venue, mut kinds), instruments, settings)| {
+        let instruments: Vec<String> = instruments.into_iter().collect();
+        if instruments.iter().any(|name| name.split('-').count() == 2) {
+            kinds.retain(|kind| *kind != Kind::Funding);
+            kinds.extend(kinds.is_empty().then_some(Kind::Trade));
+        }
         config::Provider { name: String::new(), venue: venue.into(), instruments, kinds, settings }
     })
 }

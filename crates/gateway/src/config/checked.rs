@@ -136,6 +136,9 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
     }
     let kind = |node: &Node| values::kind(node, venue.as_deref());
     let kinds = reader.list("kinds", "[\"book\", \"trade\"]", kind);
+    if kinds.as_ref().is_some_and(|kinds| kinds.contains(&Kind::Funding)) {
+        reader.no_spot(instruments.as_deref().unwrap_or_default());
+    }
     let settings = venues::Settings {
         ws_url: reader.read("ws_url", values::ws_url),
         rest_url: reader.read("rest_url", values::rest_url),
@@ -214,6 +217,22 @@ impl<'a> Reader<'a> {
         let Some(node) = self.node.filter(|node| node.get(key).is_none()) else { return };
         let key = format!("{}.{key}", node.key);
         self.faults.push(Fault { key, value: String::new(), expected: expected.to_owned() });
+    }
+
+    /// Spot has no funding, whatever the venue: which of `names` are spot is a fault of the kind.
+    fn no_spot(&mut self, names: &[String]) {
+        let spot: Vec<_> = names.iter().filter(|name| values::is_spot(name)).cloned().collect();
+        let kinds = self.node.and_then(|node| node.get("kinds")?.list());
+        let mut kinds = kinds.into_iter().flatten();
+        let funding = kinds.find(|kind| kind.text() == Some("funding"));
+        if let Some(node) = funding.filter(|_| !spot.is_empty()) {
+            let names = spot.join(", ");
+            let right = format!(
+                "a provider of perpetuals: {names} is spot and has no funding; \
+                give spot a [[provider]] of its own, without this kind"
+            );
+            add(self.faults, &node, right);
+        }
     }
 
     /// The values of a list without doubles; `None` where it is not there or is wrong.

@@ -72,6 +72,11 @@ pub(super) fn instrument(node: &Node) -> Result<String, String> {
     Err(format!("BASE-QUOTE, BASE-QUOTE-PERP or BASE-QUOTE-YYMMDD in capitals{hint}"))
 }
 
+/// Whether a canonical name is that of a spot pair: nothing stands behind base and quote.
+pub(super) fn is_spot(name: &str) -> bool {
+    name.split('-').count() == 2
+}
+
 /// A guess at `BTCUSDT`, for the hint alone.
 fn split_symbol(symbol: &str) -> Option<String> {
     let quote = ["USDT", "USDC", "USD", "EUR", "BTC"]
