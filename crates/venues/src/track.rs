@@ -11,6 +11,12 @@ const REFETCH_AFTER_MAX: Duration = Duration::from_secs(10);
 /// After so long without a request the next one goes at once again.
 const CALM: Duration = Duration::from_secs(30);
 
+/// What the venue has and the stream has not may be on its way for so long.
+const GRACE: Duration = Duration::from_secs(2);
+/// Trades are rarer than changes of a book, and asking for them costs more: they may be silent for
+/// so many times as long.
+pub const TRADE_PATIENCE: u32 = 4;
+
 /// Kinds of market data that venues send come first among all kinds.
 pub const KINDS: usize = Kind::Merged as usize;
 
@@ -45,6 +51,26 @@ pub enum Probe {
         /// When the stream is stale if it has not reached it.
         until: Nanos,
     },
+}
+
+impl Probe {
+    /// The venue is ahead: the stream has a little time to bring what is missing.
+    #[must_use]
+    pub fn behind(position: u64, now: Nanos) -> Self {
+        Self::Behind { position, until: now + GRACE }
+    }
+
+    /// Takes the answer to a question that is out: the position that the stream has not reached,
+    /// or `None` where nothing is missing, which is as good as having been `seen`.
+    pub fn judge(&mut self, due: Option<u64>, seen: &mut Nanos, now: Nanos) {
+        if !matches!(self, Self::Asked(_)) {
+            return;
+        }
+        *self = due.map_or(Self::Idle, |position| Self::behind(position, now));
+        if due.is_none() {
+            *seen = now;
+        }
+    }
 }
 
 /// Where the snapshot of a book stands.

@@ -18,12 +18,8 @@ use model::{Kind, Level, Nanos, Side};
 use super::machine::Machine;
 use super::requests::Purpose;
 use crate::assembler::Ask;
-use crate::track::Probe;
+use crate::track::{Probe, TRADE_PATIENCE};
 
-/// What the venue has and the stream has not may be on its way for so long.
-const GRACE: Duration = Duration::from_secs(2);
-/// Trades are rarer than book updates.
-const TRADE_PATIENCE: u32 = 4;
 /// Heartbeats come every second; so many seconds without one mean that a feed stands still.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -116,23 +112,14 @@ impl Machine {
         let track = market.track(Kind::Trade);
         let known = track.wanted && track.state == StreamState::Live && track.position > 0;
         if known && track.probe == Probe::Idle && last_trade > track.position {
-            track.probe = Probe::Behind { position: last_trade, until: now + GRACE };
+            track.probe = Probe::behind(last_trade, now);
         }
     }
 
     /// Nothing is missing, or the stream has a little time to bring what the venue has.
     fn judge(&mut self, index: usize, kind: Kind, due: Option<u64>, now: Nanos) {
         let track = self.markets.all[index].track(kind);
-        if !matches!(track.probe, Probe::Asked(_)) {
-            return;
-        }
-        track.probe = match due {
-            Some(position) => Probe::Behind { position, until: now + GRACE },
-            None => {
-                track.seen = now;
-                Probe::Idle
-            }
-        };
+        track.probe.judge(due, &mut track.seen, now);
     }
 
     /// A probe that is not answered shows nothing, and that is what has to be said.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::habits::split_symbol;
 use super::wire::Integer;
-use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw};
+use crate::json::fallback::{Levels, Number, Raw, Text, read, read_raw, start_of};
 
 /// What every answer is wrapped in: `{"code":"0","msg":"","data":[…]}`.
 #[derive(Deserialize)]
@@ -46,12 +46,6 @@ pub fn read_listings(body: &[u8]) -> Result<Bulk, Error> {
         }
     }
     Ok(Bulk::Listings { listings, unreadable })
-}
-
-/// Enough of an unreadable entry to find it by.
-fn start_of(text: &str) -> &str {
-    let end = (0..=80.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
 }
 
 /// Reads `books`: `[{"asks":[["price","quantity","0","orders"]],"bids":[…],"ts":"…","seqId":…}]`.

@@ -10,8 +10,6 @@
 //! the channel sends. Ticker, kline and funding have no such question; they rely on the
 //! connection's own pings.
 
-use std::time::Duration;
-
 use model::event::{Reason, StreamState};
 use model::venue::{Count, DepthSnapshot, Sink};
 use model::{Book, Kind, Level, Nanos, Side};
@@ -19,12 +17,7 @@ use model::{Book, Kind, Level, Nanos, Side};
 use super::requests::PROBE_LEVELS;
 use super::{Okx, Purpose};
 use crate::assembler::Ask;
-use crate::track::Probe;
-
-/// What the venue has and the stream has not may be on its way for so long.
-const GRACE: Duration = Duration::from_secs(2);
-/// Trades are rarer than book updates.
-const TRADE_PATIENCE: u32 = 4;
+use crate::track::{Probe, TRADE_PATIENCE};
 
 impl Okx {
     /// Looks at one market's silent streams and at the probes that are due.
@@ -117,16 +110,7 @@ impl Okx {
     /// Nothing is missing, or the stream has a little time to bring what the venue has.
     fn judge(&mut self, index: usize, kind: Kind, due: Option<u64>, now: Nanos) {
         let track = &mut self.markets.all[index].tracks[kind.index()];
-        if !matches!(track.probe, Probe::Asked(_)) {
-            return;
-        }
-        track.probe = match due {
-            Some(position) => Probe::Behind { position, until: now + GRACE },
-            None => {
-                track.seen = now;
-                Probe::Idle
-            }
-        };
+        track.probe.judge(due, &mut track.seen, now);
     }
 
     /// A probe that is not answered shows nothing, and that is what has to be said.
