@@ -1,7 +1,17 @@
 //! Coinbase Exchange, as its public WebSocket feed and its public REST API are described.
 //!
-//! Written from docs.cdp.coinbase.com (read 2026-11-24): `exchange/websocket-feed/{overview,channels,
-//! authentication}` and `api-reference/exchange-api/rest-api/{products,currencies}`.
+//! What it rests on (compared 2026-11-25):
+//!
+//! - docs.cdp.coinbase.com, `exchange/websocket-feed/{overview,channels}`, read in excerpts: requests
+//!   and their answer `subscriptions`, products per channel or for all, the five seconds, which
+//!   channels need a signature, the fields and the second of `heartbeat`, and that new types may come;
+//! - a public recording of the feed of April 2021: fields, their order and whose side they tell in
+//!   `snapshot`, `l2update`, `match`, `last_match` and `ticker`, and that trade ids count up by one;
+//!   one of December 2024 shows the ticker's two sizes that came later;
+//! - `api-reference/exchange-api/rest-api`: products, book, trades, ticker, candles, currencies.
+//!
+//! Not written there, and so ours: the words of errors, close codes, what `status` holds besides the
+//! example's fields, that sizes of books have all eight places (the recording of 2021 has fewer).
 //!
 //! | channel | what comes |
 //! | --- | --- |
