@@ -356,9 +356,9 @@ pub fn accepted(ticket: Ticket) -> Heard {
 
 /// The orders among what was heard.
 pub fn orders(heard: &[Heard]) -> Vec<&OrderSeen> {
-    let order = |heard| match heard {
-        &Heard::Order(ref order) => Some(&**order),
+    let orders = heard.iter().filter_map(|heard| match heard {
+        Heard::Order(order) => Some(&**order),
         _ => None,
-    };
-    heard.iter().filter_map(order).collect()
+    });
+    orders.collect()
 }
