@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::CloseOn;
 use meltica::config::{self, Config, Fault, LogFormat, duration, load, load_str, schema, values};
 use meltica::{cli::check, logging};
 use model::Kind;
@@ -65,7 +66,8 @@ fn syntax_is_one_fault_with_its_line_and_column() {
 #[test]
 fn unknown_key() {
     let found = faults(&with("instrumets = [\"BTC-USDT\"]"));
-    let words = ["did you mean 'instruments'?", "name, venue, instruments, kinds, ws_url"];
+    let words =
+        ["did you mean 'instruments'?", "name, venue, instruments, kinds, redundancy, ws_url"];
     assert_one(&found, "provider[0].instrumets", "[\"BTC-USDT\"]", &words);
     let found = faults(&with("[log]\nlevle = \"info\""));
     assert_one(&found, "log.levle", "info", &["one of filter, format"]);
@@ -74,7 +76,12 @@ fn unknown_key() {
 #[test]
 fn unknown_section_and_a_key_that_belongs_into_one() {
     let found = faults(&with("[netwrok]\nconnect_timeout = \"5s\""));
-    assert_one(&found, "netwrok", "{…}", &["did you mean 'network'?", "provider, network, log"]);
+    assert_one(
+        &found,
+        "netwrok",
+        "{…}",
+        &["did you mean 'network'?", "provider, merge, network, log"],
+    );
     let found = faults(&format!("filter = \"info\"\n{GOOD}"));
     assert_one(&found, "filter", "info", &["[log]"]);
 }
@@ -451,9 +458,11 @@ fn names_that_share_a_variable_are_a_fault_where_it_is_set() {
 #[test]
 fn no_variable_can_be_read_in_two_ways() {
     // `A` with `ws_url` and `A_WS` with `url` would be one variable.
-    for key in schema::PROVIDER.keys {
-        let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
-        assert_eq!(schema::PROVIDER.keys.iter().find(ends), None, "{key}");
+    for section in [schema::PROVIDER, schema::MERGE] {
+        for key in section.keys {
+            let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
+            assert_eq!(section.keys.iter().find(ends), None, "{key}");
+        }
     }
 }
 
@@ -479,10 +488,11 @@ fn the_example_loads_as_it_stands() {
         ("spot", "binance", "BTC-USDT ETH-USDT"),
         ("usdm", "binance-usdm", "BTC-USDT-PERP ETH-USDT-PERP"),
         ("coinm", "binance-coinm", "BTC-USD-PERP"),
+        ("okx", "okx", "BTC-USDT"),
     ]
     .map(|(name, venue, of)| (name.to_owned(), venue.to_owned(), of.to_owned()));
     assert_eq!(providers, expected);
-    assert_eq!(config.streams(), 2 * 3 + 2 * 4 + 4);
+    assert_eq!(config.streams(), 2 * 3 + 2 * 4 + 4 + 3);
     assert_eq!((config.log, config.table), Default::default());
     assert_eq!(config.network, config::Network::default());
 }
@@ -514,7 +524,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
     let line_of_venue = venues::binance::Line::find("binance").unwrap();
     let uncomment = |line: &str| match commented(line) {
         // They have no default, or one that differs from venue to venue.
-        Some(("tls_ca_file", _)) => String::new(),
+        Some(("tls_ca_file" | "consumers", _)) => String::new(),
         Some(("ws_url", url)) => {
             assert_eq!(url, format!("\"{}\"", line_of_venue.ws_url));
             String::new()
@@ -526,7 +536,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 22);
+    assert_eq!(text.lines().filter_map(commented).count(), 27);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
     let [mut all, mut plain] =
         [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());
@@ -605,15 +615,32 @@ fn written(config: &Config) -> String {
         let settings = &provider.settings;
         text += &format!(
             "[[provider]]\nname = {:?}\nvenue = {:?}\ninstruments = {:?}\nkinds = {kinds:?}\n\
-             book_depth = {}\nsilence = {:?}\n",
+             redundancy = {}\nbook_depth = {}\nsilence = {:?}\n",
             provider.name,
             provider.venue,
             provider.instruments,
+            provider.redundancy,
             settings.book_depth,
             duration::show(settings.silence),
         );
         for (key, url) in [("ws_url", &settings.ws_url), ("rest_url", &settings.rest_url)] {
             text += &url.as_ref().map_or_else(String::new, |url| format!("{key} = {url:?}\n"));
+        }
+    }
+    for config::Merge { spec, consumers } in &config.merges {
+        let kind = values::KINDS.iter().find(|(_, of)| *of == spec.kind).unwrap().0;
+        let close = if spec.close == CloseOn::Complete { "complete" } else { "time" };
+        text += &format!(
+            "[[merge]]\nname = {:?}\ninstrument = {:?}\nkind = {kind:?}\nproviders = {:?}\n\
+             close = {close:?}\nwindow = {:?}\nmax_fragments = {}\n",
+            spec.name,
+            spec.instrument,
+            spec.providers,
+            duration::show(spec.window),
+            spec.fragments_max,
+        );
+        if !consumers.is_empty() {
+            text += &format!("consumers = {consumers:?}\n");
         }
     }
     for consumer in &config.consumers {
@@ -680,7 +707,9 @@ fn provider() -> impl Strategy<Value = config::Provider> {
     );
     (venue, instruments, settings).prop_map(|((venue, kinds), instruments, settings)| {
         let instruments = instruments.into_iter().collect();
-        config::Provider { name: String::new(), venue: venue.into(), instruments, kinds, settings }
+        let redundancy = 1 + settings.book_depth as u8 % 2;
+        let (name, venue) = (String::new(), venue.into());
+        config::Provider { name, venue, instruments, kinds, redundancy, settings }
     })
 }
 
@@ -692,6 +721,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 .into_iter()
                 .map(|(name, provider)| config::Provider { name, ..provider })
                 .collect(),
+            merges: Vec::new(),
             network: config::Network {
                 connect_timeout: Duration::from_millis(connect),
                 ..config::Network::default()
@@ -736,13 +766,14 @@ proptest! {
     #[test]
     fn any_value_of_any_key_gives_faults_or_a_configuration(
         section in prop::sample::select(schema::SECTIONS.to_vec()),
-        key in 0..8usize,
+        key in 0..9usize,
         value in "[-0-9.\"'a-z:/@?\\[\\],= {}\\n\u{1}\u{20ac}]{0,12}|\"\\PC{0,20}\"|[0-9]{1,40}",
         name in "(?s).{0,12}",
     ) {
         let key = section.keys[key % section.keys.len()];
         let variable = format!("{}_{key}", section.name).to_uppercase();
         let variable = variable.replacen("PROVIDER", "PROVIDER_SPOT", 1);
+        let variable = variable.replacen("MERGE", "MERGE_M", 1);
         let text = if section.repeated {
             format!("[[{}]]\n{key} = {value}\n", section.name)
         } else {
