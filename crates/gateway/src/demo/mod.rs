@@ -18,7 +18,7 @@ use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Log, Network, Provider, Table};
+use crate::config::{Config, Dispatch, Log, Network, Provider, Table};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
 
@@ -166,6 +166,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
     Config {
         providers: providers.collect(),
         network: Network::default(),
+        dispatch: Dispatch::default(),
         log: Log::default(),
         table: Table::default(),
         control: engine::ControlSettings::default(),
