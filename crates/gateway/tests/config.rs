@@ -621,7 +621,9 @@ fn written(config: &Config) -> String {
     for consumer in &config.consumers {
         text += &format!("[[consumer]]\nname = {:?}\n", consumer.name);
     }
-    let Config { network, log, table, control, .. } = config;
+    let Config { network, dispatch, log, table, control, .. } = config;
+    let budget = dispatch.events_per_s;
+    text += &budget.map_or_else(String::new, |n| format!("[dispatch]\nevents_per_s = {n}\n"));
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
     text + &format!(
         "[network]\nconnect_timeout = {:?}\nrequest_timeout = {:?}\n[log]\nfilter = {:?}\n\
