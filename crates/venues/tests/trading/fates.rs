@@ -150,7 +150,7 @@ impl Run {
         self.waiting.extend(desk.sent());
         for heard in desk.heard() {
             if let Heard::Answer { ticket, .. } = heard {
-                *self.answers.get_mut(&ticket).expect("a ticket of ours") += 1;
+                *self.answers.get_mut(&ticket).unwrap() += 1;
             }
         }
     }
