@@ -371,9 +371,11 @@ pub fn accepted(ticket: Ticket) -> Heard {
 
 /// The orders among what was heard.
 pub fn orders(heard: &[Heard]) -> Vec<&OrderSeen> {
-    let order = |heard| match heard {
-        Heard::Order(order) => Some(&**order),
-        _ => None,
-    };
-    heard.iter().filter_map(order).collect()
+    let mut all = Vec::new();
+    for one in heard {
+        if let Heard::Order(order) = one {
+            all.push(&**order);
+        }
+    }
+    all
 }
