@@ -49,6 +49,7 @@ pub mod report;
 pub mod soak;
 pub mod sweep;
 pub mod table;
+mod trading;
 pub mod virtual_time;
 
 pub use consumers::ConsumerOptions;

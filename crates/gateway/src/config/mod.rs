@@ -94,6 +94,25 @@ pub struct Network {
     pub request_timeout: Duration,
 }
 
+/// Where orders and what became of them are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// Where it is.
+    pub place: LedgerPlace,
+    /// What has to be true of a request before it is sent.
+    pub durability: store::ledger::Durability,
+}
+
+/// Where a ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In a file of its own.
+    File(PathBuf),
+    /// In a Postgres database; the address stands in this environment variable.
+    #[cfg(feature = "postgres")]
+    Postgres(String),
+}
+
 /// Logs go to standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
