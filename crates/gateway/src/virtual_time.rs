@@ -21,6 +21,8 @@ use net::{
 };
 use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
 
+use crate::trading::{Room, VirtualLedger};
+
 /// Whether a far end can be reached at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
@@ -104,6 +106,15 @@ pub struct World {
     latency: Duration,
     /// Tells this process' clients and requests from those of one that died before it.
     process: u8,
+    trading: Option<Trading>,
+}
+
+/// Orders, where the world has them.
+struct Trading {
+    room: Room,
+    ledger: VirtualLedger,
+    /// The links of trading machines.
+    machines: Vec<(ProviderId, usize)>,
 }
 
 impl World {
@@ -111,13 +122,26 @@ impl World {
     #[must_use]
     pub fn new(shard: Shard, now: Nanos, latency: Duration) -> Self {
         let queue = BinaryHeap::new();
-        Self { now, shard, links: Vec::new(), queue, order: 0, latency, process: 0 }
+        Self { now, shard, links: Vec::new(), queue, order: 0, latency, process: 0, trading: None }
     }
 
     /// A world for a process that comes after others, whose far ends live on.
     #[must_use]
     pub fn after(self, processes: u8) -> Self {
         Self { process: processes, ..self }
+    }
+
+    /// Joins orders to the world: what consumers want goes to the desk, and from there through the
+    /// given links to the venues.
+    pub(crate) fn trade(&mut self, room: Room, ledger: VirtualLedger, links: &[usize]) {
+        let machines = links.iter().map(|link| (self.links[*link].provider, *link)).collect();
+        self.trading = Some(Trading { room, ledger, machines });
+        self.carry_orders();
+    }
+
+    /// The room where orders are joined, where there is one.
+    pub(crate) fn room(&mut self) -> Option<&mut Room> {
+        self.trading.as_mut().map(|trading| &mut trading.room)
     }
 
     /// The process dies, at once and without a word: all that was on its way is gone, and far ends
@@ -193,6 +217,7 @@ impl World {
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         self.tell_venues();
+        self.carry_orders();
         while let Some(at) = self.next_at().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.step();
@@ -204,6 +229,7 @@ impl World {
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
         self.tell_venues();
+        self.carry_orders();
         while !done(self) {
             let Some(at) = self.next_at().filter(|at| *at <= end) else {
                 self.now = end;
@@ -219,7 +245,29 @@ impl World {
         let queued = self.queue.peek().map(|Reverse(due)| due.at);
         let sessions = self.links.iter().filter_map(|link| link.session.deadline());
         let fars = self.links.iter().filter_map(|link| link.far.deadline());
-        queued.into_iter().chain(sessions).chain(fars).chain(self.shard.deadline()).min()
+        let orders = self.trading.as_ref().map(|trading| {
+            [trading.ledger.deadline(), trading.room.deadline(self.now)].into_iter().flatten().min()
+        });
+        let ours = self.shard.deadline().into_iter().chain(orders.flatten());
+        queued.into_iter().chain(sessions).chain(fars).chain(ours).min()
+    }
+
+    /// Carries orders and what became of them to where they belong.
+    fn carry_orders(&mut self) {
+        while let Some(Trading { room, ledger, .. }) = &mut self.trading {
+            ledger.advance(self.now);
+            let instructions = room.turn(&mut self.shard, ledger, self.now);
+            if instructions.is_empty() {
+                return;
+            }
+            for (provider, instruction) in instructions {
+                let machines = self.trading.iter().flat_map(|trading| &trading.machines);
+                let link = machines.copied().find(|(of, _)| *of == provider);
+                if let Some((_, link)) = link {
+                    self.command(link, &Command::Trade(instruction));
+                }
+            }
+        }
     }
 
     /// Everything that is due now, in a fixed order: what is on its way, far ends, sessions.
@@ -238,6 +286,7 @@ impl World {
                 self.session_call(link, Session::timer);
             }
         }
+        self.carry_orders();
         self.shard.end_turn(now);
         self.tell_venues();
     }
