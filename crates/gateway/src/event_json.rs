@@ -9,6 +9,9 @@ use model::decimal::Plain;
 use model::event::{BookMeta, Funding, Kline, Merged, Quote, StreamStatus, Ticker, Trade};
 use model::ledger::Report;
 use model::merged::Fragment;
+use model::order::OrderState;
+use model::reply::{OrderReply, OrderView, ReplyAnswer};
+use model::trading::{Balance, Position};
 use model::{Body, CommandId, Decimal, Event, Kind, Level, Nanos};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

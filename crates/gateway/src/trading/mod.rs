@@ -12,7 +12,7 @@ mod threads;
 mod virtual_ledger;
 
 pub(crate) use reader::{Ask, Told};
-pub(crate) use room::Room;
+pub(crate) use room::{Party, Room};
 pub(crate) use threads::Threads;
 pub(crate) use virtual_ledger::VirtualLedger;
 

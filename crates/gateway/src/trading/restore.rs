@@ -2,9 +2,9 @@
 
 use engine::orders::Desk;
 use model::Nanos;
-use model::ledger::Name;
 use store::ledger::{LedgerError, LedgerRead};
 
+use super::room::Party;
 use crate::outcome::RunError;
 
 /// Rows asked for at once.
@@ -17,7 +17,7 @@ const ROWS: usize = 1_000;
 pub(super) fn restore(
     desk: &mut Desk,
     ledger: &mut dyn LedgerRead,
-    consumers: &[Name],
+    parties: &[Party],
     now: Nanos,
 ) -> Result<(), RunError> {
     let failed = |error: LedgerError| RunError::new("the ledger", error);
@@ -39,10 +39,10 @@ pub(super) fn restore(
                 .map_err(|error| RunError(format!("order {key}: {}", error.message)))?;
         }
     }
-    for consumer in consumers {
+    for Party { name, .. } in parties {
         let mut after = 0;
         loop {
-            let rows = ledger.reports_after(consumer, after, ROWS).map_err(failed)?;
+            let rows = ledger.reports_after(name, after, ROWS).map_err(failed)?;
             let Some((position, _)) = rows.last() else { break };
             after = *position;
             rows.iter().for_each(|(_, report)| desk.restore_fill(report));

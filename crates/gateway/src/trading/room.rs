@@ -1,40 +1,94 @@
-//! The room where it is carried: from the desk to ledger, machines and consumers, and back.
+//! The room where it is carried: from consumers to the desk, from there to ledger and machines, and
+//! back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use engine::Shard;
 use engine::exec_log::{LogRequest, exec_event};
-use engine::orders::desk::{Desk, Note};
-use model::ledger::Name;
+use engine::orders::desk::{AccountNews, Desk, Market, Note};
+use engine::orders::port::{OrderGate, OrderPort, way};
+use model::ledger::{Name, OrderKey};
+use model::order::Intent;
 use model::trading::Instruction;
-use model::{ConsumerId, Nanos, ProviderId};
+use model::{Body, ConsumerId, Event, Header, Kind, Nanos, OrderRequest, ProviderId, Stream};
+use store::ledger::LedgerRead;
 
 use super::Ledger;
 use super::reader::{Ask, Told};
+use super::restore::restore;
+use crate::outcome::RunError;
+
+/// A consumer that trades.
+#[derive(Debug)]
+struct Trader {
+    id: ConsumerId,
+    name: Name,
+    gate: OrderGate,
+}
+
+/// A consumer that is to trade.
+#[derive(Clone, Debug)]
+pub(crate) struct Party {
+    /// Its number.
+    pub id: ConsumerId,
+    /// Its name, by which the ledger knows it.
+    pub name: Name,
+    /// Whether its trading switch is on from the start.
+    pub on: bool,
+}
+
+/// What tells one piece of news from another: whose it is, of which kind, about what.
+type NewsKey = (ConsumerId, ProviderId, bool, Name);
 
 /// The desk, and whom it knows by which number.
 #[derive(Debug)]
 pub(crate) struct Room {
     desk: Desk,
-    consumers: BTreeMap<ConsumerId, Name>,
+    traders: Vec<Trader>,
     providers: Vec<(ProviderId, Name)>,
     /// A question that the ledger's reader had no room for.
     ask: Option<Ask>,
+    /// The newest of each that its consumer had no room for; at most one for each asset and
+    /// instrument.
+    news: BTreeMap<NewsKey, Event>,
+    /// Answers that their consumer had no room for; its requests wait behind them.
+    replies: BTreeMap<ConsumerId, VecDeque<Event>>,
 }
 
 impl Room {
-    /// A room around a desk that knows its consumers and providers already.
-    pub(crate) fn new(
-        desk: Desk,
-        consumers: BTreeMap<ConsumerId, Name>,
+    /// A room around a desk that knows its providers, with what is open in the ledger taken over.
+    /// Gives each party's way in, in order.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or there is no room for what is open in it.
+    pub(crate) fn restored(
+        mut desk: Desk,
+        parties: &[Party],
         providers: Vec<(ProviderId, Name)>,
-    ) -> Self {
-        Self { desk, consumers, providers, ask: None }
+        ledger: &mut dyn LedgerRead,
+        shard: &mut Shard,
+        now: Nanos,
+    ) -> Result<(Self, Vec<OrderPort>), RunError> {
+        let (mut traders, mut ports) = (Vec::new(), Vec::new());
+        for Party { id, name, on } in parties {
+            let acknowledged = ledger.acknowledged(name);
+            let acknowledged = acknowledged.map_err(|error| RunError::new("the ledger", error))?;
+            desk.add_consumer(name.clone(), *on, acknowledged, None);
+            shard.resume(*id, acknowledged);
+            let requests = &shard.pools().order_requests;
+            let (port, gate) = way(*id, requests, shard.waker().clone());
+            ports.push(port);
+            traders.push(Trader { id: *id, name: name.clone(), gate });
+        }
+        restore(&mut desk, ledger, parties, now)?;
+        let (news, replies) = (BTreeMap::new(), BTreeMap::new());
+        Ok((Self { desk, traders, providers, ask: None, news, replies }, ports))
     }
 
-    /// The desk, to look at.
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
+    /// The desk.
+    pub(crate) fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
     }
 
     /// When [`turn`](Self::turn) is wanted though nothing happens.
@@ -53,49 +107,165 @@ impl Room {
         if self.desk.deadline(now).is_some_and(|at| at <= now) {
             self.desk.on_timer(now);
         }
-        while self.take_in(shard, ledger, now)
-            | self.write_down(ledger, now)
-            | self.deliver(shard, now)
-        {}
+        self.hear_venues(shard, now);
+        self.hear_ledger(shard, ledger, now);
+        self.hear_consumers(shard, now);
         self.ask_ledger(shard, ledger, now);
+        self.write_down(ledger, now);
+        self.deliver(shard, now);
         self.tell_operator();
         self.send_out(now)
     }
 
-    /// What ledger, machines and consumers have for the desk.
-    fn take_in(&mut self, shard: &mut Shard, ledger: &mut dyn Ledger, now: Nanos) -> bool {
-        let mut moved = false;
+    fn hear_venues(&mut self, shard: &mut Shard, now: Nanos) {
+        while let Some((provider, heard)) = shard.take_heard() {
+            if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
+                self.desk.heard(name, heard, now);
+            }
+        }
+    }
+
+    fn hear_ledger(&mut self, shard: &mut Shard, ledger: &mut dyn Ledger, now: Nanos) {
         while let Some(reply) = ledger.reply() {
-            moved = true;
             self.desk.ledger(reply, now);
         }
         while let Some(told) = ledger.told() {
-            moved = true;
             match told {
                 Told::Page(page) => shard.log_page(page, now),
                 Told::Order(key, stored) => self.desk.looked_up(&key, stored.as_ref()),
             }
         }
-        while let Some((provider, heard)) = shard.take_heard() {
-            moved = true;
-            if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
-                self.desk.heard(name, heard, now);
+    }
+
+    /// What consumers want. Whoever has no room for an answer waits with its requests.
+    fn hear_consumers(&mut self, shard: &mut Shard, now: Nanos) {
+        for at in 0..self.traders.len() {
+            let Trader { id, ref name, .. } = self.traders[at];
+            self.desk.set_stalled(name, shard.is_stalled(id));
+            while !self.replies.contains_key(&id) && shard.has_notice_room(id) {
+                let Some(request) = self.traders[at].gate.take() else { break };
+                self.take_request(&request, &self.traders[at].name.clone(), shard, now);
+                // What is answered at once finds its place before the next is taken.
+                self.deliver_replies(shard, now);
             }
         }
-        moved
+    }
+
+    fn take_request(&mut self, request: &OrderRequest, whose: &Name, shard: &Shard, now: Nanos) {
+        let catalog = shard.catalog();
+        let place = match request.intent {
+            Intent::Submit => Some((request.provider, request.instrument)),
+            Intent::Amend => {
+                let client_order_id = request.client_order_id.as_str().into();
+                let key = OrderKey { consumer: whose.clone(), client_order_id };
+                self.desk.terms_of(&key).and_then(|terms| {
+                    let provider = catalog.find_provider(&terms.provider)?;
+                    Some((provider, catalog.find_instrument(&terms.instrument)?))
+                })
+            }
+            Intent::Cancel | Intent::Query => None,
+        };
+        let facts = place.and_then(|(provider, instrument)| catalog.facts(provider, instrument));
+        let price = place.and_then(|(provider, instrument)| shard.mid(provider, instrument));
+        let market = Market { instrument: facts.as_deref(), price };
+        self.desk.request(request, catalog, market, now);
+    }
+
+    /// What windows that are behind, and the desk, want to know of the ledger.
+    fn ask_ledger(&mut self, shard: &mut Shard, ledger: &mut dyn Ledger, now: Nanos) {
+        while let Some(ask) = self.ask.take().or_else(|| self.next_question(shard, now)) {
+            if let Err(ask) = ledger.ask(ask) {
+                self.ask = Some(ask);
+                return;
+            }
+        }
+    }
+
+    fn next_question(&mut self, shard: &mut Shard, now: Nanos) -> Option<Ask> {
+        while let Some(request) = shard.log_request() {
+            let (LogRequest::Read { consumer, .. } | LogRequest::Acknowledge { consumer, .. }) =
+                request;
+            let trader = self.traders.iter().find(|trader| trader.id == consumer);
+            let Some(Trader { name, .. }) = trader else { continue };
+            match request {
+                LogRequest::Read { consumer, after, limit } => {
+                    return Some(Ask::Page { consumer, name: name.clone(), after, limit });
+                }
+                LogRequest::Acknowledge { position, .. } => {
+                    self.desk.acknowledge(name, position, now);
+                }
+            }
+        }
+        self.desk.take_lookup().map(Ask::Order)
     }
 
     /// What the ledger is to keep.
-    fn write_down(&mut self, ledger: &mut dyn Ledger, now: Nanos) -> bool {
-        let mut moved = false;
+    fn write_down(&mut self, ledger: &mut dyn Ledger, now: Nanos) {
         while let Some(append) = self.desk.take_append(now) {
             if let Err(append) = ledger.append(append) {
                 self.desk.give_back(*append);
-                break;
+                return;
             }
-            moved = true;
         }
-        moved
+    }
+
+    /// What consumers are to hear.
+    fn deliver(&mut self, shard: &mut Shard, now: Nanos) {
+        while let Some(delivery) = self.desk.take_delivery() {
+            let whose = &delivery.report.order.consumer;
+            let Some(id) = self.number(whose) else { continue };
+            let event = exec_event(delivery.position, delivery.report, shard.catalog());
+            shard.execution(id, event, now);
+        }
+        self.deliver_replies(shard, now);
+        self.deliver_news(shard, now);
+    }
+
+    fn deliver_replies(&mut self, shard: &mut Shard, now: Nanos) {
+        while let Some(reply) = self.desk.take_reply() {
+            let Some(id) = self.number(&reply.order.consumer) else { continue };
+            let stream = Stream { kind: Kind::ControlResult, ..Stream::default() };
+            let event = event(stream, Body::Reply(Arc::new(reply)), now);
+            self.replies.entry(id).or_default().push_back(event);
+        }
+        self.replies.retain(|id, waiting| {
+            while let Some(event) = waiting.pop_front() {
+                if let Err(event) = shard.notice(*id, event, now) {
+                    waiting.push_front(*event);
+                    return true;
+                }
+            }
+            false
+        });
+    }
+
+    fn deliver_news(&mut self, shard: &mut Shard, now: Nanos) {
+        while let Some((provider, news)) = self.desk.take_account() {
+            let Some((id, _)) = self.providers.iter().find(|(_, name)| *name == provider) else {
+                continue;
+            };
+            let (about, body) = match news {
+                AccountNews::Balance(balance) => {
+                    ((false, balance.asset.clone()), Body::Balance(Arc::new(balance)))
+                }
+                AccountNews::Position(position) => {
+                    ((true, position.instrument.clone()), Body::Position(Arc::new(position)))
+                }
+            };
+            let stream = Stream { provider: *id, kind: Kind::Balance, ..Stream::default() };
+            for trader in &self.traders {
+                let event = event(stream, body.clone(), now);
+                self.news.insert((trader.id, *id, about.0, about.1.clone()), event);
+            }
+        }
+        self.news.retain(|(consumer, ..), event| {
+            !shard.has_notice_room(*consumer)
+                || shard.notice(*consumer, std::mem::take(event), now).is_err()
+        });
+    }
+
+    fn number(&self, name: &Name) -> Option<ConsumerId> {
+        self.traders.iter().find(|trader| trader.name == *name).map(|trader| trader.id)
     }
 
     /// What venues are to do.
@@ -109,54 +279,6 @@ impl Room {
         instructions
     }
 
-    /// What consumers are to hear.
-    fn deliver(&mut self, shard: &mut Shard, now: Nanos) -> bool {
-        let mut moved = false;
-        while let Some(delivery) = self.desk.take_delivery() {
-            moved = true;
-            let consumer = &delivery.report.order.consumer;
-            let Some(id) = number(&self.consumers, consumer) else { continue };
-            let event = exec_event(delivery.position, delivery.report, shard.catalog());
-            shard.execution(id, event, now);
-        }
-        moved
-    }
-
-    /// What windows that are behind, and the desk, want to know of the ledger.
-    fn ask_ledger(&mut self, shard: &mut Shard, ledger: &mut dyn Ledger, now: Nanos) {
-        for (id, name) in &self.consumers {
-            self.desk.set_stalled(name, shard.is_stalled(*id));
-        }
-        loop {
-            let Some(ask) = self.ask.take().or_else(|| self.next_question(shard, now)) else {
-                return;
-            };
-            if let Err(ask) = ledger.ask(ask) {
-                self.ask = Some(ask);
-                return;
-            }
-        }
-    }
-
-    fn next_question(&mut self, shard: &mut Shard, now: Nanos) -> Option<Ask> {
-        while let Some(request) = shard.log_request() {
-            match request {
-                LogRequest::Read { consumer, after, limit } => {
-                    let name = self.consumers.get(&consumer)?.clone();
-                    return Some(Ask::Page { consumer, name, after, limit });
-                }
-                LogRequest::Acknowledge { consumer, position } => {
-                    if let Some(name) = self.consumers.get(&consumer) {
-                        self.desk.acknowledge(name, position, now);
-                    }
-                }
-            }
-        }
-        self.desk.take_lookup().map(Ask::Order)
-    }
-}
-
-impl Room {
     /// What happened that an operator has to know.
     fn tell_operator(&mut self) {
         while let Some(note) = self.desk.take_note() {
@@ -165,8 +287,9 @@ impl Room {
     }
 }
 
-fn number(consumers: &BTreeMap<ConsumerId, Name>, name: &Name) -> Option<ConsumerId> {
-    consumers.iter().find(|(_, other)| *other == name).map(|(id, _)| *id)
+fn event(stream: Stream, body: Body, now: Nanos) -> Event {
+    let header = Header { stream, ts_recv: now, ..Header::default() };
+    Event { header, body, ..Event::default() }
 }
 
 fn tell(note: &Note) {
