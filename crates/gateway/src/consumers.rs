@@ -9,10 +9,10 @@ use engine::{
     Consumer, Factory, Inbox, Placement, QueueCapacity, Resident, Restart, Rights, Runner, Stay,
     Subscription, Tally,
 };
-use model::Nanos;
+use model::{ConsumerId, Kind, Nanos};
 
 use crate::clock::SystemClock;
-use crate::config::ConsumerConfig;
+use crate::config::{ConsumerConfig, Merge};
 use crate::outcome::RunError;
 
 /// A consumer that waits to be made anew looks this often whether the gateway still runs.
@@ -65,6 +65,19 @@ pub(crate) struct Seat {
     pub name: String,
     pub options: ConsumerOptions,
     pub source: Source,
+}
+
+/// What a consumer that merges name gets beside what it wants.
+pub(crate) fn merged<'a>(
+    merges: &'a [Merge],
+    name: &'a str,
+    consumer: ConsumerId,
+) -> impl Iterator<Item = Subscription> + 'a {
+    let named = merges.iter().filter(move |merge| merge.consumers.iter().any(|of| of == name));
+    named.map(move |merge| {
+        let (providers, kinds) = (vec![merge.spec.name.clone()], vec![Kind::Merged]);
+        Subscription { consumer, providers, kinds, ..Subscription::default() }
+    })
 }
 
 /// The consumers at work.

@@ -23,10 +23,10 @@ use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Network, Provider};
-use crate::consumers::{Seat, Seated};
+use crate::consumers::{self, Seat, Seated};
 use crate::dead_letters::Clerk;
 use crate::outcome::{Gauges, RunError, Stop, Summary};
-use crate::report::{ConsumerReport, StreamReport, VenueReport};
+use crate::report::{ConnectionReport, ConsumerReport, MergeReport, StreamReport, VenueReport};
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
 const FRAMES_PER_TURN: usize = 128;
@@ -54,6 +54,7 @@ struct Line {
     name: String,
     venue: String,
     provider: ProviderId,
+    redundancy: u8,
     wire: Wire,
 }
 
@@ -124,6 +125,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     // As it stood before the connections were closed: that is what the run came to.
     let providers = lines.iter().filter_map(|line| line.report(&shard)).collect();
     let streams = StreamReport::all(&shard, clock.now());
+    let merges = MergeReport::all(&shard);
     let elapsed = clock.now().since(started);
     close(&mut lines, &mut shard, clock).await;
     shard.end_turn(clock.now());
@@ -144,7 +146,17 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         latency_ns: tally.latency(),
     });
     let consumers = consumers.collect();
-    Ok(Summary { elapsed, providers, streams, consumers, stuck, lines_lost: 0, pools, unreturned })
+    Ok(Summary {
+        elapsed,
+        providers,
+        streams,
+        merges,
+        consumers,
+        stuck,
+        lines_lost: 0,
+        pools,
+        unreturned,
+    })
 }
 
 /// Calls for a turn when the engine wants one though nothing arrives.
@@ -251,6 +263,7 @@ fn lines(
         let session = Session::new(
             machine,
             SessionConfig {
+                redundancy: provider.redundancy,
                 request_timeout: config.network.request_timeout,
                 connect_timeout: config.network.connect_timeout + Duration::from_secs(5),
                 ..SessionConfig::new(&provider.name, seed)
@@ -264,7 +277,8 @@ fn lines(
             tap: taps.next().map(|tap| Box::new(tap) as Box<dyn model::capture::Tap>),
         });
         let (name, venue) = (provider.name.clone(), provider.venue.clone());
-        lines.push(Line { name, venue, provider: id, wire });
+        let redundancy = provider.redundancy;
+        lines.push(Line { name, venue, provider: id, redundancy, wire });
     }
     Ok(lines)
 }
@@ -299,7 +313,13 @@ impl Wires {
 impl Line {
     fn report(&self, shard: &Shard) -> Option<VenueReport> {
         let stats = self.wire.session().stats();
-        VenueReport::of(shard, &self.name, &self.venue, (stats.frames, stats.malformed))
+        let frames = (stats.frames, stats.malformed);
+        let report = VenueReport::of(shard, &self.name, &self.venue, frames)?;
+        let connections = match self.redundancy {
+            1 => Vec::new(),
+            _ => self.wire.session().seats().iter().map(ConnectionReport::new).collect(),
+        };
+        Some(VenueReport { connections, ..report })
     }
 }
 
@@ -317,6 +337,16 @@ fn seat(
             tracing::info!(name, "the configuration has a [[consumer]] that this program has not");
         }
     }
+    for merge in &config.merges {
+        shard.add_merge(&merge.spec).map_err(|error| RunError::new("a merge", error))?;
+        let known: Vec<_> = seats.iter().map(|seat| &seat.name).collect();
+        if let Some(name) = merge.consumers.iter().find(|name| !known.contains(name)) {
+            return Err(RunError(format!(
+                "the merge '{}' names the consumer '{name}'; expected one of {known:?}",
+                merge.spec.name
+            )));
+        }
+    }
     for Seat { name, options, source } in seats {
         let known = config.consumers.iter().find(|consumer| consumer.name == name);
         let mut options = options.configured(known);
@@ -328,6 +358,11 @@ fn seat(
         shard
             .subscribe(&options.wants, clock.now())
             .map_err(|why| RunError(format!("what '{name}' subscribes: {}", why.text())))?;
+        for merged in consumers::merged(&config.merges, &name, inbox.id()) {
+            shard
+                .subscribe(&merged, clock.now())
+                .map_err(|why| RunError(format!("'{name}' and a merge: {}", why.text())))?;
+        }
         seated.add(inbox, &options, source)?;
     }
     Ok(seated)

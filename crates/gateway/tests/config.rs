@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::{CloseOn, MergeSpec};
 use meltica::config::{self, Config, Fault, LogFormat, duration, load, load_str, schema, values};
 use meltica::{cli::check, logging};
 use model::Kind;
@@ -65,7 +66,8 @@ fn syntax_is_one_fault_with_its_line_and_column() {
 #[test]
 fn unknown_key() {
     let found = faults(&with("instrumets = [\"BTC-USDT\"]"));
-    let words = ["did you mean 'instruments'?", "name, venue, instruments, kinds, ws_url"];
+    let words =
+        ["did you mean 'instruments'?", "name, venue, instruments, kinds, redundancy, ws_url"];
     assert_one(&found, "provider[0].instrumets", "[\"BTC-USDT\"]", &words);
     let found = faults(&with("[log]\nlevle = \"info\""));
     assert_one(&found, "log.levle", "info", &["one of filter, format"]);
@@ -74,7 +76,12 @@ fn unknown_key() {
 #[test]
 fn unknown_section_and_a_key_that_belongs_into_one() {
     let found = faults(&with("[netwrok]\nconnect_timeout = \"5s\""));
-    assert_one(&found, "netwrok", "{…}", &["did you mean 'network'?", "provider, network, log"]);
+    assert_one(
+        &found,
+        "netwrok",
+        "{…}",
+        &["did you mean 'network'?", "provider, merge, network, log"],
+    );
     let found = faults(&format!("filter = \"info\"\n{GOOD}"));
     assert_one(&found, "filter", "info", &["[log]"]);
 }
@@ -451,9 +458,11 @@ fn names_that_share_a_variable_are_a_fault_where_it_is_set() {
 #[test]
 fn no_variable_can_be_read_in_two_ways() {
     // `A` with `ws_url` and `A_WS` with `url` would be one variable.
-    for key in schema::PROVIDER.keys {
-        let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
-        assert_eq!(schema::PROVIDER.keys.iter().find(ends), None, "{key}");
+    for section in [schema::PROVIDER, schema::MERGE] {
+        for key in section.keys {
+            let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
+            assert_eq!(section.keys.iter().find(ends), None, "{key}");
+        }
     }
 }
 
@@ -479,10 +488,17 @@ fn the_example_loads_as_it_stands() {
         ("spot", "binance", "BTC-USDT ETH-USDT"),
         ("usdm", "binance-usdm", "BTC-USDT-PERP ETH-USDT-PERP"),
         ("coinm", "binance-coinm", "BTC-USD-PERP"),
+        ("okx", "okx", "BTC-USDT"),
     ]
     .map(|(name, venue, of)| (name.to_owned(), venue.to_owned(), of.to_owned()));
     assert_eq!(providers, expected);
-    assert_eq!(config.streams(), 2 * 3 + 2 * 4 + 4);
+    assert_eq!(config.streams(), 2 * 3 + 2 * 4 + 4 + 3);
+    let merge = &config.merges[0];
+    let standard = MergeSpec::default();
+    assert_eq!((&*merge.spec.name, &*merge.spec.instrument), ("btc", "BTC-USDT"));
+    assert_eq!(merge.spec.providers, ["spot".into(), "okx".into()]);
+    assert_eq!((merge.spec.kind, merge.spec.close), (Kind::Quote, standard.close));
+    assert_eq!(merge.consumers, [""; 0]);
     assert_eq!((config.log, config.table), Default::default());
     assert_eq!(config.network, config::Network::default());
 }
@@ -514,7 +530,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
     let line_of_venue = venues::binance::Line::find("binance").unwrap();
     let uncomment = |line: &str| match commented(line) {
         // They have no default, or one that differs from venue to venue.
-        Some(("tls_ca_file", _)) => String::new(),
+        Some(("tls_ca_file" | "consumers", _)) => String::new(),
         Some(("ws_url", url)) => {
             assert_eq!(url, format!("\"{}\"", line_of_venue.ws_url));
             String::new()
@@ -526,7 +542,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 22);
+    assert_eq!(text.lines().filter_map(commented).count(), 23);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
     let [mut all, mut plain] =
         [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());
@@ -605,10 +621,11 @@ fn written(config: &Config) -> String {
         let settings = &provider.settings;
         text += &format!(
             "[[provider]]\nname = {:?}\nvenue = {:?}\ninstruments = {:?}\nkinds = {kinds:?}\n\
-             book_depth = {}\nsilence = {:?}\n",
+             redundancy = {}\nbook_depth = {}\nsilence = {:?}\n",
             provider.name,
             provider.venue,
             provider.instruments,
+            provider.redundancy,
             settings.book_depth,
             duration::show(settings.silence),
         );
@@ -618,6 +635,22 @@ fn written(config: &Config) -> String {
     }
     for consumer in &config.consumers {
         text += &format!("[[consumer]]\nname = {:?}\n", consumer.name);
+    }
+    for config::Merge { spec, consumers } in &config.merges {
+        let kind = values::KINDS.iter().find(|(_, of)| *of == spec.kind).unwrap().0;
+        let close = if spec.close == CloseOn::Complete { "complete" } else { "time" };
+        text += &format!(
+            "[[merge]]\nname = {:?}\ninstrument = {:?}\nkind = {kind:?}\nproviders = {:?}\n\
+             close = {close:?}\nwindow = {:?}\nmax_fragments = {}\n",
+            spec.name,
+            spec.instrument,
+            spec.providers,
+            duration::show(spec.window),
+            spec.fragments_max,
+        );
+        if !consumers.is_empty() {
+            text += &format!("consumers = {consumers:?}\n");
+        }
     }
     let Config { network, log, table, control, .. } = config;
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
@@ -633,6 +666,78 @@ fn written(config: &Config) -> String {
         duration::show(control.linger),
         duration::show(control.confirm_within),
     )
+}
+
+/// Two providers of one instrument, and the start of a merge.
+const PAIR: &str = "[[provider]]\nname = \"one\"\nvenue = \"binance\"\ninstruments = [\"BTC-USDT\"]\n\
+                    [[provider]]\nname = \"two\"\nvenue = \"okx\"\ninstruments = [\"BTC-USDT\"]\n\
+                    kinds = [\"book\", \"quote\"]\n[[merge]]\n";
+const MERGE: &str = "name = \"m\"\ninstrument = \"BTC-USDT\"\nkind = \"quote\"\n\
+                     providers = [\"one\", \"two\"]\n";
+
+#[test]
+fn a_merge_is_read_with_all_its_terms() {
+    let text = format!(
+        "{PAIR}{MERGE}close = \"complete\"\nwindow = \"2s\"\nmax_fragments = 9\n\
+         consumers = [\"a\", \"b\"]\n"
+    );
+    let merge = &load_str(&text, &[]).unwrap().merges[0];
+    assert_eq!((merge.spec.close, merge.spec.window), (CloseOn::Complete, Duration::from_secs(2)));
+    assert_eq!((merge.spec.fragments_max, merge.consumers.len()), (9, 2));
+    let environment = variables(&[("MELTICA_MERGE_M_WINDOW", "3s")]);
+    let config = load_str(&text, &environment).unwrap();
+    assert_eq!(config.merges[0].spec.window, Duration::from_secs(3));
+}
+
+#[test]
+fn every_fault_of_a_merge_says_what_would_be_right() {
+    let but = |from: &str, to: &str| format!("{PAIR}{}", MERGE.replace(from, to));
+    for (text, key, value, words) in [
+        (but("\"m\"", "\"one\""), "merge[0].name", "one", "provider[0].name has this one"),
+        (but("\"quote\"", "\"book\""), "merge[0].kind", "book", "one of trade, quote"),
+        (but("\"quote\"", "\"qoute\""), "merge[0].kind", "qoute", "did you mean 'quote'?"),
+        (
+            but("\"quote\"", "\"trade\""),
+            "merge[0].providers[1]",
+            "two",
+            "BTC-USDT trade: one of one",
+        ),
+        (but("BTC", "ETH"), "merge[0].providers[0]", "one", "ETH-USDT quote: there is none"),
+        (but("\"two\"", "\"tow\""), "merge[0].providers[1]", "tow", "did you mean 'two'?"),
+        (but(", \"two\"", ""), "merge[0].providers", "[\"one\"]", "2 to 64 providers"),
+        (but("\"two\"", "\"one\""), "merge[0].providers[1]", "one", "each entry once"),
+        (
+            format!("{PAIR}{MERGE}close = \"never\""),
+            "merge[0].close",
+            "never",
+            "one of time, complete",
+        ),
+        (format!("{PAIR}{MERGE}window = \"2h\""), "merge[0].window", "2h", "from 1ms to 1h"),
+        (
+            format!("{PAIR}{MERGE}max_fragments = 1"),
+            "merge[0].max_fragments",
+            "1",
+            "from 2 to 1000000",
+        ),
+        (
+            format!("{PAIR}{MERGE}consumers = [\"a b\"]"),
+            "merge[0].consumers[0]",
+            "a b",
+            "a name of",
+        ),
+    ] {
+        let found = faults(&text);
+        let of_key: Vec<_> = found.iter().filter(|fault| fault.key == key).collect();
+        assert_eq!(of_key.len(), 1, "{key}: {found:?}");
+        assert_eq!(of_key[0].value, value);
+        assert!(of_key[0].expected.contains(words), "{}", of_key[0]);
+    }
+    let found = faults(&format!("{GOOD}\n[merge]\nname = \"m\"\n"));
+    assert_one(&found, "merge", "{…}", &["double brackets: [[merge]]"]);
+    let found = faults(&format!("{PAIR}window = \"1s\"\n"));
+    let keys: Vec<_> = found.iter().map(|fault| fault.key.as_str()).collect();
+    let missing = ["name", "instrument", "kind", "providers"].map(|key| format!("merge[0].{key}"));
+    assert_eq!(keys, missing);
 }
 
 #[test]
@@ -680,7 +785,9 @@ fn provider() -> impl Strategy<Value = config::Provider> {
     );
     (venue, instruments, settings).prop_map(|((venue, kinds), instruments, settings)| {
         let instruments = instruments.into_iter().collect();
-        config::Provider { name: String::new(), venue: venue.into(), instruments, kinds, settings }
+        let redundancy = 1 + settings.book_depth as u8 % 2;
+        let (name, venue) = (String::new(), venue.into());
+        config::Provider { name, venue, instruments, kinds, redundancy, settings }
     })
 }
 
@@ -692,6 +799,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 .into_iter()
                 .map(|(name, provider)| config::Provider { name, ..provider })
                 .collect(),
+            merges: Vec::new(),
             network: config::Network {
                 connect_timeout: Duration::from_millis(connect),
                 ..config::Network::default()
@@ -736,13 +844,14 @@ proptest! {
     #[test]
     fn any_value_of_any_key_gives_faults_or_a_configuration(
         section in prop::sample::select(schema::SECTIONS.to_vec()),
-        key in 0..8usize,
+        key in 0..9usize,
         value in "[-0-9.\"'a-z:/@?\\[\\],= {}\\n\u{1}\u{20ac}]{0,12}|\"\\PC{0,20}\"|[0-9]{1,40}",
         name in "(?s).{0,12}",
     ) {
         let key = section.keys[key % section.keys.len()];
         let variable = format!("{}_{key}", section.name).to_uppercase();
         let variable = variable.replacen("PROVIDER", "PROVIDER_SPOT", 1);
+        let variable = variable.replacen("MERGE", "MERGE_M", 1);
         let text = if section.repeated {
             format!("[[{}]]\n{key} = {value}\n", section.name)
         } else {
