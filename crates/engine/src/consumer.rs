@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use model::{CommandId, ConsumerId, Error, Event, Kind, Nanos};
+use model::{CommandId, ConsumerId, Decimal, Error, Event, Kind, Nanos};
 use rtrb::{Consumer as Ring, RingBuffer};
 
 use crate::capacity::{BATCH_MAX, COMMANDS_MAX, HANDLER_SLOW, QueueCapacity};
@@ -12,6 +12,7 @@ use crate::control::{self, Command, Desk};
 use crate::critical::Critical;
 use crate::doorbell::Doorbell;
 use crate::fanout::Outlet;
+use crate::orders::{NotTaken, OrderPort, OrderSpec};
 use crate::route::is_older;
 use crate::tally::{ConsumerCounts, Tally};
 
@@ -67,6 +68,7 @@ pub struct Context<'a> {
     /// The position of the last execution event that it was handed.
     executed_to: u64,
     control: &'a mut control::Port,
+    orders: Option<&'a mut OrderPort>,
 }
 
 impl Context<'_> {
@@ -85,6 +87,83 @@ impl Context<'_> {
     #[must_use]
     pub fn may_trade(&self) -> bool {
         self.control.switch.is_on()
+    }
+
+    /// Hands a new order in and returns at once. What becomes of it comes as execution events, or,
+    /// where it is denied before it is written down, as a reply with a stable code.
+    ///
+    /// ```
+    /// use engine::orders::OrderSpec;
+    /// use engine::{Consumer, Context};
+    /// use model::event::{Body, Event, Side};
+    /// use model::{Decimal, Kind};
+    ///
+    /// /// Buys one, a tenth below the best bid, once.
+    /// struct Once(bool);
+    ///
+    /// impl Consumer for Once {
+    ///     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+    ///         let stream = event.header.stream;
+    ///         if let (Body::Quote(quote), false) = (&event.body, self.0) {
+    ///             let (provider, instrument) = (stream.provider, stream.instrument);
+    ///             let price = quote.bid.price - Decimal::new(1, 1);
+    ///             let one = Decimal::ONE;
+    ///             let order =
+    ///                 OrderSpec::limit("once", provider, instrument, Side::Buy, one, price);
+    ///             // `Busy` means later; the same id again is the same order, never a second one.
+    ///             self.0 = ctx.submit(&order).is_ok();
+    ///         }
+    ///         if event.kind() == Kind::ExecReport {
+    ///             // Dealt with: after a restart it is not told again.
+    ///             event.header.seq_provider.map(|position| ctx.acknowledge(position));
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was done.
+    pub fn submit(&mut self, order: &OrderSpec<'_>) -> Result<(), NotTaken> {
+        let now = self.now;
+        self.orders()?.submit(order, now)
+    }
+
+    /// Wants an order of the consumer's gone, by the consumer's id of it. Passes where new orders do
+    /// not: a switch that is off, a ledger that is stuck, a pool that has room for cancels only.
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was done.
+    pub fn cancel(&mut self, client_order_id: &str) -> Result<(), NotTaken> {
+        let now = self.now;
+        self.orders()?.cancel(client_order_id, now)
+    }
+
+    /// Wants an order to have another price, another quantity (in all, what is filled included), or
+    /// both; `None` leaves what is.
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was done.
+    pub fn amend(
+        &mut self,
+        client_order_id: &str,
+        price: Option<Decimal>,
+        quantity: Option<Decimal>,
+    ) -> Result<(), NotTaken> {
+        let now = self.now;
+        self.orders()?.amend(client_order_id, price, quantity, now)
+    }
+
+    /// Wants to know how an order stands, also one that was settled long ago.
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was done.
+    pub fn query(&mut self, client_order_id: &str) -> Result<(), NotTaken> {
+        let now = self.now;
+        self.orders()?.query(client_order_id, now)
+    }
+
+    fn orders(&mut self) -> Result<&mut OrderPort, NotTaken> {
+        self.orders.as_deref_mut().ok_or(NotTaken::NoTrading)
     }
 
     /// What was counted for this consumer up to the last turn: how many trades were dropped, how
@@ -140,6 +219,7 @@ pub struct Inbox {
     /// The consumer was made anew: market data of versions before that one is not for it, and none
     /// at all before the shard has said which.
     anew: Option<Option<u32>>,
+    orders: Option<OrderPort>,
 }
 
 /// Both ends of a new queue, and the shard's end of the way of its commands; `shard` is called when
@@ -176,6 +256,7 @@ pub(crate) fn queue(
         shard,
         control,
         anew: None,
+        orders: None,
     };
     Ok((outlet, inbox, desk))
 }
@@ -185,6 +266,11 @@ impl Inbox {
     #[must_use]
     pub fn id(&self) -> ConsumerId {
         self.id
+    }
+
+    /// From here on its consumer's orders go that way.
+    pub fn trade_through(&mut self, port: OrderPort) {
+        self.orders = Some(port);
     }
 
     /// Whose it is, by name.
@@ -368,7 +454,8 @@ impl Inbox {
         let stack = is_logged(self.counts.panics + 1);
         let (tally, control) = (&*self.tally, &mut self.control);
         let (catalog, consumer, executed_to) = (&self.catalog, self.id, self.executed_to);
-        let mut ctx = Context { catalog, consumer, now, tally, executed_to, control };
+        let orders = self.orders.as_mut();
+        let mut ctx = Context { catalog, consumer, now, tally, executed_to, control, orders };
         match panics::catch(stack, || call(&mut ctx)) {
             Ok(()) => true,
             Err(caught) => {

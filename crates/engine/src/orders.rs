@@ -11,6 +11,7 @@
 //! * [`book`]: all orders, bounded, found by their names.
 //! * [`desk`]: from a consumer's wish to a venue and back: switch, risk, ledger, rate budget,
 //!   reconciliation.
+//! * [`port`]: the way of a consumer's requests to the shard.
 //!
 //! # Why the order of arrival does not matter
 //! Socket, answer and query tell the same story in any order, twice, or with parts missing. What
@@ -23,11 +24,13 @@ pub mod desk;
 pub mod inquiry;
 pub mod leg;
 pub mod order;
+pub mod port;
 pub mod table;
 
 pub use book::Orders;
 pub use desk::{Desk, DeskOptions, Limits, Market, NewOrder, Note, Scope};
 pub use order::{Effects, Oddity, Order};
+pub use port::{NotTaken, OrderGate, OrderPort, OrderSpec};
 pub use table::{Input, Standing, Step};
 
 #[cfg(test)]

@@ -73,9 +73,9 @@ pub struct OrderRequest {
     pub order_type: OrderType,
     /// How long it stands.
     pub time_in_force: TimeInForce,
-    /// In quote currency; `None` for market orders.
+    /// In quote currency; `None` for market orders, and where an amend leaves it.
     pub price: Option<Decimal>,
-    /// In base currency or contracts.
+    /// In base currency or contracts; zero where an amend leaves it.
     pub quantity: Decimal,
     /// When the consumer handed it in.
     pub ts_submit: Nanos,
