@@ -2,6 +2,7 @@
 //! and what would be right; and the example that explains every key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,7 @@ fn wrong_type() {
         ("ws_url = true", "provider[0].ws_url", "true", "ws:// or wss://"),
         ("[table]\nenabled = \"yes\"", "table.enabled", "yes", "true or false"),
         ("[log]\nformat = 1979-05-27", "log.format", "1979-05-27", "one of text, json"),
+        ("[dispatch]\nevents_per_s = 0", "dispatch.events_per_s", "0", "from 1 to"),
         ("[network]\ntls_ca_file = []", "network.tls_ca_file", "[]", "PEM"),
     ] {
         assert_one(&faults(&with(line)), key, value, &[word]);
@@ -530,7 +532,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
     let line_of_venue = venues::binance::Line::find("binance").unwrap();
     let uncomment = |line: &str| match commented(line) {
         // They have no default, or one that differs from venue to venue.
-        Some(("tls_ca_file" | "consumers", _)) => String::new(),
+        Some(("tls_ca_file" | "consumers" | "events_per_s", _)) => String::new(),
         Some(("ws_url", url)) => {
             assert_eq!(url, format!("\"{}\"", line_of_venue.ws_url));
             String::new()
@@ -542,7 +544,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 23);
+    assert_eq!(text.lines().filter_map(commented).count(), 24);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
     let [mut all, mut plain] =
         [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());
@@ -652,12 +654,15 @@ fn written(config: &Config) -> String {
             text += &format!("consumers = {consumers:?}\n");
         }
     }
-    let Config { network, log, table, control, .. } = config;
+    let Config { network, dispatch, log, table, control, .. } = config;
+    let budget =
+        dispatch.events_per_s.map(|budget| format!("[dispatch]\nevents_per_s = {budget}\n"));
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
     text + &format!(
-        "[network]\nconnect_timeout = {:?}\nrequest_timeout = {:?}\n[log]\nfilter = {:?}\n\
+        "{}[network]\nconnect_timeout = {:?}\nrequest_timeout = {:?}\n[log]\nfilter = {:?}\n\
          format = {format:?}\n[table]\nenabled = {}\nevery = {:?}\n[control]\nlinger = {:?}\n\
          confirm_within = {:?}\n",
+        budget.unwrap_or_default(),
         duration::show(network.connect_timeout),
         duration::show(network.request_timeout),
         log.filter,
@@ -804,6 +809,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 connect_timeout: Duration::from_millis(connect),
                 ..config::Network::default()
             },
+            dispatch: config::Dispatch { events_per_s: NonZeroU32::new((connect % 3) as u32) },
             log: config::Log {
                 format: if flag { LogFormat::Json } else { LogFormat::Text },
                 ..config::Log::default()
