@@ -1,7 +1,8 @@
 //! Frame bytes to a filled event: by the cursor, by the fallback, and by an ordinary library.
 //!
 //! All levels become exact decimals. A case is all frames of one kind that one product line sent;
-//! they are read one after the other, as they come.
+//! they are read one after the other, as they come. The cases take turns too, so that the figures of
+//! two of them can be compared.
 
 use std::hint::black_box;
 
@@ -10,11 +11,12 @@ use pool::Reset;
 use serde::Serialize;
 
 use super::frames::Captures;
-use super::readers::Readers;
+use super::readers::{Reader, Readers};
 use super::report::{hundredth, tenth};
-use super::{Rounds, race};
+use super::{Contender, Rounds, race};
 
-const ROUNDS: Rounds = Rounds { count: 41, operations: 8_000 };
+/// Short turns: what else the machine does falls into few of them, and the median is of the others.
+const ROUNDS: Rounds = Rounds { count: 401, operations: 800 };
 
 /// One kind of frame of one product line.
 #[derive(Clone, Debug, Serialize)]
@@ -51,7 +53,11 @@ pub struct Frames<'a> {
 /// # Errors
 /// The contenders don't read the same from a frame.
 pub fn measure(captures: &Captures) -> Result<Vec<Case>, String> {
-    cases(captures)?.iter().map(case).collect()
+    let cases = cases(captures)?;
+    let mut contenders: Vec<_> = cases.iter().flat_map(contenders).collect();
+    let times = race(ROUNDS, &mut contenders)?;
+    let of_each = times.chunks(contenders.len() / cases.len().max(1));
+    Ok(cases.iter().zip(of_each).map(|(case, times)| found(case, times)).collect())
 }
 
 /// The cases that `captures` hold, each frame read by all contenders to the same event.
@@ -137,43 +143,38 @@ fn differs(who: &str, venue: &str, frame: &[u8]) -> String {
     format!("{who} reads a frame of {venue} otherwise than the cursor: {frame}")
 }
 
-fn case(case: &Frames<'_>) -> Result<Case, String> {
-    let frames = &case.frames;
-    let readers = Readers::of(case.venue);
-    let (mut one, mut two) = (CanonicalEvent::default(), CanonicalEvent::default());
-    let mut cursor = || {
-        for frame in frames {
-            one.reset();
-            black_box((readers.cursor)(black_box(frame), &mut one));
-            black_box(&one);
-        }
-        Ok(())
+/// Who reads a case's frames: as many for each case, and in the same order.
+fn contenders<'a>(case: &'a Frames<'_>) -> Vec<Contender<'a>> {
+    let (frames, readers) = (&case.frames, Readers::of(case.venue));
+    let lane = |read: Reader| {
+        let mut event = CanonicalEvent::default();
+        Contender::new(frames.len(), move || {
+            for frame in frames {
+                event.reset();
+                black_box(read(black_box(frame), &mut event));
+                black_box(&event);
+            }
+            Ok(())
+        })
     };
-    let mut fallback = || {
-        for frame in frames {
-            two.reset();
-            black_box((readers.fallback)(black_box(frame), &mut two));
-            black_box(&two);
-        }
-        Ok(())
-    };
-    #[cfg(feature = "yardsticks")]
-    let times = {
-        let mut serde_json = super::yardsticks::decoder(case.venue, case.kind, frames);
-        race(ROUNDS, frames.len(), &mut [&mut cursor, &mut fallback, &mut serde_json])?
-    };
-    #[cfg(not(feature = "yardsticks"))]
-    let times = race(ROUNDS, frames.len(), &mut [&mut cursor, &mut fallback])?;
+    vec![
+        lane(readers.cursor),
+        lane(readers.fallback),
+        #[cfg(feature = "yardsticks")]
+        Contender::new(frames.len(), super::yardsticks::decoder(case.venue, case.kind, frames)),
+    ]
+}
 
+fn found(case: &Frames<'_>, times: &[f64]) -> Case {
     let serde_json_ns = times.get(2).copied();
-    Ok(Case {
+    Case {
         case: case.name(),
-        frames: frames.len(),
+        frames: case.frames.len(),
         frame_bytes: case.frame_bytes(),
         levels: case.levels(),
         ns: tenth(times[0]),
         fallback_ns: tenth(times[1]),
         serde_json_ns: serde_json_ns.map(tenth),
         speedup: serde_json_ns.map(|ns| hundredth(ns / times[0])),
-    })
+    }
 }

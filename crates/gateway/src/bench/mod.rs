@@ -114,25 +114,33 @@ struct Rounds {
 /// Rounds before the first that counts.
 const WARM_UP: usize = 3;
 
+/// One who takes part in a race.
+struct Contender<'a> {
+    /// How many operations one call is.
+    operations: usize,
+    /// Does them once.
+    call: Box<dyn FnMut() -> Result<(), String> + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    fn new(operations: usize, call: impl FnMut() -> Result<(), String> + 'a) -> Self {
+        Self { operations, call: Box::new(call) }
+    }
+}
+
 /// Lets the contenders take turns and gives each one's median time for one operation, in ns.
-///
-/// Each contender does all `operations_per_pass` operations once when called.
-fn race(
-    rounds: Rounds,
-    operations_per_pass: usize,
-    contenders: &mut [&mut dyn FnMut() -> Result<(), String>],
-) -> Result<Vec<f64>, String> {
-    let passes = rounds.operations.div_ceil(operations_per_pass.max(1));
+fn race(rounds: Rounds, contenders: &mut [Contender<'_>]) -> Result<Vec<f64>, String> {
     let mut times = vec![Vec::with_capacity(rounds.count); contenders.len()];
     for round in 0..WARM_UP + rounds.count {
-        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+        for (Contender { operations, call }, times) in contenders.iter_mut().zip(&mut times) {
+            let passes = rounds.operations.div_ceil((*operations).max(1));
             let started = Instant::now();
             for _ in 0..passes {
-                contender()?;
+                call()?;
             }
             let elapsed = started.elapsed();
             if round >= WARM_UP {
-                times.push(elapsed.as_nanos() as f64 / (passes * operations_per_pass) as f64);
+                times.push(elapsed.as_nanos() as f64 / (passes * *operations) as f64);
             }
         }
     }

@@ -32,6 +32,9 @@ fn the_built_in_frames_are_of_every_kind_and_read_alike() {
         assert!(of(case).is_some(), "{case}");
     }
     assert!(cases.iter().any(|case| case.name().ends_with("/funding")));
+    // What the aim for OKX is measured by: updates of 43 levels, each of them.
+    let updates = of("okx/book_update").unwrap();
+    assert!(updates.frames.iter().all(|frame| count_levels(frame) == 43));
     // The design's depth frame: 326 bytes with 8 levels.
     assert!(
         cases.iter().any(|case| (325..330).contains(&case.frame_bytes()) && case.levels() == 8)
@@ -40,6 +43,11 @@ fn the_built_in_frames_are_of_every_kind_and_read_alike() {
         captures.frames().count(),
         cases.iter().map(|case| case.frames.len()).sum::<usize>()
     );
+}
+
+/// The levels of a message whose sides both have some.
+fn count_levels(frame: &[u8]) -> usize {
+    String::from_utf8_lossy(frame).matches("],[").count() + 2
 }
 
 #[test]
@@ -54,16 +62,15 @@ fn a_folder_without_captures_is_an_error_that_names_it() {
 #[test]
 fn contenders_take_turns_and_warm_up_first() {
     let order = std::cell::RefCell::new(String::new());
-    let mut first = || {
-        order.borrow_mut().push('a');
-        Ok(())
-    };
-    let mut second = || {
-        order.borrow_mut().push('b');
-        Ok(())
+    let turn = |name| {
+        let order = &order;
+        Contender::new(1, move || {
+            order.borrow_mut().push(name);
+            Ok(())
+        })
     };
     let rounds = Rounds { count: 2, operations: 1 };
-    let times = race(rounds, 1, &mut [&mut first, &mut second]).unwrap();
+    let times = race(rounds, &mut [turn('a'), turn('b')]).unwrap();
     assert_eq!(times.len(), 2);
     assert_eq!(*order.borrow(), "ab".repeat(WARM_UP + 2));
 }
@@ -71,7 +78,7 @@ fn contenders_take_turns_and_warm_up_first() {
 #[test]
 fn a_contender_that_fails_ends_the_race() {
     let rounds = Rounds { count: 2, operations: 1 };
-    let result = race(rounds, 1, &mut [&mut || Err("reads less".to_owned())]);
+    let result = race(rounds, &mut [Contender::new(1, || Err("reads less".to_owned()))]);
     assert_eq!(result, Err("reads less".to_owned()));
 }
 

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_websockets::{ClientBuilder, Limits};
 
 use super::report::tenth;
-use super::{Rounds, race};
+use super::{Contender, Rounds, race};
 
 const ROUNDS: Rounds = Rounds { count: 41, operations: FRAMES };
 /// A pass: about 1 MiB at 256 bytes, so that it stays in the cache.
@@ -62,23 +62,21 @@ pub fn measure() -> Result<Vec<Case>, String> {
 
 fn case(wire: &[u8], frame_bytes: usize, read_bytes: usize) -> Result<Case, String> {
     let expect = |found: &Count| found.check(frame_bytes);
-    let mut ours = || expect(&ours(wire, read_bytes)?);
-    let mut library = || expect(&library(wire, read_bytes)?);
+    #[allow(unused_mut, reason = "the libraries are a feature")]
+    let mut contenders = vec![
+        Contender::new(FRAMES, || expect(&ours(wire, read_bytes)?)),
+        Contender::new(FRAMES, || expect(&library(wire, read_bytes)?)),
+    ];
     #[cfg(feature = "yardsticks")]
-    let times = {
-        let theirs = |buffer: usize| {
-            move || {
-                let mut found = Count::default();
-                yardstick::websocket::read_all(wire, read_bytes, buffer, |text| found.add(text))
-                    .map_err(|error| format!("tungstenite: {error}"))?;
-                found.check(frame_bytes)
-            }
-        };
-        let (mut default, mut tuned) = (theirs(128 << 10), theirs(read_bytes.next_power_of_two()));
-        race(ROUNDS, FRAMES, &mut [&mut ours, &mut library, &mut default, &mut tuned])?
-    };
-    #[cfg(not(feature = "yardsticks"))]
-    let times = race(ROUNDS, FRAMES, &mut [&mut ours, &mut library])?;
+    contenders.extend([128 << 10, read_bytes.next_power_of_two()].map(|buffer| {
+        Contender::new(FRAMES, move || {
+            let mut found = Count::default();
+            yardstick::websocket::read_all(wire, read_bytes, buffer, |text| found.add(text))
+                .map_err(|error| format!("tungstenite: {error}"))?;
+            found.check(frame_bytes)
+        })
+    }));
+    let times = race(ROUNDS, &mut contenders)?;
 
     let (default, tuned) = (times.get(2), times.get(3));
     Ok(Case {
