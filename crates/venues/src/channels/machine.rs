@@ -116,11 +116,13 @@ impl Machine {
         // Two messages can share a time, but not a number.
         let numbered = event.header.seq_provider.is_some();
         let same = position == track.position && (numbered || event.body == track.newest);
-        if position < track.position || same {
+        // What the engine puts in order passes: it knows what it had.
+        let resequenced = self.dialect.profile.contiguous.contains(&kind);
+        if !resequenced && (position < track.position || same) {
             sink.pipeline.discard(event, Discard::Duplicate);
             return;
         }
-        track.position = position;
+        track.position = track.position.max(position);
         if !numbered {
             track.newest = event.body.clone();
         }

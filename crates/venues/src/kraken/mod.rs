@@ -23,7 +23,8 @@ pub mod wire;
 /// spot-websocket-v2/heartbeat`), so ten silent seconds are worth a ping. Cloudflare lets in 150
 /// connects in 10 minutes (docs.kraken.com/websockets-v2). The rate of messages is not documented,
 /// other than that there is one; public REST takes one request a second
-/// (support.kraken.com, "What are the API rate limits?").
+/// (support.kraken.com, "What are the API rate limits?"). A trade's id is "a sequence number, unique
+/// per book" (`api-reference/spot-websocket-v2/trade`, read 2026-11-25).
 const PROFILE: Profile = Profile {
     connection_lifetime: None,
     ping_after: Duration::from_secs(10),
@@ -34,7 +35,7 @@ const PROFILE: Profile = Profile {
     weight: Rate { count: 1, per: Duration::from_secs(1) },
     used_weight_header: None,
     message_bytes_max: 4 << 20,
-    contiguous: &[],
+    contiguous: &[Kind::Trade],
 };
 
 /// The venue.
