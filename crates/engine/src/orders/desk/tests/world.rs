@@ -430,6 +430,11 @@ impl World {
         self.heard.clear();
         self.stuck = false;
         self.durable = self.facts.len();
+        // What never got into the ledger was never wanted: wanted again it is a new order.
+        let known = |key: &OrderKey| {
+            self.facts.iter().any(|fact| matches!(fact, Fact::Submit(s) if s.order == *key))
+        };
+        self.forbidden.retain(known);
         let on = self.desk.is_on("c");
         let acknowledged = self.facts.iter().filter_map(|fact| match fact {
             Fact::Acknowledgement(ack) => Some(ack.position),
