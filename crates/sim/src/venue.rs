@@ -10,7 +10,7 @@
 //! [`Machine::tick`] alone; what a client's request causes is told with the next one.
 //!
 //! A [`Simulator`] can be cloned: one copy goes to a driver, the others are the test's hold on the
-//! same venue, which tells the [truth](truth).
+//! same venue, which tells the truth: see [`Simulator::orders`] and its neighbours.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
 //! OKX v5, spot and perpetual swaps, as its WebSocket and REST APIs are documented: market data here,
-//! trading in [`trading`].
+//! trading in `trading`.
 //!
 //! Written from www.okx.com/docs-v5/en (read 2026-11-24): "Overview" for connections, limits and
 //! `ping`; "Order Book Trading", "Market Data" for the channels and requests; "Public Data" for
