@@ -27,8 +27,9 @@ pub fn input(state: VenueState) -> Input {
     }
 }
 
-/// Which of two quantities is the newer: the venue's time, its number, and for equal ones the larger.
-type Version = (Option<Nanos>, Option<u64>, Decimal);
+/// Which of two quantities is the newer: the venue's time, its number, for equal ones that of an order
+/// that is over, and at last the larger.
+type Version = (Option<Nanos>, Option<u64>, bool, Decimal);
 
 /// A venue order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Leg {
     /// The last quantity that the venue confirmed; what was sent until it does.
     #[must_use]
     pub fn quantity(&self) -> Decimal {
-        self.confirmed.map_or(self.wanted, |(_, _, quantity)| quantity)
+        self.confirmed.map_or(self.wanted, |(_, _, _, quantity)| quantity)
     }
 
     /// What is filled: the fills that are known, or more, where the venue says so.
@@ -103,7 +104,8 @@ impl Leg {
         let new_fill = seen.fill.as_ref().is_some_and(|fill| self.add(fill, odd));
         self.cumulative = seen.filled.map_or(self.cumulative, |told| told.max(self.cumulative));
         if let Some(quantity) = seen.quantity {
-            let version = (seen.ts_event, seen.venue_event_id, quantity);
+            let over = seen.state.is_some_and(|state| state != VenueState::Open);
+            let version = (seen.ts_event, seen.venue_event_id, over, quantity);
             self.confirmed = Some(self.confirmed.map_or(version, |known| known.max(version)));
         }
         let input = seen.state.map_or(Input::Accepted, input);
@@ -142,10 +144,10 @@ impl Leg {
         }
         self.cumulative = report.filled;
         self.whole = false;
-        let known = self.confirmed.map_or((None, None), |(ts, id, _)| (ts, id));
+        let known = self.confirmed.map_or((None, None), |(ts, id, ..)| (ts, id));
         let (ts, id) = known.max((report.ts_event, report.venue_event_id));
         if self.confirmed.is_some() || report.quantity != self.wanted {
-            self.confirmed = Some((ts, id, report.quantity));
+            self.confirmed = Some((ts, id, report.state.is_terminal(), report.quantity));
         }
         let told = match report.state {
             OrderState::Acknowledged => Standing::Acknowledged,

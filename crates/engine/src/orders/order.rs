@@ -86,6 +86,8 @@ pub struct Order {
     inquiry: Option<Inquiry>,
     /// What the last report said.
     told: Option<(OrderState, Decimal, Decimal)>,
+    /// What a restart found untold.
+    owed: Option<Report>,
 }
 
 impl Order {
@@ -100,6 +102,7 @@ impl Order {
             infer: true,
             inquiry: None,
             told: None,
+            owed: None,
         }
     }
 
@@ -112,14 +115,21 @@ impl Order {
         now: Nanos,
     ) -> Self {
         let mut order = Self { infer: false, ..Self::new(submit) };
+        let mut words: Name = "".into();
         for fact in facts {
-            // What the facts led to was told when they were new.
+            // What was told stands in the reports alone: a crash may have come between an answer and
+            // the report that it led to.
+            let told = order.told;
             match fact {
                 Fact::Sent(sent) => {
                     order.sent(sent);
                 }
                 Fact::Answer(answer) => {
                     order.answer(answer, answer.ts);
+                    order.told = told;
+                    if let Outcome::Refused { text, .. } = &answer.outcome {
+                        words = text.clone();
+                    }
                 }
                 Fact::Report(report) => order.restore_report(report),
                 Fact::Change(change) => {
@@ -128,6 +138,7 @@ impl Order {
                 Fact::Submit(_) | Fact::Acknowledgement(_) => {}
             }
         }
+        order.owed = order.unreported(&words, now);
         if !order.standing().is_terminal() {
             order.answered = step(order.answered, Input::Lost).to;
             order.inquiry = Some(Inquiry::new(now));
@@ -135,6 +146,28 @@ impl Order {
             order.inquiry = None;
         }
         order
+    }
+
+    /// The report that its facts owe the consumer after a restart; once.
+    pub fn take_owed(&mut self) -> Option<Report> {
+        self.owed.take()
+    }
+
+    /// What the facts say and no report of them has told.
+    fn unreported(&mut self, words: &Name, now: Nanos) -> Option<Report> {
+        let Some(leg) = self.legs.last() else { return self.report(None, words, now) };
+        let seen = Observation {
+            venue_order_id: leg.venue_order_id().clone(),
+            state: None,
+            quantity: None,
+            filled: None,
+            fill: None,
+            venue_event_id: None,
+            text: "".into(),
+            ts_event: None,
+            ts_recv: now,
+        };
+        self.report(Some((&seen, false)), words, now)
     }
 
     /// The intent.

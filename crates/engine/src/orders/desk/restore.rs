@@ -19,7 +19,8 @@ impl Desk {
     /// [`Remedy::Reject`](model::Remedy::Reject) where the order is here already, or there is no room.
     pub fn restore(&mut self, submit: Submit, facts: &[Fact], now: Nanos) -> Result<(), Error> {
         let key = submit.order.clone();
-        let order = Order::restore(submit, facts, now);
+        let mut order = Order::restore(submit, facts, now);
+        let owed = order.take_owed();
         let mut record = Record { stage: Stage::Out, ..Record::default() };
         for fact in facts {
             if let Fact::Change(change) = fact {
@@ -36,6 +37,9 @@ impl Desk {
         record.counted = Counted { filled, ..Counted::default() };
         self.orders.put(order)?;
         self.records.insert(key.clone(), record);
+        if let Some(report) = owed {
+            self.journal.report(report);
+        }
         self.touch(&key);
         Ok(())
     }

@@ -128,8 +128,12 @@ fn naive_leg(seen: &[&Observation]) -> (Standing, Decimal, Decimal) {
         *known = (*known).max(fill.quantity);
     }
     let told = seen.iter().filter_map(|seen| seen.filled).max().unwrap_or_default();
-    let newest = seen.iter().filter_map(|s| s.quantity.map(|q| (s.ts_event, q))).max();
-    let quantity = newest.map_or(Decimal::from(5), |(_, quantity)| quantity);
+    let over = |state| state != VenueState::Open;
+    let newest = seen.iter().filter_map(|s| {
+        s.quantity.map(|quantity| (s.ts_event, s.state.is_some_and(over), quantity))
+    });
+    let newest = newest.max();
+    let quantity = newest.map_or(Decimal::from(5), |(_, _, quantity)| quantity);
     let mut filled = fills.values().sum::<Decimal>().max(told);
     let said = seen.iter().map(|seen| seen.state.map_or(Input::Accepted, super::leg::input));
     let mut standing = said.map(target).max().unwrap();
