@@ -89,7 +89,7 @@ impl Desk {
         let (seen, client) = (&told.seen, told.venue_client_id.as_ref());
         let found = self.orders.find(provider, &told.instrument, &seen.venue_order_id, client);
         let Some(key) = found.cloned() else { return self.unclaimed(provider, told) };
-        if self.fills_come_first(provider, &key, told) {
+        if self.fills_come_first(provider, &key, told, now) {
             return;
         }
         let effects = self.orders.observe(&key, seen).unwrap_or_default();
@@ -100,10 +100,16 @@ impl Desk {
         }
     }
 
-    /// Whether an answer would end an order with fills that nobody has told. It is held back, since
+    /// Whether what is told would end an order with fills that nobody has told. It is held back, since
     /// what ends an order is the last that a restart knows of it: the fills are asked for, and then
     /// the order once more.
-    fn fills_come_first(&mut self, provider: &Name, key: &OrderKey, told: &OrderSeen) -> bool {
+    fn fills_come_first(
+        &mut self,
+        provider: &Name,
+        key: &OrderKey,
+        told: &OrderSeen,
+        now: Nanos,
+    ) -> bool {
         let Some(order) = self.orders.get(key) else { return false };
         let ends = told.seen.state.is_some_and(|state| state != VenueState::Open);
         let (known, wanted) = (order.legs().iter(), order.quantity());
@@ -111,7 +117,7 @@ impl Desk {
         let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
         let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
         let known = known.unwrap_or_default().saturating_add(fill);
-        if told.ticket.is_none() || !ends || filled(&told.seen, wanted) <= known {
+        if !ends || filled(&told.seen, wanted) <= known {
             return false;
         }
         let since = order.submit().ts;
@@ -119,7 +125,13 @@ impl Desk {
         if record.swept || order.standing().is_terminal() {
             return false;
         }
-        record.held = true;
+        if told.ticket.is_some() {
+            record.held = true;
+        } else {
+            // What the stream said comes again as an answer.
+            self.orders.update(key, |order| order.doubt(now));
+            self.touch(key);
+        }
         self.want_fills(provider, &told.instrument, since);
         true
     }
