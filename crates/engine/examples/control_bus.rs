@@ -240,11 +240,11 @@ impl Rig {
                 n = (n + 1) % self.ids.len();
                 done += 1;
             }
-            self.shard.end_turn(self.clock.now());
-            self.turns += 1;
             if let Some(resident) = residents.as_deref_mut() {
                 resident.run(|| self.clock.now());
             }
+            self.shard.end_turn(self.clock.now());
+            self.turns += 1;
             if due <= done && self.shard.deadline() != Some(Nanos(0)) {
                 // To the next trade, or until a command comes.
                 let next = Duration::from_nanos((done + 1) * 1_000_000_000 / rate);

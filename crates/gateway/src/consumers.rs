@@ -126,23 +126,28 @@ impl Seated {
         }
     }
 
-    /// Hands those on the shard's thread a batch each; whether any has more to do. One that takes
-    /// too long goes on on a thread of its own, with all that is in its queue.
-    pub(crate) fn run_residents(&mut self) -> bool {
-        let (clock, mut busy, mut n) = (self.clock, false, 0);
+    /// Hands those on the shard's thread a batch each. One that takes too long goes on on a thread of
+    /// its own, with all that is in its queue.
+    pub(crate) fn run_residents(&mut self) {
+        let (clock, mut n) = (self.clock, 0);
         while let Some(resident) = self.residents.get_mut(n) {
-            match resident.run(|| clock.now()) {
-                Stay::MoveOff => {
-                    let runner = self.residents.remove(n).into_runner();
-                    self.move_off(runner);
-                }
-                stay => {
-                    busy |= stay == Stay::Busy;
-                    n += 1;
-                }
+            if resident.run(|| clock.now()) == Stay::MoveOff {
+                let runner = self.residents.remove(n).into_runner();
+                self.move_off(runner);
+            } else {
+                n += 1;
             }
         }
-        busy
+    }
+
+    /// Whether something waits for any of those on the shard's thread.
+    pub(crate) fn resident_waits(&self) -> bool {
+        self.residents.iter().any(Resident::has_events)
+    }
+
+    /// The time by which they are measured.
+    pub(crate) fn clock(&self) -> SystemClock {
+        self.clock
     }
 
     fn move_off(&mut self, runner: Runner) {

@@ -109,7 +109,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         }
         #[cfg(feature = "leak")]
         leak.turn(&shard, clock.now());
-        if turn(&mut lines, &mut shard, clock, cx) | seated.run_residents() {
+        if turn(&mut lines, &mut shard, &mut seated, cx) {
             cx.waker().wake_by_ref();
         }
         if watch_at <= clock.now() {
@@ -173,16 +173,18 @@ impl Alarm {
 }
 
 /// One turn of the shard; says whether there is more to do at once.
-fn turn(lines: &mut [Line], shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
-    let mut busy = false;
+fn turn(lines: &mut [Line], shard: &mut Shard, seated: &mut Seated, cx: &mut Context<'_>) -> bool {
+    let (clock, mut busy) = (seated.clock(), false);
     for line in &mut *lines {
         // Without a free event nothing could be decoded: what is there waits for the next turn.
         let frames = if shard.can_read() { FRAMES_PER_TURN } else { 0 };
         let ports = &mut ShardPorts { shard, provider: line.provider, clock };
         busy |= line.wire.poll_turn(cx, ports, frames).is_ready();
     }
+    // Before the others are woken, which takes longer than a short handler.
+    seated.run_residents();
     shard.end_turn(clock.now());
-    busy | tell_venues(lines, shard, clock)
+    busy | tell_venues(lines, shard, clock) | seated.resident_waits()
 }
 
 /// Tells venues what is to be subscribed and what not any more, as far as their message budgets are

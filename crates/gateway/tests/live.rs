@@ -11,12 +11,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use common::exchange::Exchange;
 use common::host::{
-    Host, LIMIT, Running, VENUES, Watch, any_port, book_states, config_of, expected, has_all,
-    has_books, provider, watched,
+    Host, LIMIT, Running, VENUES, Watch, Watched, any_port, book_states, config_of, expected,
+    has_all, has_books, provider, watched,
 };
 use common::rig::{FLOWS, LIVE, LOST, START};
 use meltica::config::load_str;
-use meltica::{Consumer, Context, Event, Gateway, Kind};
+use meltica::{Consumer, ConsumerOptions, Context, Event, Gateway, Kind, Placement};
+use model::control::Verdict;
 use sim::play::Speed;
 use tokio_websockets::ServerBuilder;
 
@@ -143,6 +144,45 @@ fn a_consumer_that_panics_disturbs_nobody() {
         panicked.recv_timeout(LIMIT).expect("it is called again after a panic");
     }
     assert!(running.stop().stuck.is_empty());
+}
+
+/// Follows, and takes its time for each event.
+struct Sluggish(Watched);
+
+impl Consumer for Sluggish {
+    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+        let until = std::time::Instant::now() + std::time::Duration::from_micros(300);
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        self.0.on_event(event, ctx);
+    }
+
+    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
+        self.0.on_batch_end(ctx);
+    }
+}
+
+#[test]
+fn a_consumer_on_the_shard_that_takes_too_long_gets_a_thread_and_loses_nothing() {
+    let hosts = players(Speed::PerMille(20_000));
+    let (consumer, watch) = watched();
+    let options = ConsumerOptions { placement: Placement::shard(), ..ConsumerOptions::default() };
+    let mut consumer = Some(Sluggish(consumer));
+    let builder =
+        Gateway::builder(config_of(&hosts)).consumer_with("sluggish", options, move || {
+            consumer.take().expect("it does not panic")
+        });
+    let control = builder.control();
+    let running = Running::start(builder);
+    has_everything(&watch);
+    let ticket = control.set_trading("sluggish", true).unwrap();
+    assert_eq!(ticket.settled(LIMIT).unwrap().verdict, Verdict::Effective);
+    let summary = running.stop();
+    let counts = summary.consumers[0].counts;
+    assert!(counts.overruns > 0 && summary.stuck.is_empty(), "{counts:?}");
+    assert_eq!((counts.dropped, counts.panics), (0, 0));
+    assert!(control.set_trading("sluggish", false).is_err(), "it does not run any more");
 }
 
 #[test]

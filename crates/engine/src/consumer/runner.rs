@@ -212,10 +212,8 @@ pub struct Resident {
 /// What becomes of a consumer on the shard's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
-    /// It has nothing to do.
-    Idle,
-    /// More waits for it.
-    Busy,
+    /// It keeps to its budget.
+    Here,
     /// It takes too long: it is to be moved to a thread of its own.
     MoveOff,
 }
@@ -230,7 +228,7 @@ impl Resident {
     /// Hands it one batch, and measures how long that takes.
     pub fn run(&mut self, mut now: impl FnMut() -> Nanos) -> Stay {
         if self.runner.inbox.is_empty() && self.runner.deadline().is_none() {
-            return Stay::Idle;
+            return Stay::Here;
         }
         let begun = now();
         let handed = self.runner.run_up_to(BATCH_ON_SHARD_MAX, &mut now);
@@ -238,13 +236,7 @@ impl Resident {
         if handed > 0 {
             self.judge(took);
         }
-        if self.strikes > self.overruns_max {
-            Stay::MoveOff
-        } else if handed > 0 && !self.runner.inbox.is_empty() {
-            Stay::Busy
-        } else {
-            Stay::Idle
-        }
+        if self.strikes > self.overruns_max { Stay::MoveOff } else { Stay::Here }
     }
 
     fn judge(&mut self, took: Duration) {
@@ -266,6 +258,12 @@ impl Resident {
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
         self.runner.deadline()
+    }
+
+    /// Whether events wait that it could take now.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.runner.deadline().is_none() && !self.runner.inbox.is_empty()
     }
 
     /// The consumer, to be run by somebody else.
