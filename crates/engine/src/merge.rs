@@ -33,6 +33,8 @@ pub struct MergeCounts {
     pub emitted: u64,
     /// Windows in which somebody was missing: nothing went out.
     pub suppressed: u64,
+    /// Of those, windows during which every provider's stream was `Live` all the time.
+    pub suppressed_up: u64,
     /// In how many suppressed windows each provider was missing, in the order of the merge.
     pub missing: Vec<u64>,
     /// Complete windows for which the pool had no object; nothing went out.
@@ -193,15 +195,22 @@ impl Merge {
         })
     }
 
-    /// Ends the open window at that time; where all were present, the event that goes out.
+    /// Where the open window's fragments come from, and since when it is open.
+    pub(crate) fn inputs(&self) -> (&[Lane], Nanos) {
+        (&self.parties.inputs, self.window.open)
+    }
+
+    /// Ends the open window at that time; where all were present, the event that goes out. `up`
+    /// says whether all streams were `Live` since it opened.
     pub(crate) fn close(
         &mut self,
         at: Nanos,
+        up: bool,
         pool: &LocalPool<MergedEvent>,
     ) -> Option<LocalPooled<MergedEvent>> {
         self.closed = Some(at);
         let complete = self.window.present == self.parties.providers.len();
-        let event = if complete { self.fill(at, pool) } else { self.suppress() };
+        let event = if complete { self.fill(at, pool) } else { self.suppress(up) };
         self.forget();
         event
     }
@@ -228,8 +237,9 @@ impl Merge {
         Some(event)
     }
 
-    fn suppress(&mut self) -> Option<LocalPooled<MergedEvent>> {
+    fn suppress(&mut self, up: bool) -> Option<LocalPooled<MergedEvent>> {
         self.counts.suppressed += 1;
+        self.counts.suppressed_up += u64::from(up);
         for (missing, fragment) in self.counts.missing.iter_mut().zip(&self.window.fragments) {
             *missing += u64::from(fragment.count == 0);
         }

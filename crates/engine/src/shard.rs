@@ -310,21 +310,23 @@ impl Pipeline for Port<'_> {
         event
     }
 
-    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) -> bool {
         let Stream { instrument, kind, .. } = event.header.stream;
-        let Some((slot, lane)) = self.lane(instrument, kind) else { return };
+        let Some((slot, lane)) = self.lane(instrument, kind) else { return true };
         if let Some(stream) = self.shard.stream_mut(slot, kind) {
             stream.decoded += 1;
         }
-        match self.place(lane, &event) {
+        let place = self.place(lane, &event);
+        match place {
             Place::Next => self.publish((slot, lane), event),
             Place::Filler => {
                 self.publish((slot, lane), event);
                 self.shard.release(lane, self.now, self.ts_emit);
             }
             Place::Early => self.hold(lane, &event),
-            place => self.behind(lane, place),
+            Place::Duplicate | Place::Late => self.behind(lane, place),
         }
+        !matches!(place, Place::Duplicate | Place::Late)
     }
 
     fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {

@@ -144,6 +144,11 @@ impl StreamStats {
         }
     }
 
+    /// Whether it was `Live` all the time from then on.
+    pub(crate) fn is_live_since(&self, then: Nanos) -> bool {
+        self.state == StreamState::Live && self.since.is_some_and(|since| since <= then)
+    }
+
     /// Whether anything was ever heard of the stream.
     #[must_use]
     pub fn is_used(&self) -> bool {

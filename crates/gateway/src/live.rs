@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use engine::control::OperatorEnd;
 use engine::resequence::Limits;
-use engine::{Capacity, Catalog, Shard};
-use model::venue::{Pipeline, Subscription};
-use model::{Nanos, ProviderId};
+use engine::{Capacity, Catalog, MergeSpec, Shard};
+use model::venue::{self, Pipeline};
+use model::{Kind, Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
 use net::{
     Connector, Ports, Resolver, Session, SessionConfig, SystemResolver, Tls, Wire, WireParts,
@@ -22,11 +22,11 @@ use net::{
 use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Network, Provider};
+use crate::config::{Config, Merge, Network, Provider};
 use crate::consumers::{Seat, Seated};
 use crate::dead_letters::Clerk;
 use crate::outcome::{Gauges, RunError, Stop, Summary};
-use crate::report::{ConsumerReport, StreamReport, VenueReport};
+use crate::report::{ConnectionReport, ConsumerReport, MergeReport, StreamReport, VenueReport};
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
 const FRAMES_PER_TURN: usize = 128;
@@ -54,6 +54,7 @@ struct Line {
     name: String,
     venue: String,
     provider: ProviderId,
+    redundancy: u8,
     wire: Wire,
 }
 
@@ -121,30 +122,39 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         Poll::Pending
     })
     .await;
-    // As it stood before the connections were closed: that is what the run came to.
-    let providers = lines.iter().filter_map(|line| line.report(&shard)).collect();
-    let streams = StreamReport::all(&shard, clock.now());
-    let elapsed = clock.now().since(started);
+    let mut summary = what_it_came_to(&lines, &shard, clock, started);
     close(&mut lines, &mut shard, clock).await;
     shard.end_turn(clock.now());
     let manager = shard.pools().manager().clone();
     let tallies = seated.tallies();
     drop((lines, shard));
-    let stuck = seated.join(CLOSE_WITHIN);
+    summary.stuck = seated.join(CLOSE_WITHIN);
     clerk.join();
-    let pools = manager.stats();
+    summary.pools = manager.stats();
     let shutdown = manager.shutdown(CLOSE_WITHIN);
     if !shutdown.is_clean() {
         tracing::error!("the pools: {shutdown}");
     }
-    let unreturned = shutdown.unreturned;
+    summary.unreturned = shutdown.unreturned;
     let consumers = tallies.iter().map(|(name, tally)| ConsumerReport {
         id: name.clone(),
         counts: tally.counts(),
         latency_ns: tally.latency(),
     });
-    let consumers = consumers.collect();
-    Ok(Summary { elapsed, providers, streams, consumers, stuck, lines_lost: 0, pools, unreturned })
+    summary.consumers = consumers.collect();
+    Ok(summary)
+}
+
+/// The run as it stands before the connections are closed: that is what it came to.
+fn what_it_came_to(lines: &[Line], shard: &Shard, clock: SystemClock, started: Nanos) -> Summary {
+    let now = clock.now();
+    Summary {
+        elapsed: now.since(started),
+        providers: lines.iter().filter_map(|line| line.report(shard)).collect(),
+        streams: StreamReport::all(shard, now),
+        merges: MergeReport::all(shard),
+        ..Summary::default()
+    }
 }
 
 /// Calls for a turn when the engine wants one though nothing arrives.
@@ -253,6 +263,7 @@ fn lines(
         let session = Session::new(
             machine,
             SessionConfig {
+                redundancy: provider.redundancy,
                 request_timeout: config.network.request_timeout,
                 connect_timeout: config.network.connect_timeout + Duration::from_secs(5),
                 ..SessionConfig::new(&provider.name, seed)
@@ -266,7 +277,8 @@ fn lines(
             tap: taps.next().map(|tap| Box::new(tap) as Box<dyn model::capture::Tap>),
         });
         let (name, venue) = (provider.name.clone(), provider.venue.clone());
-        lines.push(Line { name, venue, provider: id, wire });
+        let redundancy = provider.redundancy;
+        lines.push(Line { name, venue, provider: id, redundancy, wire });
     }
     Ok(lines)
 }
@@ -301,7 +313,13 @@ impl Wires {
 impl Line {
     fn report(&self, shard: &Shard) -> Option<VenueReport> {
         let stats = self.wire.session().stats();
-        VenueReport::of(shard, &self.name, &self.venue, (stats.frames, stats.malformed))
+        let frames = (stats.frames, stats.malformed);
+        let report = VenueReport::of(shard, &self.name, &self.venue, frames)?;
+        let connections = match self.redundancy {
+            1 => Vec::new(),
+            _ => self.wire.session().seats().iter().map(ConnectionReport::new).collect(),
+        };
+        Some(VenueReport { connections, ..report })
     }
 }
 
@@ -313,6 +331,9 @@ fn seat(
     clock: SystemClock,
 ) -> Result<Seated, RunError> {
     let mut seated = Seated::new(clock);
+    for merge in &config.merges {
+        shard.add_merge(&merge.spec).map_err(|error| RunError::new("a merge", error))?;
+    }
     for consumer in &config.consumers {
         if !seats.iter().any(|seat| seat.name == consumer.name) {
             let name = &consumer.name;
@@ -332,16 +353,43 @@ fn seat(
             .map_err(|why| RunError(format!("what '{name}' subscribes: {}", why.text())))?;
         seated.add(inbox, &options, source)?;
     }
+    for merge in &config.merges {
+        subscribe_merge(shard, merge, clock)?;
+    }
     Ok(seated)
 }
 
+/// Who a merge's configuration names gets its events, whatever else it wants.
+fn subscribe_merge(shard: &mut Shard, merge: &Merge, clock: SystemClock) -> Result<(), RunError> {
+    let MergeSpec { name, instrument, .. } = &merge.spec;
+    for wanted in &merge.consumers {
+        let seats = shard.consumers().map(|(consumer, _)| consumer);
+        let seats: Vec<_> =
+            seats.filter_map(|id| Some((id, shard.catalog().consumer_name(id)?))).collect();
+        let Some((consumer, _)) = seats.iter().find(|(_, name)| **name == **wanted) else {
+            let known: Vec<_> = seats.iter().map(|(_, name)| &**name).collect();
+            return Err(RunError(format!(
+                "the merge '{name}' names the consumer '{wanted}'; expected one of {known:?}"
+            )));
+        };
+        let wants = engine::Subscription {
+            consumer: *consumer,
+            ..engine::Subscription::of(name, instrument, Kind::Merged)
+        };
+        shard
+            .subscribe(&wants, clock.now())
+            .map_err(|why| RunError(format!("what '{wanted}' gets of '{name}': {}", why.text())))?;
+    }
+    Ok(())
+}
+
 /// What a provider's configuration subscribes.
-fn subscriptions(provider: &Provider) -> Vec<Subscription> {
+fn subscriptions(provider: &Provider) -> Vec<venue::Subscription> {
     let all = provider
         .instruments
         .iter()
         .flat_map(|name| provider.kinds.iter().map(move |kind| (name, *kind)));
-    all.map(|(name, kind)| Subscription { instrument: name.as_str().into(), kind }).collect()
+    all.map(|(name, kind)| venue::Subscription { instrument: name.as_str().into(), kind }).collect()
 }
 
 /// Ctrl-C and SIGTERM end the run; closing is bounded in time, so a second one is not needed.

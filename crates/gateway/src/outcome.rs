@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use pool::{Manager, PoolReport, PoolStats};
 
-use crate::report::{ConsumerReport, StreamReport, VenueReport};
+use crate::report::{ConsumerReport, MergeReport, StreamReport, VenueReport};
 
 /// What went wrong before or while a gateway ran.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Summary {
     pub providers: Vec<VenueReport>,
     /// Per stream.
     pub streams: Vec<StreamReport>,
+    /// Per merge.
+    pub merges: Vec<MergeReport>,
     /// Per consumer, when all had what they had coming.
     pub consumers: Vec<ConsumerReport>,
     /// Consumers whose handler did not return in time; their threads were left behind.

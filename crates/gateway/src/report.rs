@@ -27,6 +27,32 @@ pub struct VenueReport {
     pub malformed: u64,
     /// By canonical name.
     pub instruments: BTreeMap<String, InstrumentReport>,
+    /// Where every stream comes over two connections: each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<ConnectionReport>,
+}
+
+/// One of two connections that bring the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ConnectionReport {
+    /// Messages that it brought first, or alone.
+    pub first: u64,
+    /// Messages that had been there before.
+    pub again: u64,
+    /// By how much its copies were behind the other's, on average, in ns.
+    pub lag_ns_mean: u64,
+    /// The longest.
+    pub lag_ns_max: u64,
+}
+
+impl ConnectionReport {
+    /// Of a connection's counters.
+    #[must_use]
+    pub fn new(seat: &net::session::SeatStats) -> Self {
+        let lag_ns_mean = seat.lag_ns_sum.checked_div(seat.lagged).unwrap_or(0);
+        let (first, again, lag_ns_max) = (seat.first, seat.again, seat.lag_ns_max);
+        Self { first, again, lag_ns_mean, lag_ns_max }
+    }
 }
 
 /// One instrument.
@@ -75,6 +101,7 @@ impl VenueReport {
             instruments: heard
                 .map(|view| (view.name.to_string(), InstrumentReport::new(view)))
                 .collect(),
+            connections: Vec::new(),
         })
     }
 }
@@ -173,6 +200,60 @@ impl StreamReport {
             }
         }
         all
+    }
+}
+
+/// One merge of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MergeReport {
+    /// Its name.
+    pub merge: String,
+    /// Canonical name.
+    pub instrument: String,
+    /// The kind that is merged.
+    pub kind: &'static str,
+    /// Events that were taken into a window.
+    pub fragments: u64,
+    /// Windows that went out.
+    pub emitted: u64,
+    /// Windows that did not, since a provider was missing.
+    pub suppressed_partial: u64,
+    /// Of those, windows during which every provider's stream was `Live` all the time.
+    pub suppressed_while_up: u64,
+    /// In how many of the suppressed windows each provider was missing.
+    pub missing: BTreeMap<String, u64>,
+    /// Events that were read before the last window closed and came after it.
+    pub late_dropped: u64,
+}
+
+impl MergeReport {
+    /// Every merge of a shard.
+    #[must_use]
+    pub fn all(shard: &Shard) -> Vec<Self> {
+        let report = |merge: &engine::Merge| {
+            let (spec, counts) = (merge.spec(), merge.counts());
+            let providers = spec.providers.iter().map(ToString::to_string);
+            Self {
+                merge: spec.name.to_string(),
+                instrument: spec.instrument.to_string(),
+                kind: spec.kind.name(),
+                fragments: counts.fragments,
+                emitted: counts.emitted,
+                suppressed_partial: counts.suppressed,
+                suppressed_while_up: counts.suppressed_up,
+                missing: providers.zip(counts.missing.iter().copied()).collect(),
+                late_dropped: counts.late,
+            }
+        };
+        shard.merges().map(report).collect()
+    }
+
+    /// The share of windows that went out, in percent, of those during which nobody was away; 100
+    /// where there was none.
+    #[must_use]
+    pub fn emitted_while_up_pct(&self) -> f64 {
+        let up = self.emitted + self.suppressed_while_up;
+        if up == 0 { 100.0 } else { self.emitted as f64 * 100.0 / up as f64 }
     }
 }
 

@@ -12,6 +12,7 @@ use model::Nanos;
 use model::venue::{Command, Subscription as Wanted};
 
 use crate::demo::books::Books;
+use crate::demo::merges::{self, Merges};
 use crate::demo::stage::Part;
 use crate::demo::{self, stage};
 use crate::virtual_time::World;
@@ -44,11 +45,12 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, 
     Ok(broken)
 }
 
-/// A world with one consumer of everything.
+/// A world with one consumer of everything, and one of what is merged.
 struct Scene {
     world: World,
     inbox: Inbox,
     books: Books,
+    merges: Option<(Inbox, Merges)>,
 }
 
 impl Scene {
@@ -56,7 +58,17 @@ impl Scene {
         let mut shard = Shard::new(Capacity::default(), Catalog::new(), Waker::noop().clone());
         let inbox = shard.add_consumer("books", QueueCapacity::default(), BEGIN)?;
         let all = Subscription { consumer: inbox.id(), ..Subscription::default() };
-        let table = RoutingTable::default().next(&[all], shard.catalog())?;
+        let (merges, wanted_of_merges) = match merges::spec(parts) {
+            Some(spec) => {
+                let merges = Merges::keeping(spec);
+                let inbox = shard.add_consumer(merges::NAME, QueueCapacity::default(), BEGIN)?;
+                let wants = Subscription { consumer: inbox.id(), ..merges.wants() };
+                (Some((inbox, merges)), Some(wants))
+            }
+            None => (None, None),
+        };
+        let all: Vec<_> = std::iter::once(all).chain(wanted_of_merges).collect();
+        let table = RoutingTable::default().next(&all, shard.catalog())?;
         shard.set_routing(Arc::new(table), BEGIN);
         let mut world = World::new(shard, BEGIN, LATENCY);
         for part in parts {
@@ -66,7 +78,10 @@ impl Scene {
             let link = world.add(part.venue, venue, Box::new(part.simulator.clone()))?;
             world.command(link, &Command::Subscribe(wanted(part)));
         }
-        Ok(Self { world, inbox, books: Books::default() })
+        if let Some(spec) = merges::spec(parts) {
+            world.shard.add_merge(&spec)?;
+        }
+        Ok(Self { world, inbox, books: Books::default(), merges })
     }
 
     fn run_for(&mut self, duration: Duration) {
@@ -75,6 +90,9 @@ impl Scene {
             self.world.run_for(SLICE.min(end.since(self.world.now)));
             let now = self.world.now;
             while self.inbox.drain(&mut self.books, || now) > 0 {}
+            if let Some((inbox, merges)) = &mut self.merges {
+                while inbox.drain(merges, || now) > 0 {}
+            }
         }
     }
 
@@ -92,10 +110,25 @@ impl Scene {
             out.map(|pool| format!("{} of {} are not back", pool.in_use, pool.pool)).collect();
         let streams = crate::report::StreamReport::all(shard, self.world.now);
         let disordered = streams.iter().filter(|stream| stream.out_of_order > 0);
+        broken.extend(self.broken_merges());
         broken.extend(disordered.map(|stream| {
             let (provider, instrument) = (&stream.provider, &stream.instrument);
             format!("{provider} {instrument} {}: events out of order", stream.kind)
         }));
+        broken
+    }
+}
+
+impl Scene {
+    /// Merged events are whole and come once, and are those that a replay comes to; the consumer
+    /// has everything for that unless its queue conflated.
+    fn broken_merges(&self) -> Vec<String> {
+        let Some((inbox, merges)) = &self.merges else { return Vec::new() };
+        let mut broken = merges.broken();
+        if inbox.tally().counts().conflated == 0 {
+            let catalog = self.world.shard.catalog();
+            broken.extend(merges.replay(self.world.now, |name| catalog.find_provider(name)));
+        }
         broken
     }
 }

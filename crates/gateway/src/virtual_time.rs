@@ -121,11 +121,25 @@ impl World {
         venue: Box<dyn Venue>,
         far: Box<dyn Machine>,
     ) -> Result<usize, model::Error> {
-        let provider = self.shard.catalog().provider(name)?;
+        let config = SessionConfig::new(name, self.links.len() as u64);
+        self.add_with(config, venue, far)
+    }
+
+    /// Adds a provider whose session is told that; gives its place.
+    ///
+    /// # Errors
+    /// The engine has no room for it.
+    pub fn add_with(
+        &mut self,
+        config: SessionConfig,
+        venue: Box<dyn Venue>,
+        far: Box<dyn Machine>,
+    ) -> Result<usize, model::Error> {
+        let provider = self.shard.catalog().provider(&config.name)?;
         for kind in venue.profile().contiguous {
             self.shard.resequence(provider, *kind, Limits::default());
         }
-        let session = Session::new(venue, SessionConfig::new(name, self.links.len() as u64));
+        let session = Session::new(venue, config);
         self.links.push(Link {
             provider,
             session,

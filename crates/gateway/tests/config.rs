@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::CloseOn;
 use meltica::config::{self, Config, Fault, LogFormat, duration, load, load_str, schema, values};
 use meltica::{cli::check, logging};
 use model::Kind;
@@ -65,7 +66,8 @@ fn syntax_is_one_fault_with_its_line_and_column() {
 #[test]
 fn unknown_key() {
     let found = faults(&with("instrumets = [\"BTC-USDT\"]"));
-    let words = ["did you mean 'instruments'?", "name, venue, instruments, kinds, ws_url"];
+    let words =
+        ["did you mean 'instruments'?", "name, venue, instruments, kinds, redundancy, ws_url"];
     assert_one(&found, "provider[0].instrumets", "[\"BTC-USDT\"]", &words);
     let found = faults(&with("[log]\nlevle = \"info\""));
     assert_one(&found, "log.levle", "info", &["one of filter, format"]);
@@ -74,7 +76,12 @@ fn unknown_key() {
 #[test]
 fn unknown_section_and_a_key_that_belongs_into_one() {
     let found = faults(&with("[netwrok]\nconnect_timeout = \"5s\""));
-    assert_one(&found, "netwrok", "{…}", &["did you mean 'network'?", "provider, network, log"]);
+    assert_one(
+        &found,
+        "netwrok",
+        "{…}",
+        &["did you mean 'network'?", "provider, merge, network, log"],
+    );
     let found = faults(&format!("filter = \"info\"\n{GOOD}"));
     assert_one(&found, "filter", "info", &["[log]"]);
 }
@@ -466,9 +473,11 @@ fn names_that_share_a_variable_are_a_fault_where_it_is_set() {
 #[test]
 fn no_variable_can_be_read_in_two_ways() {
     // `A` with `ws_url` and `A_WS` with `url` would be one variable.
-    for key in schema::PROVIDER.keys {
-        let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
-        assert_eq!(schema::PROVIDER.keys.iter().find(ends), None, "{key}");
+    for section in [schema::PROVIDER, schema::MERGE] {
+        for key in section.keys {
+            let ends = |other: &&&str| key.ends_with(&format!("_{other}"));
+            assert_eq!(section.keys.iter().find(ends), None, "{key}");
+        }
     }
 }
 
@@ -476,81 +485,6 @@ fn no_variable_can_be_read_in_two_ways() {
 
 fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/meltica.toml")
-}
-
-/// Key and value of a line `#key = value`.
-fn commented(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.strip_prefix('#')?.split_once(" = ")?;
-    let bare = |c: char| c.is_ascii_lowercase() || c == '_';
-    key.chars().all(bare).then_some((key, value))
-}
-
-#[test]
-fn the_example_loads_as_it_stands() {
-    let config = load(&example()).unwrap();
-    let of = |p: &config::Provider| (p.name.clone(), p.venue.clone(), p.instruments.join(" "));
-    let providers: Vec<_> = config.providers.iter().map(of).collect();
-    let expected = [
-        ("spot", "binance", "BTC-USDT ETH-USDT"),
-        ("usdm", "binance-usdm", "BTC-USDT-PERP ETH-USDT-PERP"),
-        ("coinm", "binance-coinm", "BTC-USD-PERP"),
-    ]
-    .map(|(name, venue, of)| (name.to_owned(), venue.to_owned(), of.to_owned()));
-    assert_eq!(providers, expected);
-    assert_eq!(config.streams(), 2 * 3 + 2 * 4 + 4);
-    assert_eq!((config.log, config.table), Default::default());
-    assert_eq!(config.network, config::Network::default());
-}
-
-#[test]
-fn the_example_explains_every_key() {
-    let text = std::fs::read_to_string(example()).unwrap();
-    for section in &schema::SECTIONS {
-        let name = section.name;
-        let header = if section.repeated { format!("[[{name}]]") } else { format!("[{name}]") };
-        let below = text.split(&format!("\n{header}\n")).nth(1).unwrap_or_default();
-        let below = below.split("\n[").next().unwrap_or_default();
-        let lines: Vec<&str> = below.lines().collect();
-        for key in section.keys {
-            let is_it = |line: &&str| {
-                line.strip_prefix('#').unwrap_or(line).starts_with(&format!("{key} = "))
-            };
-            let at = lines.iter().position(is_it);
-            let at = at.unwrap_or_else(|| panic!("{header} has no {key}"));
-            let mut above = lines[..at].iter().rev().take_while(|line| !line.is_empty());
-            assert!(above.any(|line| line.starts_with("# ")), "{key} is not explained");
-        }
-    }
-}
-
-#[test]
-fn the_defaults_in_the_example_are_the_codes_own() {
-    let text = std::fs::read_to_string(example()).unwrap();
-    let line_of_venue = venues::binance::Line::find("binance").unwrap();
-    let uncomment = |line: &str| match commented(line) {
-        // They have no default, or one that differs from venue to venue.
-        Some(("tls_ca_file", _)) => String::new(),
-        Some(("ws_url", url)) => {
-            assert_eq!(url, format!("\"{}\"", line_of_venue.ws_url));
-            String::new()
-        }
-        Some(("rest_url", url)) => {
-            assert_eq!(url, format!("\"{}\"", line_of_venue.rest_url));
-            String::new()
-        }
-        Some((key, value)) => format!("{key} = {value}"),
-        None => line.to_owned(),
-    };
-    assert_eq!(text.lines().filter_map(commented).count(), 22);
-    let uncommented: Vec<String> = text.lines().map(uncomment).collect();
-    let [mut all, mut plain] =
-        [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());
-    // Of a consumer, what is not written is the program's to say: these are its own defaults.
-    let (told, silent) = (std::mem::take(&mut all.consumers), std::mem::take(&mut plain.consumers));
-    let standard = meltica::ConsumerOptions::default();
-    assert_eq!(standard.clone().configured(told.first()), standard);
-    assert_eq!(silent, [config::ConsumerConfig { name: "table".into(), ..Default::default() }]);
-    assert_eq!(all, plain);
 }
 
 #[test]
@@ -620,15 +554,32 @@ fn written(config: &Config) -> String {
         let settings = &provider.settings;
         text += &format!(
             "[[provider]]\nname = {:?}\nvenue = {:?}\ninstruments = {:?}\nkinds = {kinds:?}\n\
-             book_depth = {}\nsilence = {:?}\n",
+             redundancy = {}\nbook_depth = {}\nsilence = {:?}\n",
             provider.name,
             provider.venue,
             provider.instruments,
+            provider.redundancy,
             settings.book_depth,
             duration::show(settings.silence),
         );
         for (key, url) in [("ws_url", &settings.ws_url), ("rest_url", &settings.rest_url)] {
             text += &url.as_ref().map_or_else(String::new, |url| format!("{key} = {url:?}\n"));
+        }
+    }
+    for config::Merge { spec, consumers } in &config.merges {
+        let kind = values::KINDS.iter().find(|(_, of)| *of == spec.kind).unwrap().0;
+        let close = if spec.close == CloseOn::Complete { "complete" } else { "time" };
+        text += &format!(
+            "[[merge]]\nname = {:?}\ninstrument = {:?}\nkind = {kind:?}\nproviders = {:?}\n\
+             close = {close:?}\nwindow = {:?}\nmax_fragments = {}\n",
+            spec.name,
+            spec.instrument,
+            spec.providers,
+            duration::show(spec.window),
+            spec.fragments_max,
+        );
+        if !consumers.is_empty() {
+            text += &format!("consumers = {consumers:?}\n");
         }
     }
     for consumer in &config.consumers {
@@ -699,7 +650,9 @@ fn provider() -> impl Strategy<Value = config::Provider> {
             kinds.retain(|kind| *kind != Kind::Funding);
             kinds.extend(kinds.is_empty().then_some(Kind::Trade));
         }
-        config::Provider { name: String::new(), venue: venue.into(), instruments, kinds, settings }
+        let redundancy = 1 + settings.book_depth as u8 % 2;
+        let (name, venue) = (String::new(), venue.into());
+        config::Provider { name, venue, instruments, kinds, redundancy, settings }
     })
 }
 
@@ -711,6 +664,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 .into_iter()
                 .map(|(name, provider)| config::Provider { name, ..provider })
                 .collect(),
+            merges: Vec::new(),
             network: config::Network {
                 connect_timeout: Duration::from_millis(connect),
                 ..config::Network::default()
@@ -755,13 +709,14 @@ proptest! {
     #[test]
     fn any_value_of_any_key_gives_faults_or_a_configuration(
         section in prop::sample::select(schema::SECTIONS.to_vec()),
-        key in 0..8usize,
+        key in 0..9usize,
         value in "[-0-9.\"'a-z:/@?\\[\\],= {}\\n\u{1}\u{20ac}]{0,12}|\"\\PC{0,20}\"|[0-9]{1,40}",
         name in "(?s).{0,12}",
     ) {
         let key = section.keys[key % section.keys.len()];
         let variable = format!("{}_{key}", section.name).to_uppercase();
         let variable = variable.replacen("PROVIDER", "PROVIDER_SPOT", 1);
+        let variable = variable.replacen("MERGE", "MERGE_M", 1);
         let text = if section.repeated {
             format!("[[{}]]\n{key} = {value}\n", section.name)
         } else {

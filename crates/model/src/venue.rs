@@ -79,8 +79,9 @@ pub trait Pipeline {
     /// An event to fill; `None` when the pool is exhausted, which the pipeline counts.
     fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>>;
 
-    /// A decoded venue message goes to whoever subscribed.
-    fn emit(&mut self, event: LocalPooled<CanonicalEvent>);
+    /// A decoded venue message goes to whoever subscribed; `false` where its stream has had it
+    /// before, and it goes to nobody.
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) -> bool;
 
     /// An event that the gateway derived goes to whoever subscribed: the snapshot after a repair,
     /// a quote from a book. Not counted as a venue message.

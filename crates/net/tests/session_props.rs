@@ -93,7 +93,10 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let desk = Desk::with(LIMITS, |config| config.seed = seed);
+        let desk = Desk::with(LIMITS, |config| {
+            config.seed = seed;
+            config.redundancy = 1 + (seed % 2) as u8;
+        });
         Self { desk, conns: Vec::new(), next_request: 0, pongs: Vec::new() }
     }
 

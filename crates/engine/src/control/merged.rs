@@ -16,6 +16,8 @@ use crate::shard::Shard;
 #[derive(Debug)]
 pub(super) struct Merged {
     consumers: BTreeSet<ConsumerId>,
+    /// Whether it was there before anybody commanded it: then it stays.
+    lasting: bool,
     /// What a consumer of it subscribes.
     filter: Arc<Filter>,
     /// What it needs of venues.
@@ -43,6 +45,7 @@ impl Control {
             return Err(Refusal::MalformedInstrument);
         }
         self.admit(consumer, &parts, shard)?;
+        let lasting = shard.merges().any(|merge| merge.is_active() && merge.spec() == spec);
         shard.add_merge(spec).map_err(|error| {
             tracing::warn!(merge = &**name, %error, "a merge is refused");
             Refusal::MalformedMerge
@@ -57,6 +60,7 @@ impl Control {
             .collect();
         let merged = self.merged.entry(name.clone()).or_insert_with(|| Merged {
             consumers: BTreeSet::new(),
+            lasting,
             filter: filter.clone(),
             inputs: inputs.clone(),
         });
@@ -81,8 +85,11 @@ impl Control {
         }
         let (filter, inputs) = (merged.filter.clone(), merged.inputs.clone());
         if merged.consumers.is_empty() {
+            let lasting = merged.lasting;
             self.merged.remove(name);
-            shard.remove_merge(name);
+            if !lasting {
+                shard.remove_merge(name);
+            }
         }
         inputs.iter().for_each(|stream| self.natives.release(*stream, now));
         self.edit(shard).remove(consumer, &filter);

@@ -338,6 +338,21 @@ fn a_merge_lives_as_long_as_somebody_wants_it() {
 }
 
 #[test]
+fn a_merge_that_was_there_before_outlives_those_who_command_it() {
+    let mut bus = Bus::new(1);
+    let spec = MergeSpec {
+        name: "best".into(),
+        instrument: "BTC-USDT".into(),
+        providers: vec!["one".into(), "two".into()],
+        ..MergeSpec::default()
+    };
+    bus.shard.add_merge(&spec).unwrap();
+    bus.command(0, 1, Command::SubscribeMerged(spec));
+    bus.command(0, 2, Command::UnsubscribeMerged("best".into()));
+    assert!(bus.shard.merges().any(|merge| merge.is_active()));
+}
+
+#[test]
 fn operators_command_for_consumers_and_get_ack_and_result() {
     let mut bus = Bus::new(1);
     let unknown = bus.operator.command("nobody", Command::Subscribe(trades())).unwrap();

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use model::event::{Quote, Trade};
+use model::event::{Quote, Reason, Trade};
 use model::venue::Pipeline;
-use model::{Body, Decimal, Error, Event, InstrumentId, Kind, Level, Nanos, ProviderId};
+use model::{
+    Body, Decimal, Error, Event, InstrumentId, Kind, Level, Nanos, ProviderId, StreamState,
+};
 
 use super::{CloseOn, MergeCounts, MergeSpec};
 use crate::testing::{Kept, shard};
@@ -136,6 +138,26 @@ fn a_window_in_which_somebody_is_missing_is_suppressed_and_says_who() {
     let counts = rig.counts();
     assert_eq!((counts.emitted, counts.suppressed), (0, 2));
     assert_eq!(counts.missing, [0, 2, 1]);
+    assert_eq!(counts.suppressed_up, 0, "no stream was ever said to be live");
+}
+
+#[test]
+fn a_suppressed_window_counts_apart_where_every_stream_was_up_all_the_time() {
+    let mut rig = Rig::new(&spec());
+    let mut status = |provider: u16, at: u64, state| {
+        let mut port = rig.shard.port(ProviderId(provider), Nanos(at));
+        port.status(BTC, Kind::Quote, state, Reason::Flowing);
+    };
+    (0..3).for_each(|provider| status(provider, 5, StreamState::Live));
+    rig.quote(0, 10, 1);
+    rig.merged(2_000_000);
+    assert_eq!((rig.counts().suppressed, rig.counts().suppressed_up), (1, 1));
+    rig.quote(0, 2_000_001, 2);
+    let mut port = rig.shard.port(ProviderId(2), Nanos(2_000_002));
+    port.status(BTC, Kind::Quote, StreamState::Gapped, Reason::Disconnected);
+    port.status(BTC, Kind::Quote, StreamState::Live, Reason::Flowing);
+    rig.merged(4_000_000);
+    assert_eq!((rig.counts().suppressed, rig.counts().suppressed_up), (2, 1), "one was away");
 }
 
 #[test]

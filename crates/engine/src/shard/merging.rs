@@ -124,7 +124,12 @@ impl Shard {
     fn close_window(&mut self, n: usize, at: Nanos, ts_recv: Nanos, ts_emit: Nanos) {
         let Some(merge) = self.merges.get_mut(n) else { return };
         let output = merge.output();
-        let Some(mut event) = merge.close(at, &self.pools.merged_events) else { return };
+        let (inputs, opened) = merge.inputs();
+        let up = inputs.iter().all(|lane| {
+            let stream = self.streams.get(lane.index());
+            stream.is_some_and(|stream| stream.is_live_since(opened))
+        });
+        let Some(mut event) = merge.close(at, up, &self.pools.merged_events) else { return };
         event.header.ts_recv = ts_recv;
         event.header.ts_emit = ts_emit;
         event.header.routing_version = self.fanout.version();

@@ -10,7 +10,8 @@ use model::Kind;
 
 use super::consumers;
 use super::file::Fault;
-use super::schema::{CONTROL, LOG, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
+use super::merges;
+use super::schema::{CONTROL, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
 use super::suggest::one_of;
 use super::values;
 use super::written::{Data, Node};
@@ -18,6 +19,8 @@ use super::{Config, Log, Network, Provider, Table};
 
 /// Levels a side; the most that any venue offers.
 const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
+/// One connection for each stream, or two.
+const REDUNDANCY: RangeInclusive<u32> = 1..=2;
 /// Below a second every instrument is quiet; above an hour nobody would notice.
 const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Below it nothing far away answers; above it nothing is alive.
@@ -34,6 +37,7 @@ const CONFIRM: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
     sections_known(root, faults);
     let providers = providers(root, faults);
+    let merges = merges::merges(root, &providers, faults);
     let mut network = Reader::new(root, &NETWORK, faults);
     let standard = Network::default();
     let network = Network {
@@ -66,7 +70,7 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .unwrap_or(standard.confirm_within),
     };
     let consumers = consumers::read(root, faults);
-    Config { providers, network, log, table, control, consumers }
+    Config { providers, merges, network, log, table, control, consumers }
 }
 
 fn sections_known(root: &Node, faults: &mut Vec<Fault>) {
@@ -109,13 +113,15 @@ fn providers(root: &Node, faults: &mut Vec<Fault>) -> Vec<Provider> {
         }
     };
     let providers = nodes.iter().map(|node| provider(node, faults)).collect();
-    names_unique(nodes, faults);
+    // A merge has a name like a provider.
+    let merges = root.get(MERGE.name).and_then(Node::list).unwrap_or_default();
+    names_unique(nodes.iter().chain(&merges), faults);
     providers
 }
 
-pub(super) fn names_unique(nodes: &[Node], faults: &mut Vec<Fault>) {
+pub(super) fn names_unique<'a>(nodes: impl Iterator<Item = &'a Node>, faults: &mut Vec<Fault>) {
     let mut first: HashMap<&str, &Node> = HashMap::new();
-    for name in nodes.iter().filter_map(|node| node.get("name")) {
+    for name in nodes.filter_map(|node| node.get("name")) {
         let Some(text) = name.text() else { continue };
         if let Some(other) = first.get(text) {
             add(faults, name, format!("a name of its own: {} has this one", other.key));
@@ -139,6 +145,7 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
     if kinds.as_ref().is_some_and(|kinds| kinds.contains(&Kind::Funding)) {
         reader.no_spot(instruments.as_deref().unwrap_or_default());
     }
+    let redundancy = reader.read("redundancy", values::number(REDUNDANCY));
     let settings = venues::Settings {
         ws_url: reader.read("ws_url", values::ws_url),
         rest_url: reader.read("rest_url", values::rest_url),
@@ -153,6 +160,7 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
         venue: venue.unwrap_or_default(),
         instruments: instruments.unwrap_or_default(),
         kinds: kinds.unwrap_or_else(|| vec![Kind::BookUpdate, Kind::Trade, Kind::Quote]),
+        redundancy: redundancy.and_then(|number| u8::try_from(number).ok()).unwrap_or(1),
         settings,
     }
 }
@@ -213,7 +221,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A fault, where there is a table and the key is not in it.
-    fn missing(&mut self, key: &str, expected: &str) {
+    pub(super) fn missing(&mut self, key: &str, expected: &str) {
         let Some(node) = self.node.filter(|node| node.get(key).is_none()) else { return };
         let key = format!("{}.{key}", node.key);
         self.faults.push(Fault { key, value: String::new(), expected: expected.to_owned() });
@@ -236,7 +244,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The values of a list without doubles; `None` where it is not there or is wrong.
-    fn list<T: PartialEq>(
+    pub(super) fn list<T: PartialEq>(
         &mut self,
         key: &str,
         example: &str,

@@ -28,7 +28,7 @@ pub(super) fn read(root: &Node, faults: &mut Vec<Fault>) -> Vec<ConsumerConfig> 
         return Vec::new();
     };
     let consumers = nodes.iter().map(|node| consumer(node, faults)).collect();
-    names_unique(nodes, faults);
+    names_unique(nodes.iter(), faults);
     consumers
 }
 

@@ -6,13 +6,13 @@
 //! - [`mod@file`]: a text or a file, with the environment over it, in; [`Config`] or [`Fault`]s out
 //! - [`schema`]: which keys there are; [`values`]: what each of them may be
 //! - `written`: the first life, a tree of values; `environment`: what lies over it
-//! - `checked`: from the first life to the second; `suggest`: what was probably meant
+//! - `checked`: from the first life to the second, `merges` of it a part; `suggest`: what was probably meant
 //! - [`duration`]: `10s`, `5m`, `24h`
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{Placement, Restart};
+use engine::{MergeSpec, Placement, Restart};
 use model::Kind;
 
 mod checked;
@@ -20,6 +20,7 @@ mod consumers;
 pub mod duration;
 mod environment;
 pub mod file;
+mod merges;
 pub mod schema;
 mod suggest;
 pub mod values;
@@ -32,6 +33,8 @@ pub use file::{Fault, load, load_str};
 pub struct Config {
     /// Connections to venues; at least one, names unique.
     pub providers: Vec<Provider>,
+    /// What is merged of them; names unique, among the providers' too.
+    pub merges: Vec<Merge>,
     /// Connections in general.
     pub network: Network,
     /// Logs.
@@ -64,6 +67,8 @@ pub struct Provider {
     pub instruments: Vec<String>,
     /// What is subscribed for each of them; [`Kind::BookUpdate`] stands for the whole book.
     pub kinds: Vec<Kind>,
+    /// Connections that bring each stream at the same time: 1 or 2.
+    pub redundancy: u8,
     /// Addresses and habits of the venue machine.
     pub settings: venues::Settings,
 }
@@ -81,6 +86,16 @@ pub struct ConsumerConfig {
     pub may_subscribe: Option<bool>,
     /// Whether it may switch its own trading on.
     pub may_trade: Option<bool>,
+}
+
+/// Streams of several providers that are joined into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// What is merged, and when its windows close. Every provider is one of the configuration's and
+    /// has the instrument and the kind.
+    pub spec: MergeSpec,
+    /// Consumers that get it whatever else they want.
+    pub consumers: Vec<String>,
 }
 
 /// Connections in general.

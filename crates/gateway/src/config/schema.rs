@@ -16,7 +16,33 @@ pub struct Section {
 pub const PROVIDER: Section = Section {
     name: "provider",
     repeated: true,
-    keys: &["name", "venue", "instruments", "kinds", "ws_url", "rest_url", "book_depth", "silence"],
+    keys: &[
+        "name",
+        "venue",
+        "instruments",
+        "kinds",
+        "redundancy",
+        "ws_url",
+        "rest_url",
+        "book_depth",
+        "silence",
+    ],
+};
+
+/// Streams of several providers that are joined into one.
+pub const MERGE: Section = Section {
+    name: "merge",
+    repeated: true,
+    keys: &[
+        "name",
+        "instrument",
+        "kind",
+        "providers",
+        "close",
+        "window",
+        "max_fragments",
+        "consumers",
+    ],
 };
 
 /// Connections in general.
@@ -54,4 +80,4 @@ pub const CONSUMER: Section = Section {
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 6] = [PROVIDER, NETWORK, LOG, TABLE, CONTROL, CONSUMER];
+pub static SECTIONS: [Section; 7] = [PROVIDER, MERGE, NETWORK, LOG, TABLE, CONTROL, CONSUMER];

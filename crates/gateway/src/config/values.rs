@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::{CloseOn, MergeSpec};
 use model::Kind;
 use model::instrument::is_canonical;
 use tracing_subscriber::EnvFilter;
@@ -25,6 +26,11 @@ pub const KINDS: [(&str, Kind); 6] = [
     ("kline", Kind::Kline),
     ("funding", Kind::Funding),
 ];
+
+/// What a configuration calls a kind.
+pub(super) fn kind_name(kind: Kind) -> Option<&'static str> {
+    KINDS.iter().find(|(_, of)| *of == kind).map(|(name, _)| *name)
+}
 
 /// A name that logs, output and environment variables can bear.
 pub(super) fn name(node: &Node) -> Result<String, String> {
@@ -58,6 +64,23 @@ pub(super) fn kind(node: &Node, venue: Option<&str>) -> Result<Kind, String> {
         return Err(one_of("book", &names));
     }
     Err(one_of(text, &names))
+}
+
+/// A kind that can be merged.
+pub(super) fn merged_kind(node: &Node) -> Result<Kind, String> {
+    let text = node.text().unwrap_or_default();
+    let known = KINDS.iter().filter(|(_, kind)| MergeSpec::KINDS.contains(kind));
+    let found = known.clone().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+    found.ok_or_else(|| one_of(text, &known.map(|(name, _)| *name).collect::<Vec<_>>()))
+}
+
+/// What closes a window early.
+pub(super) fn close_on(node: &Node) -> Result<CloseOn, String> {
+    match node.text().unwrap_or_default() {
+        "time" => Ok(CloseOn::Time),
+        "complete" => Ok(CloseOn::Complete),
+        other => Err(one_of(other, &["time", "complete"])),
+    }
 }
 
 /// A canonical instrument name.

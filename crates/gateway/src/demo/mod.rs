@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`stage`] | which venues play, and how their books are compared |
 //! | [`books`] | the consumer that keeps every book and compares it with the venue's own |
+//! | [`merges`] | what is merged, and the consumer that checks it |
 //! | `supervisor` | servers, samples, faults by a schedule, the end in its order |
 //! | [`report`] | what it came to, as a contract |
 //! | [`memory`] | what the process holds, and whether it grows |
@@ -18,12 +19,13 @@ use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Log, Network, Provider, Table};
+use crate::config::{Config, Log, Merge, Network, Provider, Table};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
 
 pub mod books;
 pub mod memory;
+pub mod merges;
 pub mod report;
 pub mod stage;
 mod supervisor;
@@ -32,6 +34,7 @@ pub use report::Report;
 pub use supervisor::Sample;
 
 use books::Books;
+use merges::Merges;
 use report::Memory;
 use stage::Part;
 use supervisor::{Plan, Seen, Supervisor};
@@ -129,14 +132,16 @@ fn play(options: &Options, plan: Plan) -> Result<Shown, String> {
     let listening =
         addresses.recv().unwrap_or_else(|_| Err("the venues did not start".to_owned()))?;
     let builder = Gateway::builder(config(&parts, &listening)).stop_with(stop).gauges(gauges);
-    let ran = consumers(builder, books, options).run();
+    let merges = merges::spec(&parts).map(Merges::new);
+    let ran = consumers(builder, books, merges.clone(), options).run();
     // The supervisor may be gone already.
     let _ = ended_send.send(());
     let seen = thread.join().map_err(|_| "the venues' thread panicked".to_owned())?;
-    Ok(shown(&ran.map_err(|error| error.to_string())?, seen))
+    let merges = merges.map(|merges| merges.broken()).unwrap_or_default();
+    Ok(shown(&ran.map_err(|error| error.to_string())?, seen, merges))
 }
 
-fn shown(summary: &Summary, seen: Seen) -> Shown {
+fn shown(summary: &Summary, seen: Seen, merges: Vec<String>) -> Shown {
     let moments: Vec<_> = seen
         .samples
         .iter()
@@ -145,6 +150,7 @@ fn shown(summary: &Summary, seen: Seen) -> Shown {
     let report = Report::new(summary, seen.books_match, Memory::of(&moments));
     let mut broken = seen.differences;
     broken.extend(report.broken());
+    broken.extend(merges);
     broken.extend(summary.unreturned.iter().map(ToString::to_string));
     Shown { report, samples: seen.samples, broken }
 }
@@ -156,6 +162,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         venue: part.venue.to_owned(),
         instruments: part.instruments.clone(),
         kinds: part.kinds.clone(),
+        redundancy: 1,
         settings: venues::Settings {
             ws_url: Some(format!("ws://{address}")),
             rest_url: Some(format!("http://{address}")),
@@ -163,8 +170,10 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
             ..venues::Settings::default()
         },
     });
+    let merge = |spec| Merge { spec, consumers: Vec::new() };
     Config {
         providers: providers.collect(),
+        merges: merges::spec(parts).map(merge).into_iter().collect(),
         network: Network::default(),
         log: Log::default(),
         table: Table::default(),
@@ -173,10 +182,15 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
     }
 }
 
-/// The first consumer keeps the books, the others read along.
-fn consumers(builder: Builder, books: Books, options: &Options) -> Builder {
+/// The first consumer keeps the books, the second checks what is merged, the others read along.
+fn consumers(builder: Builder, books: Books, merges: Option<Merges>, options: &Options) -> Builder {
     let mut builder = builder.consumer("books", books);
-    for n in 1..options.consumers {
+    let merges = merges.filter(|_| options.consumers > 1);
+    let readers_from = if merges.is_some() { 2 } else { 1 };
+    if let Some(merges) = merges {
+        builder = builder.consumer_of(merges::NAME, merges.wants(), merges);
+    }
+    for n in readers_from..options.consumers {
         builder = builder.consumer(&format!("reader-{n}"), Reader);
     }
     if options.table {

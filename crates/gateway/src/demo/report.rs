@@ -1,5 +1,6 @@
 //! What a demo and a soak say at the end. The field names are a contract.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::memory::Slope;
 use crate::outcome::Summary;
-use crate::report::{ConsumerReport, StreamReport};
+use crate::report::{ConsumerReport, MergeReport, StreamReport};
 
 /// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
 const SLOPE_FROM: Duration = Duration::from_secs(300);
@@ -96,8 +97,8 @@ pub struct Orders {
     pub reports_delivered: u64,
 }
 
-/// Merge windows: all zero until there is a merge.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+/// Merge windows, over all merges.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Merges {
     /// Windows emitted.
     pub emitted: u64,
@@ -105,6 +106,10 @@ pub struct Merges {
     pub suppressed_partial: u64,
     /// Fragments that came after their window had closed.
     pub late_dropped: u64,
+    /// Of the windows during which no provider was away, the share that was emitted, in percent.
+    pub emitted_while_up_pct: f64,
+    /// In how many of the suppressed windows each provider was missing.
+    pub missing: BTreeMap<String, u64>,
 }
 
 /// One pool.
@@ -145,7 +150,7 @@ impl Report {
             streams: summary.streams.clone(),
             consumers: summary.consumers.iter().map(Consumer::new).collect(),
             orders: Orders::default(),
-            merges: Merges::default(),
+            merges: Merges::of(&summary.merges),
             pools: summary.pools.iter().map(Pool::new).collect(),
             books_match_venues,
             memory,
@@ -197,6 +202,13 @@ impl fmt::Display for Report {
         for Consumer { id, delivered, conflated, dropped, .. } in &self.consumers {
             writeln!(f, "  {id:<12} {delivered} events, {conflated} conflated, {dropped} dropped")?;
         }
+        let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, .. } =
+            &self.merges;
+        writeln!(
+            f,
+            "merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
+             away), {suppressed_partial} suppressed, {late_dropped} late events"
+        )?;
         let books =
             if self.books_match_venues { "every book equals" } else { "NOT every book equals" };
         writeln!(f, "{books} its venue's own")?;
@@ -206,6 +218,28 @@ impl fmt::Display for Report {
         match slope_bytes_per_hour {
             Some(slope) => writeln!(f, ", {:.2} MiB an hour", slope / (1_024.0 * 1_024.0)),
             None => writeln!(f),
+        }
+    }
+}
+
+impl Merges {
+    fn of(merges: &[MergeReport]) -> Self {
+        let mut all = MergeReport::default();
+        for merge in merges {
+            all.emitted += merge.emitted;
+            all.suppressed_partial += merge.suppressed_partial;
+            all.suppressed_while_up += merge.suppressed_while_up;
+            all.late_dropped += merge.late_dropped;
+            for (provider, count) in &merge.missing {
+                *all.missing.entry(provider.clone()).or_default() += count;
+            }
+        }
+        Self {
+            emitted: all.emitted,
+            suppressed_partial: all.suppressed_partial,
+            late_dropped: all.late_dropped,
+            emitted_while_up_pct: all.emitted_while_up_pct(),
+            missing: all.missing,
         }
     }
 }

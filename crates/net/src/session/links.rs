@@ -26,6 +26,9 @@ pub(super) struct Link {
     /// replacement. `None` while one is being opened or none is needed.
     pub(super) connect_at: Option<Nanos>,
     backoff: Backoff,
+    /// When the connect of the second connection is due, where it is wanted and not there.
+    pub(super) second_at: Option<Nanos>,
+    second_backoff: Backoff,
     /// The main connection is to be replaced.
     renewing: bool,
     was_open: bool,
@@ -38,6 +41,9 @@ enum Role {
     Main,
     /// Will be the one; at most one a link, and only beside a main one.
     Replacement,
+    /// Brings the same as the main one, all the time; at most one a link. A link that has one needs
+    /// no replacements: while one of the two is replaced the other is there.
+    Second,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,8 @@ enum Stage {
 pub(super) struct Conn {
     pub(super) id: ConnId,
     link: LinkId,
+    /// Under which its messages are counted: 0 or 1, another than its neighbour's.
+    seat: usize,
     role: Role,
     stage: Stage,
     heard_at: Nanos,
@@ -105,9 +113,14 @@ impl Conn {
     /// Whether a replacement can take over: all that it has to ask for is asked for, and it brings
     /// data or has had the time to.
     fn is_ready(&self, now: Nanos, config: &SessionConfig) -> bool {
+        self.role == Role::Replacement && self.carries(now, config)
+    }
+
+    /// Whether it can be relied on to bring its streams.
+    fn carries(&self, now: Nanos, config: &SessionConfig) -> bool {
         let Stage::Open { since } = self.stage else { return false };
         let proven = self.first_data.is_some() || now >= since + config.renewal_grace;
-        self.role == Role::Replacement && self.texts.is_empty() && proven
+        self.texts.is_empty() && proven
     }
 }
 
@@ -191,6 +204,8 @@ impl Session {
                 url,
                 connect_at: Some(now),
                 backoff: Backoff::default(),
+                second_at: (self.config.redundancy > 1).then_some(now),
+                second_backoff: Backoff::default(),
                 renewing: false,
                 was_open: false,
             }),
@@ -211,34 +226,46 @@ impl Session {
 
     pub(super) fn start_connects(&mut self, now: Nanos) {
         for at in 0..self.links.len() {
-            if self.links[at].connect_at.is_none_or(|due| due > now) {
-                continue;
+            if self.links[at].connect_at.is_some_and(|due| due <= now) {
+                self.links[at].connect_at = self.start_connect(at, false, now).err();
             }
-            if !self.connects.take(1, now) {
-                self.links[at].connect_at = Some(self.connects.ready_at(1, now));
-                continue;
+            if self.links[at].second_at.is_some_and(|due| due <= now) {
+                self.links[at].second_at = self.start_connect(at, true, now).err();
             }
-            self.links[at].connect_at = None;
-            self.last_conn = self.last_conn.wrapping_add(1);
-            let (conn, link) = (ConnId(self.last_conn), self.links[at].id);
-            let has_main = self.conns.iter().any(|c| c.link == link);
-            self.conns.push(Conn {
-                id: conn,
-                link,
-                role: if has_main { Role::Replacement } else { Role::Main },
-                stage: Stage::Connecting { give_up_at: now + self.config.connect_timeout },
-                heard_at: now,
-                pinged_at: None,
-                first_data: None,
-                renew_at: None,
-                renew_wanted: false,
-                texts: VecDeque::new(),
-                pacer: Pacer::new(self.profile.messages, PONG_RESERVE),
-            });
-            let (url, message_bytes_max) =
-                (self.links[at].url.clone(), self.profile.message_bytes_max);
-            self.actions.push_back(Action::Connect { conn, link, url, message_bytes_max });
         }
+    }
+
+    /// Begins to connect; where the venue's rate does not allow it yet, says when it will.
+    fn start_connect(&mut self, at: usize, second: bool, now: Nanos) -> Result<(), Nanos> {
+        if !self.connects.take(1, now) {
+            return Err(self.connects.ready_at(1, now));
+        }
+        self.last_conn = self.last_conn.wrapping_add(1);
+        let (conn, link) = (ConnId(self.last_conn), self.links[at].id);
+        let mut of_link = self.conns.iter().filter(|c| c.link == link);
+        let seat = usize::from(of_link.clone().any(|c| c.seat == 0));
+        let has_main = of_link.any(|c| c.role == Role::Main);
+        self.conns.push(Conn {
+            id: conn,
+            link,
+            seat,
+            role: match (second, has_main) {
+                (true, _) => Role::Second,
+                (false, true) => Role::Replacement,
+                (false, false) => Role::Main,
+            },
+            stage: Stage::Connecting { give_up_at: now + self.config.connect_timeout },
+            heard_at: now,
+            pinged_at: None,
+            first_data: None,
+            renew_at: None,
+            renew_wanted: false,
+            texts: VecDeque::new(),
+            pacer: Pacer::new(self.profile.messages, PONG_RESERVE),
+        });
+        let (url, message_bytes_max) = (self.links[at].url.clone(), self.profile.message_bytes_max);
+        self.actions.push_back(Action::Connect { conn, link, url, message_bytes_max });
+        Ok(())
     }
 
     /// When a connection that opens now is to be replaced: at 23/24 of its life, less up to 1/48,
@@ -248,7 +275,37 @@ impl Session {
         Some(now + (lifetime / 24 * 23).saturating_sub(self.rng.up_to(lifetime / 48)))
     }
 
-    pub(super) fn renew(&mut self, conn: ConnId, now: Nanos) {
+    pub(super) fn renew(&mut self, conn: ConnId, now: Nanos, pipeline: &mut dyn Pipeline) {
+        if self.config.redundancy > 1 {
+            self.renew_one_of_two(conn, now, pipeline);
+        } else {
+            self.renew_beside(conn, now);
+        }
+    }
+
+    /// Closes one of two connections, if the other can be relied on, and opens it again.
+    fn renew_one_of_two(&mut self, conn: ConnId, now: Nanos, pipeline: &mut dyn Pipeline) {
+        let Some(link) = self.conns.iter().find(|c| c.id == conn && c.is_open()).map(|c| c.link)
+        else {
+            return;
+        };
+        let others = self.conns.iter().filter(|c| c.link == link && c.id != conn);
+        let mut others = others.filter(|c| c.carries(now, &self.config));
+        if others.next().is_none() {
+            let again_at = now + self.config.renewal_grace;
+            let waiting = self.conns.iter_mut().filter(|c| c.id == conn);
+            waiting.for_each(|c| c.renew_at = Some(again_at));
+            return;
+        }
+        self.stats.renewals += 1;
+        let lost = self.drop_conn(conn, 1_000, "replaced", now, pipeline);
+        let at = self.links.iter().position(|l| l.id == link);
+        if let (Some(lost), Some(at)) = (lost, at) {
+            self.after_loss_of_one(at, &lost, None, now);
+        }
+    }
+
+    fn renew_beside(&mut self, conn: ConnId, now: Nanos) {
         let Some(at) = self.conns.iter().position(|c| c.id == conn && c.is_open()) else {
             return;
         };
@@ -289,7 +346,7 @@ impl Session {
             link.connect_at = None;
         }
         if again {
-            self.renew(conn, now);
+            self.renew_beside(conn, now);
         }
     }
 }
@@ -303,17 +360,20 @@ impl Session {
         self.conns.iter().all(|conn| conn.texts.is_empty())
     }
 
-    pub(super) fn first_frame(
+    /// Hands a message to the venue and looks at what it makes of it.
+    pub(super) fn watched_frame(
         &mut self,
         at: usize,
         payload: &[u8],
         now: Nanos,
         pipeline: &mut dyn Pipeline,
     ) -> Result<(), Error> {
-        let mut watch = Watch { inner: pipeline, saw_data: false };
+        let (id, seat) = (self.conns[at].id, self.conns[at].seat);
+        let race = (self.config.redundancy > 1).then_some((&mut self.race, seat, now));
+        let mut watch = Watch { inner: pipeline, saw_data: false, race };
         let mut sink = Sink { pipeline: &mut watch, outbox: &mut self.outbox };
-        let result = self.venue.on_frame(self.conns[at].id, payload, now, &mut sink);
-        if watch.saw_data {
+        let result = self.venue.on_frame(id, payload, now, &mut sink);
+        if watch.saw_data && self.conns[at].first_data.is_none() {
             self.conns[at].first_data = Some(now);
         }
         result
@@ -389,7 +449,7 @@ impl Session {
             }
         }
         if renew {
-            self.renew(id, now);
+            self.renew(id, now, pipeline);
         }
     }
 }
@@ -479,6 +539,11 @@ impl Session {
     pub(super) fn after_loss(&mut self, lost: &Conn, not_before: Option<Nanos>, now: Nanos) {
         let useful = self.was_useful(lost, now);
         let Some(at) = self.links.iter().position(|l| l.id == lost.link) else { return };
+        if self.config.redundancy > 1 {
+            self.stats.disconnects += u64::from(lost.is_open());
+            self.after_loss_of_one(at, lost, not_before, now);
+            return;
+        }
         if useful {
             self.links[at].backoff.reset();
         } else if lost.first_data.is_some() {
@@ -495,5 +560,30 @@ impl Session {
         }
         let again_at = now + self.links[at].backoff.next(&mut self.rng);
         self.links[at].connect_at = Some(again_at.max(not_before.unwrap_or(again_at)));
+    }
+
+    /// The same where there are two: the other one is the main one now, and another second is opened.
+    fn after_loss_of_one(&mut self, at: usize, lost: &Conn, not_before: Option<Nanos>, now: Nanos) {
+        let useful = self.was_useful(lost, now);
+        let other = self.conns.iter_mut().filter(|c| c.link == lost.link);
+        // An open one rather than one that is only being opened.
+        let other = other.max_by_key(|c| c.is_open());
+        let alone = other.is_none();
+        if let Some(other) = other {
+            other.role = Role::Main;
+        }
+        let link = &mut self.links[at];
+        let (backoff, connect_at) = if alone && link.connect_at.is_none() {
+            (&mut link.backoff, &mut link.connect_at)
+        } else {
+            (&mut link.second_backoff, &mut link.second_at)
+        };
+        if useful {
+            backoff.reset();
+        } else if lost.first_data.is_some() {
+            backoff.ease();
+        }
+        let again_at = now + backoff.next(&mut self.rng);
+        *connect_at = Some(again_at.max(not_before.unwrap_or(again_at)));
     }
 }

@@ -16,6 +16,7 @@ mod backoff;
 mod links;
 mod once;
 mod pace;
+mod race;
 pub(crate) mod requests;
 mod watch;
 
@@ -30,10 +31,12 @@ use crate::rng::Rng;
 
 pub use action::{Action, Reply, ReplyBody, SessionStats};
 pub use backoff::{BACKOFF_BASE, BACKOFF_CAP};
+pub use race::SeatStats;
 pub use requests::{PAUSE_AFTER_418, PAUSE_AFTER_429};
 
 use links::{Conn, Link};
 use pace::Pacer;
+use race::Race;
 use requests::Requests;
 
 /// A venue that answers every call with more to do is let go on after so many rounds.
@@ -62,6 +65,9 @@ pub struct SessionConfig {
     pub connect_timeout: Duration,
     /// A replacement that carries no data takes over after so long: its streams may be quiet.
     pub renewal_grace: Duration,
+    /// Connections that each link has all the time: 1, or 2, which bring the same, so that one
+    /// that is slow or gone is not missed.
+    pub redundancy: u8,
     /// A connection that has carried data for so long has earned a fast reconnect.
     pub useful_after: Duration,
 }
@@ -80,6 +86,7 @@ impl SessionConfig {
             request_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
             renewal_grace: Duration::from_secs(5),
+            redundancy: 1,
             useful_after: Duration::from_secs(30),
         }
     }
@@ -95,6 +102,8 @@ pub struct Session {
     conns: Vec<Conn>,
     last_conn: u32,
     connects: Pacer,
+    /// Who is first, where each link has two connections.
+    race: Race,
     requests: Requests,
     /// When the venue wants its timer.
     wake_at: Option<Nanos>,
@@ -122,6 +131,7 @@ impl Session {
             conns: Vec::new(),
             last_conn: 0,
             connects: Pacer::new(profile.connects, 0),
+            race: Race::default(),
             requests: Requests::new(profile.weight, &config),
             wake_at: None,
             latest: Nanos::default(),
@@ -157,6 +167,12 @@ impl Session {
         stats
     }
 
+    /// What each of a link's two connections came to; zeros where there is but one.
+    #[must_use]
+    pub fn seats(&self) -> [SeatStats; 2] {
+        self.race.seats()
+    }
+
     /// The error after which an operator is needed; the session does nothing any more.
     #[must_use]
     pub fn fatal(&self) -> Option<&Error> {
@@ -175,9 +191,9 @@ impl Session {
             return None;
         }
         let single = [self.wake_at, self.resume_at, self.requests.deadline()];
-        let links = self.links.iter().filter_map(|link| link.connect_at);
+        let links = self.links.iter().flat_map(|link| [link.connect_at, link.second_at]);
         let conns = self.conns.iter().filter_map(|conn| conn.deadline(&self.profile, &self.config));
-        single.into_iter().flatten().chain(links).chain(conns).min()
+        single.into_iter().chain(links).flatten().chain(conns).min()
     }
 
     /// Subscriptions change.
@@ -201,8 +217,8 @@ impl Session {
         let now = self.advance(now);
         self.conns[at].heard(now);
         let unproven = self.conns[at].first_data.is_none();
-        let result = if unproven {
-            self.first_frame(at, payload, arrived, pipeline)
+        let result = if unproven || self.config.redundancy > 1 {
+            self.watched_frame(at, payload, arrived, pipeline)
         } else {
             let mut sink = Sink { pipeline: &mut *pipeline, outbox: &mut self.outbox };
             self.venue.on_frame(conn, payload, arrived, &mut sink)
@@ -326,7 +342,7 @@ impl Session {
                 provider = %self.config.name, conn = conn.0, reason = reason.name(),
                 "the connection is to be replaced"
             );
-            self.renew(conn, now);
+            self.renew(conn, now, pipeline);
         }
         for (conn, text) in outbox.frames {
             self.queue_text(conn, text, now, pipeline);

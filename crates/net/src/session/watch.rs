@@ -1,17 +1,23 @@
-//! Notices the first message of a connection that really carries data: acknowledgements and
-//! greetings decode to nothing, so what counts is that the venue filled an event.
+//! Notices which messages of a connection really carry data (acknowledgements and greetings decode to
+//! nothing, so what counts is that the venue filled an event) and, of two connections, which of
+//! them was first.
 
 use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
 use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
-use model::{CanonicalEvent, ConnId, Error, Instrument, InstrumentId};
+use model::{CanonicalEvent, ConnId, Error, Instrument, InstrumentId, Nanos};
 use pool::LocalPooled;
 
-/// The pipeline, watched. Only in the way until a connection's first data.
+use super::race::{self, Race};
+
+/// The pipeline, watched. In the way until a connection's first data; always where a link has two
+/// connections.
 pub(super) struct Watch<'a> {
     pub(super) inner: &'a mut dyn Pipeline,
     pub(super) saw_data: bool,
+    /// Where it is counted who was first, with the connection's seat and the time.
+    pub(super) race: Option<(&'a mut Race, usize, Nanos)>,
 }
 
 impl Pipeline for Watch<'_> {
@@ -19,9 +25,16 @@ impl Pipeline for Watch<'_> {
         self.inner.event()
     }
 
-    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) -> bool {
         self.saw_data = true;
-        self.inner.emit(event);
+        let key = self.race.as_ref().and_then(|_| race::key(&event.header));
+        let is_new = self.inner.emit(event);
+        match &mut self.race {
+            Some((race, seat, now)) if is_new => race.first(*seat, key, *now),
+            Some((race, seat, now)) => race.again(*seat, key, *now),
+            None => {}
+        }
+        is_new
     }
 
     fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
@@ -31,6 +44,9 @@ impl Pipeline for Watch<'_> {
     fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
         // While two connections overlap, the new one's data are mostly duplicates: data all the same.
         self.saw_data = true;
+        if let (Some((race, seat, now)), Discard::Duplicate) = (&mut self.race, why) {
+            race.again(*seat, race::key(&event.header), *now);
+        }
         self.inner.discard(event, why);
     }
 

@@ -256,8 +256,9 @@ impl Pipeline for Nowhere {
         self.events.try_acquire()
     }
 
-    fn emit(&mut self, _: LocalPooled<CanonicalEvent>) {
+    fn emit(&mut self, _: LocalPooled<CanonicalEvent>) -> bool {
         self.emitted += 1;
+        true
     }
 
     fn derive(&mut self, _: LocalPooled<CanonicalEvent>) {}

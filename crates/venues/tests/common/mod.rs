@@ -68,8 +68,9 @@ impl Pipeline for TestPipeline {
         self.pool.try_acquire()
     }
 
-    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) {
+    fn emit(&mut self, event: LocalPooled<CanonicalEvent>) -> bool {
         self.emitted.push(event.to_event());
+        true
     }
 
     fn derive(&mut self, event: LocalPooled<CanonicalEvent>) {
