@@ -99,17 +99,18 @@ impl Links {
         }
     }
 
-    /// Subscribes a channel that has no symbols.
-    pub fn subscribe_whole(
+    /// Subscribes a channel that has no symbols, or unsubscribes it.
+    pub fn change_whole(
         &mut self,
         conn: ConnId,
+        subscribe: bool,
         dialect: &Dialect,
         channel: &'static str,
         outbox: &mut Outbox,
     ) {
         let id = self.next_message;
         self.next_message += 1;
-        let change = Change { subscribe: true, channel, symbols: &[], depth: None, id };
+        let change = Change { subscribe, channel, symbols: &[], depth: None, id };
         outbox.frames.push((conn, (dialect.request)(&change)));
     }
 

@@ -306,7 +306,8 @@ impl Venue for Machine {
         if let List::Channel(channel) = self.dialect.list
             && link == LinkId(0)
         {
-            self.links.subscribe_whole(conn, self.dialect, channel, sink.outbox);
+            self.links.change_whole(conn, true, self.dialect, channel, sink.outbox);
+            self.expect_list(now, sink);
         }
         self.subscribe_on(conn, link, None, now, sink);
     }
@@ -374,7 +375,7 @@ impl Venue for Machine {
         self.ticking = false;
         if self.list_again_at.is_some_and(|at| at <= now) {
             self.list_again_at = None;
-            self.ask_listings(now, sink);
+            self.ask_listings_again(now, sink);
         }
         for index in 0..self.markets.all.len() {
             self.repeat_due(index, now, sink);

@@ -17,10 +17,11 @@ const REPAIR_AFTER: Duration = Duration::from_millis(250);
 const REPAIR_AFTER_MAX: Duration = Duration::from_secs(10);
 /// After so long without one the next repair goes at once again.
 const CALM: Duration = Duration::from_secs(30);
-/// A subscription is answered within so long, or sent again; then twice as long, and so on.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often that is doubled: to 320 s, for what the venue refuses for good.
-const PATIENCE_DOUBLED_MAX: u32 = 5;
+/// A subscription is answered within so long, or sent again, so that a book whose snapshot got lost is
+/// back within 5 s; then twice as long, and so on.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// How often that is doubled: to 384 s, for what the venue refuses for good.
+const PATIENCE_DOUBLED_MAX: u32 = 7;
 
 /// One instrument of the provider.
 #[derive(Debug)]

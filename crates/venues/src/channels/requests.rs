@@ -5,10 +5,11 @@ use std::time::Duration;
 use model::capture::split_url;
 use model::event::Reason;
 use model::venue::{Bulk, BulkDecoder, Notice, Outcome, Request, Response, Sink};
-use model::{Error, Kind, Nanos, Remedy, RequestId};
+use model::{Error, Kind, LinkId, Nanos, Remedy, RequestId};
 
 use super::List;
 use super::machine::Machine;
+use super::markets::PATIENCE;
 
 /// A refused request is tried again after so long: whoever is asked has to change first.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
@@ -33,6 +34,30 @@ impl Machine {
             }
         }
         self.tick(now, sink);
+    }
+
+    /// Asks once more for a list that did not come.
+    pub(super) fn ask_listings_again(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        let List::Channel(channel) = self.dialect.list else { return self.ask_listings(now, sink) };
+        if self.markets.listed {
+            return;
+        }
+        for conn in self.links.conns(LinkId(0)).to_vec() {
+            // A venue that believes it subscribed sends no list again.
+            self.links.change_whole(conn, false, self.dialect, channel, sink.outbox);
+            self.links.change_whole(conn, true, self.dialect, channel, sink.outbox);
+        }
+        self.expect_list(now, sink);
+    }
+
+    /// A list that comes over a connection is there within the time of a subscription, or is asked
+    /// for again.
+    pub(super) fn expect_list(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        if !self.markets.listed {
+            let due = now + PATIENCE;
+            self.list_again_at = Some(due);
+            sink.outbox.wake_at(due);
+        }
     }
 
     /// Sends a request to a path of the venue.
