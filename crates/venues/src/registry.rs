@@ -99,7 +99,7 @@ pub fn names() -> Vec<&'static str> {
 /// Whether a venue has a machine of orders.
 #[must_use]
 pub fn trades(venue: &str) -> bool {
-    TradeLine::find(venue).is_some()
+    TradeLine::find(venue).is_some() || venue == okx::habits::NAME
 }
 
 /// The machine of a venue's orders, for an account.
@@ -113,6 +113,9 @@ pub fn create_trading(
 ) -> Result<Box<dyn Venue>, Error> {
     if let Some(line) = TradeLine::find(venue) {
         return Ok(Box::new(Orders::new(line, settings, credentials)));
+    }
+    if venue == okx::habits::NAME {
+        return Ok(Box::new(okx::Orders::new(settings, credentials)?));
     }
     Err(Error::stop(format!("no orders can be placed at '{venue}'")))
 }
@@ -141,6 +144,15 @@ mod tests {
             let abilities = abilities(name).unwrap();
             assert!(abilities.kinds.contains(&Kind::BookUpdate), "{name}");
         }
+        let credentials = || Credentials::new("k".into(), "s".into(), Some("p".into())).unwrap();
+        for name in names() {
+            let machine = create_trading(name, Settings::default(), credentials());
+            assert_eq!(machine.is_ok(), trades(name), "{name}");
+            assert!(machine.is_err() || machine.is_ok_and(|m| m.trading().is_some()), "{name}");
+        }
+        let without = Credentials::new("k".into(), "s".into(), None).unwrap();
+        let error = create_trading("okx", Settings::default(), without).err().unwrap();
+        assert!(error.message.contains("passphrase"), "{error}");
         assert_eq!(abilities("bynance"), None);
         assert!(create("bynance", Settings::default()).is_none());
     }

@@ -83,6 +83,29 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(era * 146_097 + day_of_era - 719_468)
 }
 
+/// Writes ms since the epoch in the form that [`scan_utc`] reads, to the millisecond.
+///
+/// ```
+/// use venues::json::timestamp::utc;
+/// assert_eq!(utc(1_607_418_537_715), "2020-12-08T09:08:57.715Z");
+/// ```
+#[must_use]
+pub fn utc(ms: u64) -> String {
+    let (day, ms) = (ms / (DAY_S * 1_000), ms % (DAY_S * 1_000));
+    // Civil-from-days after Howard Hinnant's public-domain description.
+    let shifted = day + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (year, seconds) = (era * 400 + year_of_era + next, ms / 1_000);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -129,6 +152,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read_again(ms in 0..18_000_000_000_000_u64) {
+            prop_assert_eq!(read(&utc(ms)), Some(ms * 1_000_000), "{}", utc(ms));
+        }
+
         #[test]
         fn every_day_follows_the_day_before(day in 0u64..200_000) {
             // A naive calendar, walked from a year's start.

@@ -206,10 +206,11 @@ impl Desk {
                 let outcome = venue::Outcome::Status(status, text.as_bytes());
                 let _ = self.bench.outcome(request, outcome);
             }
-            Sent::Frame { conn, .. } if !text.is_empty() => {
-                let _ = self.bench.frame(conn.0, &text);
+            Sent::Frame { conn, .. } => {
+                for message in text.lines() {
+                    let _ = self.bench.frame(conn.0, message);
+                }
             }
-            Sent::Frame { .. } => {}
         }
     }
 
@@ -262,6 +263,20 @@ impl Desk {
             }
         }
         panic!("the machine asks without end");
+    }
+
+    /// Answers all that the machine needs for itself, up to a message that holds `part`.
+    pub fn serve_until(&mut self, part: &str) {
+        for _ in 0..20 {
+            self.obey();
+            for sent in self.sent() {
+                if matches!(&sent, Sent::Frame { text, .. } if text.contains(part)) {
+                    return;
+                }
+                self.reply(&sent, Answer::Good);
+            }
+        }
+        panic!("no message with {part}");
     }
 
     pub fn account_conn(&self) -> u32 {

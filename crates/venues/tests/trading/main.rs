@@ -11,6 +11,7 @@ mod common;
 mod binance;
 mod far;
 mod fates;
+mod okx;
 mod rules;
 
 /// Every rule of the list, once for each far end.
@@ -47,6 +48,8 @@ mod of {
         binance_by_request: crate::binance::Binance::new("binance", true);
         binance_usdm: crate::binance::Binance::new("binance-usdm", false);
         binance_usdm_by_request: crate::binance::Binance::new("binance-usdm", true);
+        okx: crate::okx::Okx::new(false);
+        okx_by_request: crate::okx::Okx::new(true);
     }
 
     use crate::{fates, rules};

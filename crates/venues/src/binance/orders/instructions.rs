@@ -6,14 +6,14 @@ use model::event::Side;
 use model::ledger::Name;
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Heard, Instruction, Placement, Target, Ticket};
-use model::venue::{Bulk, Method, OnceFrame, Repeat, Request, Sink};
-use model::{Decimal, Error, Nanos};
+use model::venue::{Method, OnceFrame, Repeat, Request, Sink};
+use model::{Decimal, Nanos};
 
 use super::answers::Wish;
 use super::habits::{Ask, RECV_WINDOW};
 use super::params::Params;
-use super::{API, From, Job, Orders, Page, Reply, millis};
-use crate::orders::{OrderWay, not_sent};
+use super::{API, From, Job, Orders, Page, millis};
+use crate::orders::{OrderWay, Reply, as_it_came, digits, not_sent, ticket};
 
 /// Fills in one answer.
 pub(super) const FILLS_MAX: usize = 1_000;
@@ -140,7 +140,7 @@ impl Orders {
         let price = match (order.order_type, order.price) {
             (OrderType::Market, _) => None,
             (OrderType::Limit, None) => return Err("a limit order without a price".to_owned()),
-            (OrderType::Limit, Some(price)) => Some(text(price)),
+            (OrderType::Limit, Some(price)) => Some(digits(price)),
         };
         let params = Params::default()
             .text("symbol", self.symbol(&order.instrument, now)?)
@@ -148,7 +148,7 @@ impl Orders {
             .text("type", kind)
             .maybe("timeInForce", stands)
             .maybe("price", price.as_deref())
-            .text("quantity", text(order.quantity))
+            .text("quantity", digits(order.quantity))
             .text("newClientOrderId", &*order.venue_client_id)
             // The stream tells the rest.
             .text("newOrderRespType", "ACK");
@@ -169,12 +169,12 @@ impl Orders {
         let params = self.target(target, now)?;
         let params = match self.line.listen {
             None => params
-                .text("newQty", text(quantity))
+                .text("newQty", digits(quantity))
                 .text("newClientOrderId", &*target.venue_client_id),
             Some(_) => params
                 .text("side", side_name(side))
-                .text("price", text(price))
-                .text("quantity", text(quantity)),
+                .text("price", digits(price))
+                .text("quantity", digits(quantity)),
         };
         let Ask { path, weight, socket } = self.line.amend;
         let call = Call::new(Method::Put, path, weight, params);
@@ -277,34 +277,9 @@ impl Orders {
     }
 }
 
-/// Large answers are read here all the same: they hold what only the machine can name.
-fn as_it_came(body: &[u8]) -> Result<Bulk, Error> {
-    Ok(Bulk::Bytes(body.to_vec()))
-}
-
-fn ticket(wanted: &Instruction) -> Option<Ticket> {
-    match wanted {
-        Instruction::Listen { .. } => None,
-        Instruction::Place { ticket, .. }
-        | Instruction::Cancel { ticket, .. }
-        | Instruction::Amend { ticket, .. }
-        | Instruction::Query { ticket, .. }
-        | Instruction::OpenOrders { ticket }
-        | Instruction::Fills { ticket, .. }
-        | Instruction::Balances { ticket }
-        | Instruction::CancelAll { ticket, .. }
-        | Instruction::DeadMan { ticket, .. } => Some(*ticket),
-    }
-}
-
 fn side_name(side: Side) -> &'static str {
     match side {
         Side::Buy => "BUY",
         Side::Sell => "SELL",
     }
-}
-
-/// Without zeros at the end: more digits than an instrument has are refused.
-fn text(number: Decimal) -> String {
-    number.normalize().to_string()
 }

@@ -24,6 +24,7 @@ use model::{ConnId, Error, LinkId, Nanos};
 
 use super::line::Line;
 use crate::listings::Listings;
+use crate::orders::Reply;
 use crate::orders::clock::Clock;
 use crate::orders::holdings::Holdings;
 use crate::orders::listening::Listening;
@@ -42,7 +43,6 @@ pub mod wire;
 
 use answers::Wish;
 use habits::TradeLine;
-use replies::Reply;
 
 /// The socket of the orders.
 const API: LinkId = LinkId(0);

@@ -1,8 +1,6 @@
 //! What becomes of an answer.
 
-use std::str;
-
-use model::ledger::{Lost, Name, Outcome};
+use model::ledger::{Name, Outcome};
 use model::trading::{Heard, Ticket};
 use model::venue::{Bulk, Notice, Sink};
 use model::{Error, Nanos, RequestId};
@@ -13,21 +11,8 @@ use super::instructions::FILLS_MAX;
 use super::wire::{Fill, ListenKey, Order, ServerTime, Taken};
 use super::{From, Job, Orders, Page, millis};
 use crate::json::fallback::read;
-use crate::orders::{DONE, UNCLEAR, not_sent};
+use crate::orders::{DONE, Reply, UNCLEAR, not_sent};
 use crate::signing::Secret;
-
-/// What became of a request, of either way.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reply<'a> {
-    /// It was carried out: the body.
-    Good(&'a [u8]),
-    /// It was answered otherwise: status and body.
-    Bad(u16, &'a [u8]),
-    /// It may have been carried out.
-    Lost(Lost),
-    /// It was not sent, for the reason given.
-    Unsent(&'a str),
-}
 
 impl Orders {
     /// An answer on the socket.

@@ -10,10 +10,10 @@ use model::{ConnId, Nanos};
 
 use super::habits::{Ask, REFUSED_RETRY, RETRY};
 use super::params::Params;
-use super::replies::{Reply, refused};
+use super::replies::refused;
 use super::{API, Job, Orders, USER};
 use crate::binance::rest;
-use crate::orders::OrderWay;
+use crate::orders::{OrderWay, Reply};
 use crate::signing::Secret;
 
 /// The list is asked for at most so often because of an instrument that is not in it.
