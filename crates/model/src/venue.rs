@@ -227,8 +227,9 @@ pub struct LinkChange {
 }
 
 /// A text message that is sent at once or not at all, because what it asks for must not happen
-/// later. Where it can't be, [`Venue::on_response`] hears [`Outcome::Unsent`] under its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// later. Where it can't be, [`Venue::on_response`] hears [`Outcome::Unsent`] under its id. Its debug
+/// form does not hold the text, which may carry keys and signatures.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OnceFrame {
     /// On which connection.
     pub conn: ConnId,
@@ -238,6 +239,16 @@ pub struct OnceFrame {
     pub text: String,
     /// May use what is kept of the message budget for what must not fail: cancels.
     pub urgent: bool,
+}
+
+impl fmt::Debug for OnceFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnceFrame")
+            .field("conn", &self.conn)
+            .field("id", &self.id)
+            .field("urgent", &self.urgent)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A REST request. Its debug form holds no value of a header, no query and no body: they may carry

@@ -1,12 +1,14 @@
 //! The far end of an account at OKX, written after okx.com/docs-v5: "Overview / WebSocket", "Order Book
 //! Trading / Trade", "Trading Account", "Public Data".
 
+use model::ledger::{Lost, Outcome};
 use model::trading::{Heard, Instruction, VenueState};
 use venues::json::timestamp::utc;
 use venues::{OrderWay, Settings};
 
 use crate::far::{
-    Answer, Asked, CLIENT_ID, Desk, Facts, Far, ORDER_ID, Sent, credentials, number, orders,
+    Answer, Asked, CLIENT_ID, Desk, Facts, Far, ORDER_ID, Sent, accepted, answer, credentials,
+    number, orders,
 };
 
 pub struct Okx {
@@ -263,6 +265,7 @@ fn messages_name_the_instrument_by_its_number_and_carry_the_deadline_by_the_venu
     for part in [r#""instIdCode":2021032601102994"#, r#""tdMode":"cross""#, &expires] {
         assert!(words.contains(part), "no {part} in {words}");
     }
+    assert!(!words.contains(r#""instId":"#), "{words}");
     let mut desk = Desk::live(Box::new(Okx::new(true)));
     desk.place();
     let Sent::Request(request) = desk.only_sent() else { panic!() };
@@ -316,6 +319,86 @@ fn what_its_time_in_force_has_ended_is_expired() {
 }
 
 #[test]
+fn an_instrument_without_a_number_is_traded_by_request() {
+    let mut desk = Desk::new(Box::new(Okx::new(false)));
+    desk.listen();
+    for sent in desk.sent() {
+        let Sent::Request(request) = &sent else { panic!("{sent:?}") };
+        let (_, body) = desk.far.answer(&sent, Answer::Good, desk.now_ms());
+        desk.bench.answer(request, &body.replace("instIdCode", "instIdKode")).unwrap();
+    }
+    desk.serve_upkeep();
+    for which in [Asked::Place, Asked::Amend, Asked::Cancel] {
+        let (ticket, instruction) = desk.instruction(which, true);
+        desk.trade(instruction);
+        let sent = desk.only_sent();
+        assert!(matches!(sent, Sent::Request(_)), "{sent:?}");
+        desk.heard();
+        desk.reply(&sent, Answer::Good);
+        assert_eq!(desk.heard(), [accepted(ticket)]);
+    }
+}
+
+#[test]
+fn a_channel_that_the_venue_takes_away_is_not_heard_until_it_is_back() {
+    for word in [
+        r#"{"event":"channel-conn-count-error","channel":"orders","connCount":"30","connId":"a4"}"#,
+        r#"{"event":"unsubscribe","arg":{"channel":"orders","instType":"ANY"},"connId":"a4"}"#,
+    ] {
+        let mut desk = Desk::live(Box::new(Okx::new(false)));
+        let conn = desk.account_conn();
+        desk.bench.frame(conn, word).unwrap();
+        assert_eq!(desk.heard(), [Heard::Listening(false)], "{word}");
+        desk.bench.pass(31_000);
+        let again = desk.only_sent();
+        let words = text(&again);
+        assert!(words.contains("subscribe") && !words.contains("positions"), "{words}");
+        desk.reply(&again, Answer::Good);
+        assert_eq!(desk.heard(), [Heard::Listening(true)], "{word}");
+    }
+}
+
+#[test]
+fn an_answer_on_the_socket_ends_nothing_that_went_by_request() {
+    let mut desk = Desk::live(Box::new(Okx::new(false)));
+    let conn = desk.account_conn();
+    let (ticket, instruction) = desk.instruction(Asked::Query, true);
+    desk.trade(instruction);
+    let sent = desk.only_sent();
+    let Sent::Request(request) = &sent else { panic!("{sent:?}") };
+    let stray =
+        format!(r#"{{"id":"{}","op":"order","code":"1","msg":"","data":[]}}"#, request.id.0);
+    desk.bench.frame(conn, &stray).unwrap();
+    assert_eq!(desk.heard(), []);
+    desk.reply(&sent, Answer::Good);
+    assert_eq!(desk.heard()[1..], [accepted(ticket)]);
+}
+
+#[test]
+fn a_list_that_comes_back_to_where_it_was_ends_unclear() {
+    let full = |far: &str| {
+        let all = vec![far; 100].join(",");
+        format!(r#"{{"code":"0","msg":"","data":[{all}]}}"#)
+    };
+    for which in [Asked::OpenOrders, Asked::Fills, Asked::CancelAll] {
+        let mut desk = Desk::live(Box::new(Okx::new(false)));
+        let (ticket, instruction) = desk.instruction(which, true);
+        desk.trade(instruction);
+        let row = match which {
+            Asked::Fills => Okx::new(false).good(Asked::Fills, "", 0),
+            _ => Okx::new(false).resting(),
+        };
+        for _ in 0..2 {
+            let Sent::Request(request) = desk.only_sent() else { panic!() };
+            let _ = desk.bench.answer(&request, &full(&row));
+        }
+        assert_eq!(desk.sent().len(), 0, "{which:?}");
+        let heard = desk.heard();
+        assert_eq!(heard.last(), Some(&answer(ticket, Outcome::Unknown(Lost::VenueError))));
+    }
+}
+
+#[test]
 fn lists_of_more_than_a_page_are_read_to_their_end_and_cancelled_in_batches() {
     let mut desk = Desk::live(Box::new(Okx::new(false)));
     let page = |from: usize, len: usize| {
@@ -335,13 +418,18 @@ fn lists_of_more_than_a_page_are_read_to_their_end_and_cancelled_in_batches() {
         let count = text(&sent).matches("ordId").count();
         assert!(count <= 20);
         cancelled += count;
-        // Those that are over already don't matter.
-        let how = if cancelled == 40 { Answer::NotFound } else { Answer::Good };
+        // Those that are over already don't matter; one that can't be cancelled does not keep the others.
+        let how = match cancelled {
+            40 => Answer::NotFound,
+            60 => Answer::Unknown,
+            80 => Answer::Refused,
+            _ => Answer::Good,
+        };
         desk.reply(&sent, how);
     }
     assert_eq!(cancelled, 105);
-    let done = model::ledger::Outcome::Accepted { venue_order_id: None };
-    assert_eq!(desk.heard(), [crate::far::answer(ticket, done)]);
+    let unclear = Outcome::Unknown(Lost::VenueError);
+    assert_eq!(desk.heard(), [answer(ticket, unclear)]);
     let (ticket, instruction) = desk.instruction(Asked::OpenOrders, true);
     desk.trade(instruction);
     let Sent::Request(request) = desk.only_sent() else { panic!() };

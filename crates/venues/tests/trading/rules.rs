@@ -431,6 +431,7 @@ pub fn r16_secrets(far: Of<'_>) {
         for how in [Answer::Refused, Answer::Unknown, Answer::Garbage, Answer::NotFound] {
             let (_, instruction) = desk.instruction(which, true);
             desk.trade(instruction);
+            shown += &format!("{:?}", desk.bench.outbox.once_frames);
             let sent = desk.sent();
             shown += &format!(
                 "{:?}",

@@ -22,7 +22,7 @@ pub enum Wish {
     Other,
 }
 
-const UNCLEAR_CODES: [u32; 8] = [50_001, 50_004, 50_013, 50_026, 50_027, 50_058, 51_054, 51_149];
+const UNCLEAR_CODES: [u32; 6] = [50_001, 50_004, 50_013, 50_026, 51_054, 51_149];
 /// An open order has that client id: since no order is sent twice, it may be ours.
 const DUPLICATE_CLIENT_ID: u32 = 51_016;
 /// Filled, cancelled, or never there.

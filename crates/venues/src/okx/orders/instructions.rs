@@ -128,22 +128,22 @@ impl Orders {
                 (call, Job::Query { ticket: *ticket })
             }
             Instruction::OpenOrders { ticket } => {
-                (open_orders(None, None), Job::OpenOrders { ticket: *ticket })
+                (open_orders(None, None), Job::OpenOrders { ticket: *ticket, after: None })
             }
             Instruction::Fills { ticket, instrument, since } => {
                 let symbol = self.symbol(instrument, now)?;
                 let recent = now.since(*since) < RECENT;
                 let path = if recent { "/trade/fills" } else { "/trade/fills-history" };
-                let page = Page { path, symbol, since_ms: since.0 / 1_000_000 };
-                (fills(&page, None), Job::Fills { ticket: *ticket, page })
+                let page = Page { path, symbol, since_ms: since.0 / 1_000_000, after: None };
+                (fills(&page), Job::Fills { ticket: *ticket, page })
             }
             Instruction::Balances { ticket } => {
                 (Call::get("/account/balance".to_owned()), Job::Balances { ticket: *ticket })
             }
             Instruction::CancelAll { ticket, instrument } => {
                 let symbol = self.symbol(instrument, now)?;
-                let job = Job::Find { ticket: *ticket, symbol: symbol.clone(), found: Vec::new() };
-                (open_orders(Some(&symbol), None).urgent(), job)
+                let call = open_orders(Some(&symbol), None).urgent();
+                (call, Job::Find { ticket: *ticket, symbol, found: Vec::new() })
             }
             Instruction::DeadMan { ticket, within, .. } => {
                 let seconds = match within.as_secs() {
@@ -191,13 +191,12 @@ impl Orders {
         Ok(Call { expires_ms: self.clock.millis(deadline), ..call })
     }
 
-    /// An operation of both ways: the socket wants the instrument's number, and its symbol where the
-    /// list has none.
+    /// An operation of both ways: a request names the symbol, a message the symbol's number. Where the
+    /// list has no number it can only be a request.
     fn change(&self, op: &'static str, path: &str, symbol: &str, fields: &Fields) -> Call {
-        let named = fields.clone().with("instId", symbol);
-        let code = self.codes.get(symbol).map(|code| format!(",\"instIdCode\":{code}"));
-        let argument = format!("{{{}{}}}", named.0, code.unwrap_or_default());
-        Call { socket: Some((op, argument)), ..Call::post(path, named.object()) }
+        let code = self.codes.get(symbol);
+        let socket = code.map(|code| (op, format!("{{\"instIdCode\":{code},{}}}", fields.0)));
+        Call { socket, ..Call::post(path, fields.clone().with("instId", symbol).object()) }
     }
 
     /// Names an order: by the venue's id where it is known, since a client id may be used again.
@@ -284,9 +283,9 @@ pub(super) fn open_orders(symbol: Option<&str>, after: Option<&str>) -> Call {
     Call::get(path)
 }
 
-/// A page of fills, older than one of them.
-pub(super) fn fills(page: &Page, after: Option<&str>) -> Call {
-    let Page { path, symbol, since_ms } = page;
+/// A page of fills.
+pub(super) fn fills(page: &Page) -> Call {
+    let Page { path, symbol, since_ms, after } = page;
     let contract = split_symbol(symbol).map_or(Contract::Spot, |(_, _, contract)| contract);
     let kind = match contract {
         Contract::Spot => "SPOT",

@@ -5,8 +5,9 @@
 //! - `account`: the account's channels and lists → what is heard
 //! - `upkeep`: clock, lists, login, subscriptions
 //!
-//! **What goes which way.** Orders, cancels and amends go over the private socket while it is up, else by
-//! request; everything that reads goes by request. Nothing is ever sent twice.
+//! **What goes which way.** Orders, cancels and amends go over the private socket while it is up and the
+//! list has the instrument's number, else by request; everything that reads goes by request. Nothing is
+//! ever sent twice.
 //!
 //! **Amounts.** Spot quantities are in base currency, market orders too (`tgtCcy`: the venue's own default
 //! for a market buy is the quote currency). Quantities of swaps and futures are in contracts. Spot trades
@@ -22,7 +23,7 @@
 use std::time::Duration;
 
 use model::event::Reason;
-use model::ledger::{Lost, Name};
+use model::ledger::{self, Lost, Name};
 use model::trading::{Amends, Instruction, Ticket, TradingProfile};
 use model::venue::{Bulk, Command, Notice, Outcome, Profile, Rate, Response, Sink, Venue};
 use model::{ConnId, Error, LinkId, Nanos};
@@ -142,6 +143,8 @@ enum Job {
     },
     OpenOrders {
         ticket: Ticket,
+        /// Of the last order on the page before.
+        after: Option<String>,
     },
     Fills {
         ticket: Ticket,
@@ -159,20 +162,24 @@ enum Job {
         symbol: String,
         found: Vec<String>,
     },
-    /// And their cancels; what is still to be cancelled.
+    /// And their cancels.
     Sweep {
         ticket: Ticket,
         symbol: String,
+        /// What is still to be cancelled.
         left: Vec<String>,
+        /// What was said of the first that could not be.
+        failed: Option<ledger::Outcome>,
     },
 }
 
-/// A list of fills: which path, and from when on.
+/// A page of a list of fills: which path, from when on, and older than which.
 #[derive(Clone, Debug)]
 struct Page {
     path: &'static str,
     symbol: String,
     since_ms: u64,
+    after: Option<String>,
 }
 
 impl Orders {

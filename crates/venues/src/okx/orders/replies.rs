@@ -14,6 +14,9 @@ use super::{Job, Orders, Page};
 use crate::json::fallback::read;
 use crate::orders::{DONE, Reply, UNCLEAR, not_sent};
 
+/// So many open orders of an instrument are looked for at once; the venue allows an account fewer.
+const FOUND_MAX: usize = 10_000;
+
 /// What a reading gives: the ticket's outcome, or a further request for the same ticket.
 enum Next {
     End(Outcome),
@@ -29,19 +32,18 @@ impl Orders {
         now: Nanos,
         sink: &mut Sink<'_>,
     ) {
-        let Some(job) = id.and_then(|id| self.tickets.take(RequestId(id))) else {
+        let Some(id) = id.map(RequestId) else {
             // Whose it is shows when its time is over.
-            if id.is_none() {
-                self.refused("an order", &answer.code.0, &answer.msg.0, now, sink);
-            }
+            self.refused("an order", &answer.code.0, &answer.msg.0, now, sink);
             return;
         };
-        if let Job::Change { ticket, wish } = job {
-            let (outcome, error) = self.changed(wish, answer, now);
-            sink.pipeline.heard(Heard::Answer { ticket, outcome });
-            if let Some(error) = error {
-                sink.pipeline.notice(Notice::RequestRefused(&error.message));
-            }
+        // Nothing else goes over the socket.
+        let Some(&Job::Change { ticket, wish }) = self.tickets.get(id) else { return };
+        self.tickets.take(id);
+        let (outcome, error) = self.changed(wish, answer, now);
+        sink.pipeline.heard(Heard::Answer { ticket, outcome });
+        if let Some(error) = error {
+            sink.pipeline.notice(Notice::RequestRefused(&error.message));
         }
     }
 
@@ -65,7 +67,7 @@ impl Orders {
             Job::Change { ticket, wish } => (*ticket, *wish),
             Job::DeadMan { ticket }
             | Job::Query { ticket }
-            | Job::OpenOrders { ticket }
+            | Job::OpenOrders { ticket, .. }
             | Job::Fills { ticket, .. }
             | Job::Balances { ticket }
             | Job::Positions { ticket }
@@ -104,15 +106,17 @@ impl Orders {
                 (outcome, None) => Ok(Next::End(outcome)),
             };
         }
-        if let Job::Sweep { ticket, symbol, left } = job {
-            return self.on_swept(ticket, symbol, left, &answer, now);
+        if let Job::Sweep { ticket, symbol, left, failed } = job {
+            return self.on_swept(ticket, (symbol, left, failed), &answer, now);
         }
         if answer.code.0 != "0" {
             return Ok(Next::End(self.said(wish, &answer.code.0, &answer.msg.0, now)));
         }
         match job {
             Job::Query { ticket } => self.on_order(ticket, &answer, now, sink),
-            Job::OpenOrders { ticket } => self.on_orders(ticket, &answer, now, sink),
+            Job::OpenOrders { ticket, after } => {
+                self.on_orders(ticket, after.as_deref(), &answer, now, sink)
+            }
             Job::Fills { ticket, page } => self.on_fills(ticket, page, &answer, now, sink),
             Job::Balances { ticket } => {
                 self.on_balances(&answer.all::<Account<'_>>()?, now, sink);
@@ -250,21 +254,24 @@ impl Orders {
     fn on_orders(
         &mut self,
         ticket: Ticket,
+        after: Option<&str>,
         answer: &Answer<'_>,
         now: Nanos,
         sink: &mut Sink<'_>,
     ) -> Result<Next, Error> {
         let all = answer.all::<Order<'_>>()?;
+        let next = goes_on(all.len(), all.last().map(|order| &*order.ord_id.0), after)?;
         for order in &all {
             let mut seen = self.order_seen(Some(ticket), order, now, sink);
             seen.seen.fill = None;
             sink.pipeline.heard(Heard::Order(Box::new(seen)));
         }
-        Ok(match all.last() {
-            Some(last) if all.len() >= PAGE_MAX => {
-                Next::Go(open_orders(None, Some(&last.ord_id.0)), Job::OpenOrders { ticket })
+        Ok(match next {
+            Some(_) => {
+                let call = open_orders(None, next.as_deref());
+                Next::Go(call, Job::OpenOrders { ticket, after: next })
             }
-            _ => Next::End(DONE),
+            None => Next::End(DONE),
         })
     }
 
@@ -277,24 +284,27 @@ impl Orders {
         sink: &mut Sink<'_>,
     ) -> Result<Next, Error> {
         let all = answer.all::<Fill<'_>>()?;
+        let last = all.last().map(|fill| &*fill.bill_id.0);
+        let after = goes_on(all.len(), last, page.after.as_deref())?;
         for fill in &all {
             let seen = self.fill_seen(ticket, fill, now, sink);
             sink.pipeline.heard(Heard::Order(Box::new(seen)));
         }
-        Ok(match all.last() {
-            Some(last) if all.len() >= PAGE_MAX => {
-                Next::Go(fills(&page, Some(&last.bill_id.0)), Job::Fills { ticket, page })
+        Ok(match after {
+            Some(_) => {
+                let page = Page { after, ..page };
+                Next::Go(fills(&page), Job::Fills { ticket, page })
             }
-            _ => Next::End(DONE),
+            None => Next::End(DONE),
         })
     }
 
-    /// Cancels of a request; an order that is over already is as good as cancelled.
+    /// Cancels of a request; an order that is over already is as good as cancelled. One that can't be
+    /// does not keep the others.
     fn on_swept(
         &mut self,
         ticket: Ticket,
-        symbol: String,
-        left: Vec<String>,
+        (symbol, left, mut failed): (String, Vec<String>, Option<Outcome>),
         answer: &Answer<'_>,
         now: Nanos,
     ) -> Result<Next, Error> {
@@ -305,11 +315,11 @@ impl Orders {
             if taken.s_code.0 != "0" {
                 match self.said(Wish::Cancel, &taken.s_code.0, &taken.s_msg.0, now) {
                     Outcome::NotFound => {}
-                    other => return Ok(Next::End(other)),
+                    other => failed = failed.or(Some(other)),
                 }
             }
         }
-        Ok(sweep(ticket, symbol, left))
+        Ok(sweep(ticket, symbol, left, failed))
     }
 
     /// The operator hears what the venue refused of the machine's own. Its words may repeat what was
@@ -341,22 +351,37 @@ fn on_found(
     answer: &Answer<'_>,
 ) -> Result<Next, Error> {
     let all = answer.all::<Order<'_>>()?;
+    let last = all.last().map(|order| &*order.ord_id.0);
+    let next = goes_on(all.len(), last, found.last().map(String::as_str))?;
     found.extend(all.iter().map(|order| order.ord_id.0.to_string()));
-    Ok(match all.last() {
-        Some(last) if all.len() >= PAGE_MAX => {
-            let call = open_orders(Some(&symbol), Some(&last.ord_id.0)).urgent();
+    Ok(match next {
+        // Those that are known by now go first; there are others.
+        Some(_) if found.len() >= FOUND_MAX => sweep(ticket, symbol, found, Some(UNCLEAR)),
+        Some(_) => {
+            let call = open_orders(Some(&symbol), next.as_deref()).urgent();
             Next::Go(call, Job::Find { ticket, symbol, found })
         }
-        _ => sweep(ticket, symbol, found),
+        None => sweep(ticket, symbol, found, None),
     })
 }
 
 /// Cancels the next of them.
-fn sweep(ticket: Ticket, symbol: String, mut left: Vec<String>) -> Next {
+fn sweep(ticket: Ticket, symbol: String, mut left: Vec<String>, failed: Option<Outcome>) -> Next {
     if left.is_empty() {
-        return Next::End(DONE);
+        return Next::End(failed.unwrap_or(DONE));
     }
     let rest = left.split_off(left.len().min(CANCELS_MAX));
     let call = cancels(&symbol, &left);
-    Next::Go(call, Job::Sweep { ticket, symbol, left: rest })
+    Next::Go(call, Job::Sweep { ticket, symbol, left: rest, failed })
+}
+
+/// Where a list of pages goes on: after the last of a full page; not after a short one.
+///
+/// # Errors
+/// It comes back to where it was, and would never end.
+fn goes_on(len: usize, last: Option<&str>, after: Option<&str>) -> Result<Option<String>, Error> {
+    match last.filter(|_| len >= PAGE_MAX) {
+        Some(last) if Some(last) == after => Err(Error::ignore("a list that does not go on")),
+        last => Ok(last.map(str::to_owned)),
+    }
 }

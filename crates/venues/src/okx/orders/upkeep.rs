@@ -197,9 +197,14 @@ impl Orders {
                     (open.due, open.again_at) = (None, None);
                 }
             }
-            "login" | "error" | "channel-conn-count-error" => {
+            "login" | "error" | "channel-conn-count-error" | "unsubscribe" => {
                 self.refused("login or subscription", code, words, now, sink);
-                if let Some(open) = self.conn(conn).filter(|open| !open.is_ready()) {
+                let Some(open) = self.conn(conn) else { return };
+                // The venue may take a channel away too: where too many connections have it.
+                if let Some(at) = CHANNELS.iter().position(|(name, _)| *name == channel) {
+                    open.confirmed[at] = false;
+                }
+                if !open.is_ready() {
                     (open.due, open.again_at) = (None, Some(now + RETRY));
                 }
             }
@@ -207,7 +212,7 @@ impl Orders {
                 sink.pipeline.notice(Notice::ShutdownAnnounced("notice 64008"));
                 sink.outbox.renew.push((conn, Reason::VenueReset));
             }
-            "channel-conn-count" | "unsubscribe" => {}
+            "channel-conn-count" => {}
             other => sink.pipeline.notice(Notice::UnknownType(other)),
         }
     }
