@@ -19,11 +19,12 @@ mod merged;
 mod natives;
 mod operator;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::control::{Refusal, Verdict, Waiting};
+use model::ledger::OrderKey;
 use model::{Body, CommandId, ConsumerId, ControlAck, ControlResult, InstrumentId, Kind, Nanos};
 use model::{ProviderId, Stream, venue};
 
@@ -37,6 +38,9 @@ pub use desk::{Rights, Switch};
 use merged::Merged;
 use natives::{Natives, Standing};
 pub use operator::{Answer, Operator, OperatorEnd, operator};
+
+/// What was handed out before a switch was thrown off is written within so long, or given up.
+pub const OFF_WITHIN: Duration = Duration::from_secs(1);
 
 /// Commands taken of one source in one turn; the rest waits for the next.
 const COMMANDS_PER_TURN: usize = 64;
@@ -59,9 +63,28 @@ pub enum Command {
     /// The merge of that name is not wanted any more. With the last consumer of it the merge ends.
     UnsubscribeMerged(Box<str>),
     /// The consumer's orders may go, or may not: off at first. Off is always granted; on only to
-    /// those who have the right, and not while an operator's off stands.
+    /// those who have the right, and not while an operator's off stands. Where there are orders, off
+    /// is pending until nothing of the consumer can leave any more.
     SetTrading(bool),
+    /// Operators alone: every consumer's switch off, and every order of every account taken back,
+    /// again and again until none is open. Whose name stands with it does not matter.
+    Kill,
+    /// Operators alone: an order of the consumer whose outcome can't be found out has never arrived.
+    /// Whoever says so has looked at the venue.
+    NeverArrived(Box<str>),
 }
+
+/// What an operator wants of orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderCommand {
+    /// See [`Command::Kill`].
+    Kill,
+    /// See [`Command::NeverArrived`].
+    NeverArrived(OrderKey),
+}
+
+/// At most so many commands about orders wait for the desk.
+const ORDER_COMMANDS_MAX: usize = 64;
 
 /// How long things take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +146,14 @@ struct Pending {
     until: Nanos,
 }
 
+/// A switch was thrown off, and somebody waits until nothing leaves any more.
+#[derive(Debug)]
+struct Off {
+    to: To,
+    /// Whoever looks after the orders has seen that it is off.
+    seen: bool,
+}
+
 /// What a command came to.
 struct Done {
     verdict: Verdict,
@@ -152,6 +183,10 @@ pub(crate) struct Control {
     ready: Vec<Ready>,
     /// Something was heard of a venue since the pending ones were last looked at.
     heard: bool,
+    /// Orders are joined: what is commanded about them is for whoever looks after them.
+    orders: bool,
+    offs: Vec<Off>,
+    order_commands: VecDeque<OrderCommand>,
 }
 
 impl Default for Control {
@@ -168,6 +203,9 @@ impl Default for Control {
             pending: Vec::new(),
             ready: Vec::new(),
             heard: false,
+            orders: false,
+            offs: Vec::new(),
+            order_commands: VecDeque::new(),
         }
     }
 }
@@ -239,7 +277,7 @@ impl Control {
         let verdict = remembered.unwrap_or_else(|| {
             let done = self.carry_out((consumer, false), &command, shard, now);
             let verdict = done.verdict;
-            self.await_venues(consumer, To::Consumer(consumer, id), done);
+            self.await_end(consumer, To::Consumer(consumer, id), done);
             if let Some(desk) = self.desk_mut(consumer) {
                 desk.remember(id, command, verdict);
             }
@@ -257,10 +295,15 @@ impl Control {
             let Some((name, command, reply)) = next else { return };
             let desk = self.desks.iter().find(|desk| *desk.name == *name);
             let verdict = match desk.map(|desk| desk.consumer) {
+                // For all of them, and also where there is none.
+                _ if command == Command::Kill => {
+                    let killed = self.for_orders(OrderCommand::Kill);
+                    killed.map_or_else(Verdict::Refused, |done| done.verdict)
+                }
                 Some(consumer) => {
                     let done = self.carry_out((consumer, true), &command, shard, now);
                     let verdict = done.verdict;
-                    self.await_venues(consumer, To::Operator(reply.clone()), done);
+                    self.await_end(consumer, To::Operator(reply.clone()), done);
                     verdict
                 }
                 None => Verdict::Refused(Refusal::UnknownConsumer),
@@ -293,7 +336,22 @@ impl Control {
         let Some(desk) = desk else { return Verdict::Refused(Refusal::UnknownConsumer).into() };
         let effective = |()| Verdict::Effective.into();
         let done = match command {
-            Command::SetTrading(on) => desk.set_trading(*on, operator).map(effective),
+            Command::SetTrading(on) => {
+                let orders = self.orders && !on;
+                desk.set_trading(*on, operator).map(|()| match orders {
+                    true => {
+                        Verdict::Pending { why: Waiting::Orders, until: now + OFF_WITHIN }.into()
+                    }
+                    false => Verdict::Effective.into(),
+                })
+            }
+            // An operator's kill was carried out before it came here.
+            Command::Kill => Err(Refusal::Unauthorised),
+            Command::NeverArrived(_) if !operator => Err(Refusal::Unauthorised),
+            Command::NeverArrived(id) => {
+                let (consumer, client_order_id) = ((*desk.name).into(), (**id).into());
+                self.for_orders(OrderCommand::NeverArrived(OrderKey { consumer, client_order_id }))
+            }
             _ if !operator && !desk.rights.subscribe => Err(Refusal::Unauthorised),
             Command::Subscribe(wanted) => self.add_subscription(consumer, wanted, shard, now),
             Command::Unsubscribe(unwanted) => {
@@ -311,6 +369,17 @@ impl Control {
             tracing::debug!(consumer, ?command, code = refusal.code(), why, "a command is refused");
             Verdict::Refused(refusal).into()
         })
+    }
+
+    fn for_orders(&mut self, command: OrderCommand) -> Result<Done, Refusal> {
+        if !self.orders {
+            return Err(Refusal::NoTrading);
+        }
+        if self.order_commands.len() >= ORDER_COMMANDS_MAX {
+            return Err(Refusal::TooManyPending);
+        }
+        self.order_commands.push_back(command);
+        Ok(Verdict::Effective.into())
     }
 
     fn add_subscription(
@@ -405,12 +474,17 @@ impl Control {
         });
     }
 
-    fn await_venues(&mut self, consumer: ConsumerId, to: To, done: Done) {
-        if let (Verdict::Pending { until, .. }, Some((filter, waiting))) =
-            (done.verdict, done.wanted)
-        {
-            self.pending.push(Pending { consumer, to, filter, waiting, until });
-            self.heard = true;
+    /// Keeps a command whose end is still to come.
+    fn await_end(&mut self, consumer: ConsumerId, to: To, done: Done) {
+        match (done.verdict, done.wanted) {
+            (Verdict::Pending { until, .. }, Some((filter, waiting))) => {
+                self.pending.push(Pending { consumer, to, filter, waiting, until });
+                self.heard = true;
+            }
+            (Verdict::Pending { why: Waiting::Orders, .. }, None) => {
+                self.offs.push(Off { to, seen: false });
+            }
+            _ => {}
         }
     }
 
@@ -441,6 +515,51 @@ impl Control {
                 (pending.until <= now).then_some(Err(Refusal::VenueSilent))
             }
         });
+    }
+
+    /// From here on there are orders.
+    pub(crate) fn join_orders(&mut self) {
+        self.orders = true;
+    }
+
+    /// The next command about orders.
+    pub(crate) fn order_command(&mut self) -> Option<OrderCommand> {
+        self.order_commands.pop_front()
+    }
+
+    /// A consumer's switch as it stands at the start.
+    pub(crate) fn set_trading(&mut self, consumer: ConsumerId, on: bool) {
+        if let Some(desk) = self.desk_mut(consumer) {
+            desk.set_switch(on);
+        }
+    }
+
+    /// A consumer's switch is off until an operator switches it on.
+    pub(crate) fn hold_off(&mut self, consumer: ConsumerId) {
+        if let Some(desk) = self.desk_mut(consumer) {
+            desk.hold_off();
+        }
+    }
+
+    /// Every switch was looked at: those that are off now let nothing out any more. Whether somebody
+    /// waits for what was let out before.
+    pub(crate) fn switches_seen(&mut self) -> bool {
+        self.offs.iter_mut().for_each(|off| off.seen = true);
+        !self.offs.is_empty()
+    }
+
+    /// Nothing that was let out before the switches were last seen can leave any more.
+    pub(crate) fn confirm_offs(&mut self) {
+        let Self { offs, desks, ready, .. } = self;
+        for Off { to, .. } in offs.extract_if(.., |off| off.seen) {
+            settle(desks, &to, Verdict::Effective);
+            ready.push(Ready { to, verdict: Verdict::Effective, is_result: true });
+        }
+    }
+
+    /// Whether answers are ready that were not sent with the last turn.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// The answers that are ready.
@@ -496,12 +615,17 @@ fn end_pending(
         };
         let to = pending.remove(n).to;
         let verdict = ended.map_or_else(Verdict::Refused, |()| Verdict::Effective);
-        if let To::Consumer(consumer, id) = &to
-            && let Some(desk) = desks.iter_mut().find(|desk| desk.consumer == *consumer)
-        {
-            desk.settle(*id, verdict);
-        }
+        settle(desks, &to, verdict);
         ready.push(Ready { to, verdict, is_result: true });
+    }
+}
+
+/// Keeps how a command has ended, for when it is commanded again.
+fn settle(desks: &mut [Desk], to: &To, verdict: Verdict) {
+    if let To::Consumer(consumer, id) = to
+        && let Some(desk) = desks.iter_mut().find(|desk| desk.consumer == *consumer)
+    {
+        desk.settle(*id, verdict);
     }
 }
 

@@ -28,6 +28,20 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Answers to one command: that it was taken, and what came of it.
 const ANSWERS_EACH: usize = 2;
 
+/// So many notices may wait; then none is taken until the consumer has read some.
+const NOTICES_MAX: usize = 64;
+
+/// What an answer that waits is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// One of a command's, and another will follow.
+    First,
+    /// The last of a command's.
+    Last,
+    /// None of a command's.
+    Notice,
+}
+
 /// What of the log is not in the window yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
@@ -57,8 +71,10 @@ pub(crate) struct Critical {
     stalled: bool,
     /// How far the log was told that the consumer has acknowledged.
     acknowledged: u64,
-    /// Answers that wait for room, and whether each is the last of its command.
-    answers: VecDeque<(Event, bool)>,
+    /// What waits for room.
+    answers: VecDeque<(Event, Part)>,
+    /// How many of them are notices.
+    notices: usize,
     /// Commands whose last answer is not in the ring yet.
     commands: usize,
     commands_max: usize,
@@ -83,6 +99,7 @@ impl Critical {
             stalled: false,
             acknowledged: 0,
             answers: VecDeque::new(),
+            notices: 0,
             commands: 0,
             commands_max,
             tally,
@@ -203,11 +220,28 @@ impl Critical {
     /// Takes an answer to a command that was opened; `last` where it is the last one. One that no
     /// open command has room for is given back.
     pub(crate) fn answer(&mut self, event: Event, last: bool) -> Result<(), Box<Event>> {
-        let ended = self.answers.iter().filter(|(_, last)| *last).count();
-        if self.answers.len() >= ANSWERS_EACH * self.commands_max || ended >= self.commands {
+        let ended = self.answers.iter().filter(|(_, part)| *part == Part::Last).count();
+        let answers = self.answers.len() - self.notices;
+        if answers >= ANSWERS_EACH * self.commands_max || ended >= self.commands {
             return Err(Box::new(event));
         }
-        self.answers.push_back((event, last));
+        self.answers.push_back((event, if last { Part::Last } else { Part::First }));
+        Ok(())
+    }
+
+    /// Whether a notice would be taken.
+    pub(crate) fn has_notice_room(&self) -> bool {
+        self.notices < NOTICES_MAX
+    }
+
+    /// Takes what is told to the consumer beside log and commands: an answer to a request about an
+    /// order, news of an account. One for which there is no room is given back.
+    pub(crate) fn notice(&mut self, event: Event) -> Result<(), Box<Event>> {
+        if !self.has_notice_room() {
+            return Err(Box::new(event));
+        }
+        self.notices += 1;
+        self.answers.push_back((event, Part::Notice));
         Ok(())
     }
 
@@ -215,12 +249,13 @@ impl Critical {
     /// whether anything went into the ring.
     pub(crate) fn end_turn(&mut self, now: Nanos, counts: &mut ConsumerCounts) -> bool {
         let mut filled = false;
-        while let Some((event, last)) = self.answers.pop_front() {
+        while let Some((event, part)) = self.answers.pop_front() {
             if let Some(event) = self.push(event, counts) {
-                self.answers.push_front((event, last));
+                self.answers.push_front((event, part));
                 break;
             }
-            self.commands = self.commands.saturating_sub(usize::from(last));
+            self.commands = self.commands.saturating_sub(usize::from(part == Part::Last));
+            self.notices = self.notices.saturating_sub(usize::from(part == Part::Notice));
             filled = true;
         }
         if self.can_go_on(now) {

@@ -50,7 +50,7 @@ mod testing;
 pub use capacity::{Capacity, Pools, QueueCapacity};
 pub use catalog::Catalog;
 pub use consumer::{Consumer, Context, Factory, Inbox, Placement, Resident, Restart, Runner, Stay};
-pub use control::{Command, ControlSettings, Operator, Rights, Switch};
+pub use control::{Command, ControlSettings, Operator, OrderCommand, Rights, Switch};
 pub use exec_log::{ExecLog, LogRequest, MemoryLog, Page};
 pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;

@@ -9,7 +9,8 @@ use model::event::{CanonicalEvent, Reason, StreamState};
 use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
-    Body, Book, ConnId, Error, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId, Stream,
+    Body, Book, ConnId, Decimal, Error, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId,
+    Side, Stream,
 };
 use pool::LocalPooled;
 
@@ -168,6 +169,23 @@ impl Shard {
     /// each call into one.
     pub fn take_heard(&mut self) -> Option<(ProviderId, Heard)> {
         self.heard.pop_front()
+    }
+
+    /// Calls for the end of a turn soon; see [`new`](Self::new).
+    #[must_use]
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// The middle of a proven book's best levels, in quote currency; `None` while the book is not
+    /// proven or has an empty side.
+    #[must_use]
+    pub fn mid(&self, provider: ProviderId, instrument: InstrumentId) -> Option<Decimal> {
+        let live = self.stream(provider, instrument, Kind::BookUpdate)?;
+        let book = self.book(provider, instrument);
+        let book = book.filter(|_| live.state == StreamState::Live)?;
+        let (bid, ask) = (book.best(Side::Buy)?.price, book.best(Side::Sell)?.price);
+        bid.checked_add(ask).map(|sum| sum / Decimal::TWO)
     }
 
     /// The shard's pools.

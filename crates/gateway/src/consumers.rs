@@ -10,6 +10,7 @@ use engine::{
     Subscription, Tally,
 };
 use model::Nanos;
+use model::venue::Rate;
 
 use crate::clock::SystemClock;
 use crate::config::ConsumerConfig;
@@ -31,6 +32,10 @@ pub struct ConsumerOptions {
     pub restart: Restart,
     /// The size of its queue.
     pub queue: QueueCapacity,
+    /// Whether its trading switch is on from the start; off where nothing is said.
+    pub trading: bool,
+    /// So many rejected orders in so long throw its trading switch off.
+    pub breaker: Option<Rate>,
 }
 
 impl ConsumerOptions {
@@ -48,7 +53,14 @@ impl ConsumerOptions {
         self.restart = config.restart.unwrap_or(self.restart);
         self.rights.subscribe = config.may_subscribe.unwrap_or(self.rights.subscribe);
         self.rights.trade = config.may_trade.unwrap_or(self.rights.trade);
+        self.trading = config.trading.unwrap_or(self.trading);
+        self.breaker = config.breaker.or(self.breaker);
         self
+    }
+
+    /// Whether it may ever hand an order in.
+    pub(crate) fn trades(&self) -> bool {
+        self.trading || self.rights.trade
     }
 }
 

@@ -67,6 +67,24 @@ impl Control {
     pub fn set_trading(&self, consumer: &str, on: bool) -> Result<Ticket, Error> {
         self.command(consumer, Command::SetTrading(on))
     }
+
+    /// The kill switch: every consumer's switch goes off, and every order of every account is taken
+    /// back, again and again until none is open. Orders that are not ours go too.
+    ///
+    /// # Errors
+    /// As for [`command`](Self::command).
+    pub fn kill(&self) -> Result<Ticket, Error> {
+        self.command("", Command::Kill)
+    }
+
+    /// Says that an order whose outcome can't be found out has never arrived: at venues without a
+    /// deadline for requests nobody else can. Whoever says so has looked at the venue.
+    ///
+    /// # Errors
+    /// As for [`command`](Self::command).
+    pub fn never_arrived(&self, consumer: &str, client_order_id: &str) -> Result<Ticket, Error> {
+        self.command(consumer, Command::NeverArrived(client_order_id.into()))
+    }
 }
 
 impl Ticket {

@@ -49,6 +49,7 @@ pub mod report;
 pub mod soak;
 pub mod sweep;
 pub mod table;
+mod trading;
 pub mod virtual_time;
 
 pub use consumers::ConsumerOptions;
@@ -60,3 +61,4 @@ pub use engine::{
 pub use gateway::{Builder, Gateway};
 pub use model::{Body, Event, Kind};
 pub use outcome::{RunError, Stop, Summary};
+pub use trading::OrderCounts;

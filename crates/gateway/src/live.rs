@@ -1,7 +1,9 @@
 //! The shard's thread over real sockets: one runtime, one task, turn after turn.
 //!
-//! A turn polls every provider's wire for a bounded number of frames, ends the engine's turn
-//! (queues, wakes) and goes back to the runtime, which waits for sockets, timers and answers.
+//! A turn sees to orders, polls every provider's wire for a bounded number of frames, ends the engine's
+//! turn (queues, wakes) and goes back to the runtime, which waits for sockets, timers and answers.
+
+mod orders;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use engine::control::OperatorEnd;
 use engine::resequence::Limits;
-use engine::{Capacity, Catalog, MergeSpec, Shard};
+use engine::{Capacity, Catalog, Inbox, MergeSpec, Shard};
 use model::venue::{self, Pipeline};
 use model::{Kind, Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
@@ -23,7 +25,7 @@ use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Merge, Network, Provider};
-use crate::consumers::{Seat, Seated};
+use crate::consumers::{ConsumerOptions, Seat, Seated, Source};
 use crate::dead_letters::Clerk;
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 use crate::report::{ConnectionReport, ConsumerReport, MergeReport, StreamReport, VenueReport};
@@ -32,6 +34,9 @@ use crate::report::{ConnectionReport, ConsumerReport, MergeReport, StreamReport,
 const FRAMES_PER_TURN: usize = 128;
 /// Connections are closed, consumers finish and pooled objects come home within so long each.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is known of orders is written and delivered within so long.
+const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether handlers return.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +53,8 @@ pub(crate) struct Parts {
     pub gauges: Gauges,
     pub operators: OperatorEnd,
 }
+
+use orders::Orders;
 
 /// One provider on the shard.
 struct Line {
@@ -90,8 +97,11 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     shard.set_control(config.control);
     shard.attach_operators(operators);
     let clerk = Clerk::start(shard.dead_letters(), shard.catalog().clone())?;
-    let mut lines = lines(&config, taps, &mut shard, clock)?;
-    let mut seated = seat(&mut shard, seats, &config, clock)?;
+    let network = Wires::new(&config.network, clock)?;
+    let mut lines = lines(&config, &network, taps, &mut shard, clock)?;
+    let mut guests = welcome(&mut shard, seats, &config, clock)?;
+    let mut orders = Orders::start(&config, &network, &mut shard, &mut guests, clock)?;
+    let mut seated = seat(guests, clock)?;
     if signals {
         stop_on_signals(stop.clone())?;
     }
@@ -110,21 +120,28 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         }
         #[cfg(feature = "leak")]
         leak.turn(&shard, clock.now());
-        if turn(&mut lines, &mut shard, &mut seated, cx) {
+        if turn(&mut lines, &mut orders, &mut shard, &mut seated, cx) {
             cx.waker().wake_by_ref();
         }
         if watch_at <= clock.now() {
             shard.watch_handlers(clock.now());
             watch_at = clock.now() + WATCH_EVERY;
         }
-        let due = [shard.deadline(), seated.deadline(), Some(watch_at)];
+        let of_orders = orders.as_ref().and_then(|orders| orders.deadline(clock.now()));
+        let due = [shard.deadline(), seated.deadline(), of_orders, Some(watch_at)];
         alarm.set(due.into_iter().flatten().min(), clock, cx);
         Poll::Pending
     })
     .await;
     let mut summary = what_it_came_to(&lines, &shard, clock, started);
-    close(&mut lines, &mut shard, clock).await;
+    if let Some(orders) = &mut orders {
+        settle(orders, &mut shard, clock).await;
+        summary.orders = orders.counts();
+    }
+    close(&mut lines, &mut orders, &mut shard, clock).await;
     shard.end_turn(clock.now());
+    // What the closing led to is written too.
+    orders.map_or(Ok(()), |orders| orders.finish(&mut shard, clock))?;
     let manager = shard.pools().manager().clone();
     let tallies = seated.tallies();
     drop((lines, shard));
@@ -183,8 +200,18 @@ impl Alarm {
 }
 
 /// One turn of the shard; says whether there is more to do at once.
-fn turn(lines: &mut [Line], shard: &mut Shard, seated: &mut Seated, cx: &mut Context<'_>) -> bool {
+fn turn(
+    lines: &mut [Line],
+    orders: &mut Option<Orders>,
+    shard: &mut Shard,
+    seated: &mut Seated,
+    cx: &mut Context<'_>,
+) -> bool {
     let (clock, mut busy) = (seated.clock(), false);
+    // Execution comes before market data.
+    if let Some(orders) = orders {
+        busy |= orders.turn(shard, clock, cx);
+    }
     for line in &mut *lines {
         // Without a free event nothing could be decoded: what is there waits for the next turn.
         let frames = if shard.can_read() { FRAMES_PER_TURN } else { 0 };
@@ -215,16 +242,39 @@ fn tell_venues(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) -> boo
     told
 }
 
+/// Lets orders come to rest: nothing new goes, and what is known is written and delivered.
+async fn settle(orders: &mut Orders, shard: &mut Shard, clock: SystemClock) {
+    orders.end_trading(shard);
+    let rested = poll_fn(|cx| {
+        if orders.turn(shard, clock, cx) {
+            cx.waker().wake_by_ref();
+        }
+        shard.end_turn(clock.now());
+        let rested = orders.is_settled() && orders.has_written();
+        if rested { Poll::Ready(()) } else { Poll::Pending }
+    });
+    if tokio::time::timeout(SETTLE_WITHIN, rested).await.is_err() {
+        tracing::warn!("not everything about orders could be written; the next start asks venues");
+    }
+}
+
 /// Closes every connection, all at once.
-async fn close(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) {
-    for line in lines.iter_mut() {
-        let ports = &mut ShardPorts { shard, provider: line.provider, clock };
-        line.wire.begin_close(ports);
+async fn close(
+    lines: &mut [Line],
+    orders: &mut Option<Orders>,
+    shard: &mut Shard,
+    clock: SystemClock,
+) {
+    let of_orders = orders.iter_mut().flat_map(Orders::wires);
+    let of_data = lines.iter_mut().map(|line| (line.provider, &mut line.wire));
+    let mut wires: Vec<_> = of_orders.chain(of_data).collect();
+    for (provider, wire) in &mut wires {
+        wire.begin_close(&mut ShardPorts { shard, provider: *provider, clock });
     }
     let all = poll_fn(|cx| {
-        let open = lines
+        let open = wires
             .iter_mut()
-            .filter_map(|line| line.wire.poll_closed(cx).is_pending().then_some(()));
+            .filter_map(|(_, wire)| wire.poll_closed(cx).is_pending().then_some(()));
         if open.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
     if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
@@ -235,11 +285,11 @@ async fn close(lines: &mut [Line], shard: &mut Shard, clock: SystemClock) {
 /// Every provider with its machine, session and wires.
 fn lines(
     config: &Config,
+    network: &Wires,
     taps: Vec<RecorderTap>,
     shard: &mut Shard,
     clock: SystemClock,
 ) -> Result<Vec<Line>, RunError> {
-    let network = Wires::new(&config.network, clock)?;
     let mut taps = taps.into_iter();
     let mut lines = Vec::new();
     for (index, provider) in config.providers.iter().enumerate() {
@@ -323,14 +373,20 @@ impl Line {
     }
 }
 
-/// Gives every consumer its queue, its rights, its routes and its thread.
-fn seat(
+/// A consumer with its queue, before it has a thread.
+struct Guest {
+    inbox: Inbox,
+    options: ConsumerOptions,
+    source: Source,
+}
+
+/// Gives every consumer its queue, its rights and what it subscribes.
+fn welcome(
     shard: &mut Shard,
     seats: Vec<Seat>,
     config: &Config,
     clock: SystemClock,
-) -> Result<Seated, RunError> {
-    let mut seated = Seated::new(clock);
+) -> Result<Vec<Guest>, RunError> {
     for merge in &config.merges {
         shard.add_merge(&merge.spec).map_err(|error| RunError::new("a merge", error))?;
     }
@@ -340,6 +396,7 @@ fn seat(
             tracing::info!(name, "the configuration has a [[consumer]] that this program has not");
         }
     }
+    let mut guests = Vec::new();
     for Seat { name, options, source } in seats {
         let known = config.consumers.iter().find(|consumer| consumer.name == name);
         let mut options = options.configured(known);
@@ -351,10 +408,19 @@ fn seat(
         shard
             .subscribe(&options.wants, clock.now())
             .map_err(|why| RunError(format!("what '{name}' subscribes: {}", why.text())))?;
-        seated.add(inbox, &options, source)?;
+        guests.push(Guest { inbox, options, source });
     }
     for merge in &config.merges {
         subscribe_merge(shard, merge, clock)?;
+    }
+    Ok(guests)
+}
+
+/// Gives every consumer its thread.
+fn seat(guests: Vec<Guest>, clock: SystemClock) -> Result<Seated, RunError> {
+    let mut seated = Seated::new(clock);
+    for Guest { inbox, options, source } in guests {
+        seated.add(inbox, &options, source)?;
     }
     Ok(seated)
 }

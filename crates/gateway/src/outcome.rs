@@ -9,6 +9,7 @@ use futures_util::task::AtomicWaker;
 use pool::{Manager, PoolReport, PoolStats};
 
 use crate::report::{ConsumerReport, MergeReport, StreamReport, VenueReport};
+use crate::trading::OrderCounts;
 
 /// What went wrong before or while a gateway ran.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Summary {
     pub merges: Vec<MergeReport>,
     /// Per consumer, when all had what they had coming.
     pub consumers: Vec<ConsumerReport>,
+    /// What came of orders.
+    pub orders: OrderCounts,
     /// Consumers whose handler did not return in time; their threads were left behind.
     pub stuck: Vec<String>,
     /// Lines that a recorder had to drop.

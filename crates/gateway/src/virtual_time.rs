@@ -3,7 +3,8 @@
 //! Time stands still while anything happens and then jumps to the next moment at which something
 //! does: a message arrives, a deadline comes. Nothing here sleeps, nothing is random, and the same
 //! inputs give the same outputs. A far end is any [`Machine`]: a player of captures, a simulated
-//! venue, a script in a test.
+//! venue, a script in a test. Several links may have clones of one far end, as a venue's market data
+//! and its orders have: whichever of them it is called through, what comes out goes to whom it is for.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -19,6 +20,8 @@ use net::{
     Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig,
 };
 use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
+
+use crate::trading::{Room, VirtualLedger};
 
 /// Whether a far end can be reached at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +104,17 @@ pub struct World {
     queue: BinaryHeap<Reverse<Due>>,
     order: u64,
     latency: Duration,
+    /// Tells this process' clients and requests from those of one that died before it.
+    process: u8,
+    trading: Option<Trading>,
+}
+
+/// Orders, where the world has them.
+struct Trading {
+    room: Room,
+    ledger: VirtualLedger,
+    /// The links of trading machines.
+    machines: Vec<(ProviderId, usize)>,
 }
 
 impl World {
@@ -108,10 +122,40 @@ impl World {
     #[must_use]
     pub fn new(shard: Shard, now: Nanos, latency: Duration) -> Self {
         let queue = BinaryHeap::new();
-        Self { now, shard, links: Vec::new(), queue, order: 0, latency }
+        Self { now, shard, links: Vec::new(), queue, order: 0, latency, process: 0, trading: None }
     }
 
-    /// Adds a provider; gives its place.
+    /// A world for a process that comes after others, whose far ends live on.
+    #[must_use]
+    pub fn after(self, processes: u8) -> Self {
+        Self { process: processes, ..self }
+    }
+
+    /// Joins orders to the world: what consumers want goes to the desk, and from there through the
+    /// given links to the venues.
+    pub(crate) fn trade(&mut self, room: Room, ledger: VirtualLedger, links: &[usize]) {
+        let machines = links.iter().map(|link| (self.links[*link].provider, *link)).collect();
+        self.trading = Some(Trading { room, ledger, machines });
+        self.carry_orders();
+    }
+
+    /// The room where orders are joined, where there is one.
+    pub(crate) fn room(&mut self) -> Option<&mut Room> {
+        self.trading.as_mut().map(|trading| &mut trading.room)
+    }
+
+    /// The process dies, at once and without a word: all that was on its way is gone, and far ends
+    /// see their connections end. Gives the time.
+    pub fn die(mut self) -> Nanos {
+        for link in 0..self.links.len() {
+            for client in std::mem::take(&mut self.links[link].clients).into_keys() {
+                self.far_call(link, |far, now, out| far.disconnected(now, client, out));
+            }
+        }
+        self.now
+    }
+
+    /// Adds a provider; gives its place. At most 256.
     ///
     /// # Errors
     /// The engine has no room for it.
@@ -187,6 +231,7 @@ impl World {
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         self.tell_venues();
+        self.carry_orders();
         while let Some(at) = self.next_at().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.step();
@@ -198,6 +243,7 @@ impl World {
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
         self.tell_venues();
+        self.carry_orders();
         while !done(self) {
             let Some(at) = self.next_at().filter(|at| *at <= end) else {
                 self.now = end;
@@ -213,7 +259,29 @@ impl World {
         let queued = self.queue.peek().map(|Reverse(due)| due.at);
         let sessions = self.links.iter().filter_map(|link| link.session.deadline());
         let fars = self.links.iter().filter_map(|link| link.far.deadline());
-        queued.into_iter().chain(sessions).chain(fars).chain(self.shard.deadline()).min()
+        let orders = self.trading.as_ref().map(|trading| {
+            [trading.ledger.deadline(), trading.room.deadline(self.now)].into_iter().flatten().min()
+        });
+        let ours = self.shard.deadline().into_iter().chain(orders.flatten());
+        queued.into_iter().chain(sessions).chain(fars).chain(ours).min()
+    }
+
+    /// Carries orders and what became of them to where they belong.
+    fn carry_orders(&mut self) {
+        while let Some(Trading { room, ledger, .. }) = &mut self.trading {
+            ledger.advance(self.now);
+            let instructions = room.turn(&mut self.shard, ledger, self.now);
+            if instructions.is_empty() {
+                return;
+            }
+            for (provider, instruction) in instructions {
+                let machines = self.trading.iter().flat_map(|trading| &trading.machines);
+                let link = machines.copied().find(|(of, _)| *of == provider);
+                if let Some((_, link)) = link {
+                    self.command(link, &Command::Trade(instruction));
+                }
+            }
+        }
     }
 
     /// Everything that is due now, in a fixed order: what is on its way, far ends, sessions.
@@ -232,6 +300,7 @@ impl World {
                 self.session_call(link, Session::timer);
             }
         }
+        self.carry_orders();
         self.shard.end_turn(now);
         self.tell_venues();
     }
@@ -262,13 +331,17 @@ impl World {
             Happening::Message(conn, _) | Happening::Ping(conn)
                 if self.links[link].silent.contains(&conn) => {}
             Happening::Gone(conn) if self.links[link].silent.remove(&conn) => {}
-            Happening::Message(conn, text) => self.far_call(link, |far, now, out| {
-                far.message(now, client(conn), text.as_bytes(), out);
-            }),
+            Happening::Message(conn, text) => {
+                let client = self.client(link, conn);
+                self.far_call(link, |far, now, out| {
+                    far.message(now, client, text.as_bytes(), out);
+                });
+            }
             Happening::Ping(conn) => self.send(link, Happening::Pong(conn)),
             Happening::Gone(conn) => {
-                self.links[link].clients.remove(&client(conn));
-                self.far_call(link, |far, now, out| far.disconnected(now, client(conn), out));
+                let client = self.client(link, conn);
+                self.links[link].clients.remove(&client);
+                self.far_call(link, |far, now, out| far.disconnected(now, client, out));
             }
             Happening::Opened(conn) => {
                 self.session_call(link, |s, now, pipeline| s.opened(conn, now, pipeline));
@@ -295,11 +368,12 @@ impl World {
     }
 
     fn connect(&mut self, link: usize, conn: ConnId, target: &str) {
+        let client = self.client(link, conn);
         let error = match self.links[link].reach {
             Reach::Up => {
                 let mut refusal = None;
                 self.far_call(link, |far, now, out| {
-                    refusal = far.connect(now, client(conn), target, out).err();
+                    refusal = far.connect(now, client, target, out).err();
                 });
                 refusal.map(|reply| ConnectError::Upgrade {
                     status: reply.status,
@@ -320,7 +394,7 @@ impl World {
         match error {
             Some(error) => self.send(link, Happening::Failed(conn, error)),
             None => {
-                self.links[link].clients.insert(client(conn), conn);
+                self.links[link].clients.insert(client, conn);
                 self.send(link, Happening::Opened(conn));
             }
         }
@@ -328,9 +402,8 @@ impl World {
 
     fn request(&mut self, link: usize, id: RequestId, request: &Request) {
         if self.links[link].reach == Reach::Up {
-            self.far_call(link, |far, now, out| {
-                far.request(now, FarRequestId(id.0), request, out);
-            });
+            let far_id = self.far_id(link, id);
+            self.far_call(link, |far, now, out| far.request(now, far_id, request, out));
         } else {
             let error = FetchError::Connect("the far end can't be reached".to_owned());
             self.send(link, Happening::Unanswered(id, error));
@@ -357,7 +430,8 @@ impl World {
             retry_after: retry_after.map(Duration::from_secs),
             body: ReplyBody::Raw(body),
         };
-        self.far_call(link, |far, now, out| far.answered(now, FarRequestId(id.0), true, out));
+        let far_id = self.far_id(link, id);
+        self.far_call(link, |far, now, out| far.answered(now, far_id, true, out));
         self.session_call(link, |s, now, pipeline| s.answered(id, Ok(reply), now, pipeline));
     }
 
@@ -372,34 +446,34 @@ impl World {
         for output in out.drain(..) {
             match output {
                 Output::Send { client, payload } => {
-                    if let Some(conn) = conn(client) {
-                        self.send(link, Happening::Frame(conn, payload));
+                    if let Some((home, conn)) = self.home(client) {
+                        self.send(home, Happening::Frame(conn, payload));
                     }
                 }
                 Output::Close { client, code, reason } => {
-                    if let Some(conn) = self.links[link].clients.remove(&client) {
-                        let reason = CloseReason::PeerClosed { code, reason };
-                        self.send(link, Happening::Closed(conn, reason));
-                    }
+                    let reason = CloseReason::PeerClosed { code, reason };
+                    self.end(client, reason);
                 }
                 Output::Break { client, .. } => {
-                    let silent = conn(client).filter(|conn| self.links[link].silent.remove(conn));
-                    if let Some(conn) = silent {
-                        self.send(link, Happening::Closed(conn, CloseReason::Eof));
+                    if let Some((home, conn)) = self.home(client)
+                        && self.links[home].silent.remove(&conn)
+                    {
+                        self.send(home, Happening::Closed(conn, CloseReason::Eof));
                     }
-                    if let Some(conn) = self.links[link].clients.remove(&client) {
-                        self.send(link, Happening::Closed(conn, CloseReason::Eof));
-                    }
+                    self.end(client, CloseReason::Eof);
                 }
                 Output::Silence { client } => {
-                    if let Some(conn) = self.links[link].clients.remove(&client) {
-                        self.links[link].silent.insert(conn);
+                    if let Some((home, conn)) = self.home(client)
+                        && self.links[home].clients.remove(&client).is_some()
+                    {
+                        self.links[home].silent.insert(conn);
                     }
                 }
                 Output::Answer { request, reply } => {
-                    let id = RequestId(request.0);
+                    let Some(home) = self.home_of(request.0) else { continue };
+                    let id = RequestId(request.0 & LOW);
                     let (status, headers) = (reply.status, reply.headers);
-                    self.send(link, Happening::Answer(id, status, headers, reply.body));
+                    self.send(home, Happening::Answer(id, status, headers, reply.body));
                 }
             }
         }
@@ -437,6 +511,31 @@ impl World {
         }
     }
 
+    /// A connection is over, where it was not before.
+    fn end(&mut self, client: ClientId, reason: CloseReason) {
+        let Some((home, conn)) = self.home(client) else { return };
+        if self.links[home].clients.remove(&client).is_some() {
+            self.send(home, Happening::Closed(conn, reason));
+        }
+    }
+
+    fn client(&self, link: usize, conn: ConnId) -> ClientId {
+        ClientId(high(self.process, link) | u64::from(conn.0))
+    }
+
+    fn far_id(&self, link: usize, id: RequestId) -> FarRequestId {
+        FarRequestId(high(self.process, link) | (id.0 & LOW))
+    }
+
+    /// Whose connection it is; `None` for one of a process that is no more.
+    fn home(&self, client: ClientId) -> Option<(usize, ConnId)> {
+        Some((self.home_of(client.0)?, ConnId(u32::try_from(client.0 & LOW).ok()?)))
+    }
+
+    fn home_of(&self, number: u64) -> Option<usize> {
+        (0..self.links.len()).find(|link| high(self.process, *link) == number & !LOW)
+    }
+
     fn send(&mut self, link: usize, what: Happening) {
         self.send_after(link, self.latency, what);
     }
@@ -448,13 +547,13 @@ impl World {
     }
 }
 
-fn client(conn: ConnId) -> ClientId {
-    ClientId(u64::from(conn.0))
+/// A link's number beside the process'.
+fn high(process: u8, link: usize) -> u64 {
+    (u64::from(process) << 56) | ((link as u64 & 0xFF) << 48)
 }
 
-fn conn(client: ClientId) -> Option<ConnId> {
-    u32::try_from(client.0).ok().map(ConnId)
-}
+/// Below a process and a link: connections and requests.
+const LOW: u64 = (1 << 48) - 1;
 
 /// A request as the far end gets it.
 fn far_request(request: model::venue::Request) -> Request {

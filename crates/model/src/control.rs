@@ -51,6 +51,8 @@ pub enum Waiting {
     Venue,
     /// Some stream was not asked for yet: the venue's message budget is used up.
     Budget,
+    /// Orders that were on their way when the switch was thrown off are not written yet.
+    Orders,
 }
 
 /// Why a command is refused or has failed.
@@ -87,6 +89,8 @@ pub enum Refusal {
     VenueSilent,
     /// The subscription was withdrawn before the venue had made it effective.
     Withdrawn,
+    /// Nothing trades here.
+    NoTrading,
 }
 
 impl Verdict {
@@ -108,13 +112,14 @@ impl Waiting {
         match self {
             Self::Venue => "venue",
             Self::Budget => "budget",
+            Self::Orders => "orders",
         }
     }
 }
 
 impl Refusal {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unauthorised,
         Self::IdReused,
         Self::UnknownConsumer,
@@ -130,6 +135,7 @@ impl Refusal {
         Self::UnknownAtVenue,
         Self::VenueSilent,
         Self::Withdrawn,
+        Self::NoTrading,
     ];
 
     /// The code that output uses.
@@ -193,6 +199,9 @@ impl Refusal {
             ),
             Self::Withdrawn => {
                 ("withdrawn", "it was unsubscribed before the venue had made it effective")
+            }
+            Self::NoTrading => {
+                ("no_trading", "nothing trades here: configure a provider for orders")
             }
         }
     }

@@ -14,7 +14,9 @@ use crate::control::{ControlAck, ControlResult};
 use crate::ids::Stream;
 use crate::ledger::Report;
 use crate::merged::Fragment;
+use crate::reply::OrderReply;
 use crate::time::Nanos;
+use crate::trading::{Balance, Position};
 
 /// What an event says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -404,6 +406,12 @@ pub enum Body {
     /// See [`Report`]: what became of an order of the consumer's, shared by all copies. Its position
     /// in the ledger is the header's `seq_provider`.
     Exec(Arc<Report>),
+    /// See [`OrderReply`]: an answer to a request about an order that is no report.
+    Reply(Arc<OrderReply>),
+    /// See [`Balance`].
+    Balance(Arc<Balance>),
+    /// See [`Position`].
+    Position(Arc<Position>),
 }
 
 /// An event that a consumer owns: plain memory that no pool waits for.

@@ -29,6 +29,19 @@ pub enum Intent {
     Query,
 }
 
+impl Intent {
+    /// The name that output uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Cancel => "cancel",
+            Self::Amend => "amend",
+            Self::Query => "query",
+        }
+    }
+}
+
 /// How an order is priced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OrderType {

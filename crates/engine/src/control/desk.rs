@@ -33,17 +33,30 @@ impl Default for Rights {
 /// Whether a consumer's orders may go. The shard alone changes it; anybody may look, from any
 /// thread, at any time.
 #[derive(Clone, Debug, Default)]
-pub struct Switch(Arc<AtomicBool>);
+pub struct Switch(Arc<AtomicU64>);
 
 impl Switch {
+    /// The lowest bit says whether it is on; above it stands how often it was thrown off.
+    const ON: u64 = 1;
+
     /// Whether they may.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.read().0
+    }
+
+    /// Whether they may, and how often it was thrown off before: whoever looks only now and then sees
+    /// by it that it was off in between.
+    #[must_use]
+    pub fn read(&self) -> (bool, u64) {
+        let value = self.0.load(Ordering::Acquire);
+        (value & Self::ON != 0, value >> 1)
     }
 
     fn set(&self, on: bool) {
-        self.0.store(on, Ordering::Release);
+        let (_, offs) = self.read();
+        let value = if on { (offs << 1) | Self::ON } else { (offs + 1) << 1 };
+        self.0.store(value, Ordering::Release);
     }
 }
 
@@ -216,5 +229,15 @@ impl Desk {
         }
         self.switch.set(on);
         Ok(())
+    }
+
+    pub(super) fn set_switch(&mut self, on: bool) {
+        self.switch.set(on);
+    }
+
+    /// Off until an operator switches it on.
+    pub(super) fn hold_off(&mut self) {
+        self.held_off = true;
+        self.switch.set(false);
     }
 }

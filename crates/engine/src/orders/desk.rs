@@ -377,6 +377,12 @@ impl Desk {
         self.journal.len()
     }
 
+    /// Whether the ledger has all facts, and every report that it has was taken for its consumer.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.journal.is_empty() && self.deliveries.is_empty()
+    }
+
     /// The next report to be delivered, in order for each consumer.
     pub fn take_delivery(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()

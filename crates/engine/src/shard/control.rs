@@ -9,7 +9,9 @@ use model::{ConsumerId, Error, Event, Header, Kind, Nanos, ProviderId, Stream, v
 use super::Shard;
 use crate::books::lane_kind;
 use crate::capacity::HANDLER_BLOCKED;
-use crate::control::{Answer, ControlSettings, Desk, OperatorEnd, Ready, Rights, Switch, To};
+use crate::control::{
+    Answer, ControlSettings, Desk, OperatorEnd, OrderCommand, Ready, Rights, Switch, To,
+};
 use crate::route::{RoutingTable, Subscription};
 
 /// Commands of one consumer that are taken in one turn.
@@ -37,6 +39,39 @@ impl Shard {
     #[must_use]
     pub fn switch(&self, consumer: ConsumerId) -> Option<&Switch> {
         self.control.desk(consumer).map(|desk| desk.switch())
+    }
+
+    /// From here on there are orders, and whoever looks after them asks in every turn for
+    /// [`order_command`](Self::order_command) and follows the switches.
+    pub fn join_orders(&mut self) {
+        self.control.join_orders();
+    }
+
+    /// The next thing that an operator wants of orders.
+    pub fn order_command(&mut self) -> Option<OrderCommand> {
+        self.control.order_command()
+    }
+
+    /// How a consumer's trading switch stands at the start: off where nothing is said.
+    pub fn set_trading(&mut self, consumer: ConsumerId, on: bool) {
+        self.control.set_trading(consumer, on);
+    }
+
+    /// Throws a consumer's switch off, until an operator switches it on.
+    pub fn hold_off(&mut self, consumer: ConsumerId) {
+        self.control.hold_off(consumer);
+    }
+
+    /// Says that every switch was looked at: no order of those whose switch is off is handed out from
+    /// here on. Whether somebody waits until nothing leaves any more.
+    pub fn switches_seen(&mut self) -> bool {
+        self.control.switches_seen()
+    }
+
+    /// Says that nothing that was handed out before [`switches_seen`](Self::switches_seen) can leave
+    /// any more: whoever threw a switch off is told with the end of the turn.
+    pub fn confirm_offs(&mut self) {
+        self.control.confirm_offs();
     }
 
     /// Says what a provider's venue has: subscriptions to other kinds are refused at once.
@@ -96,6 +131,7 @@ impl Shard {
     pub(super) fn command_waits(&self) -> bool {
         let open = |consumer| self.fanout.outlet(consumer).is_some_and(|o| o.takes_command());
         self.control.operator_waits()
+            || self.control.has_ready()
             || self.control.renewals().next().is_some()
             || self.control.waiting().any(open)
     }

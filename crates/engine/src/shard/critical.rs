@@ -63,6 +63,30 @@ impl Shard {
         Err(Error::stop(format!("an answer for consumer {consumer}, who has no open command left")))
     }
 
+    /// Whether [`notice`](Self::notice) would be taken; that of a consumer who left always is.
+    #[must_use]
+    pub fn has_notice_room(&self, consumer: ConsumerId) -> bool {
+        let mut outlets = self.fanout.outlets().iter();
+        let outlet = outlets.find(|outlet| outlet.consumer() == consumer);
+        outlet.is_none_or(|outlet| outlet.critical().has_notice_room())
+    }
+
+    /// Tells a consumer something beside its log and its commands: an answer to a request about an
+    /// order, news of an account.
+    ///
+    /// # Errors
+    /// The event, where too many wait for the consumer to read them.
+    pub fn notice(
+        &mut self,
+        consumer: ConsumerId,
+        mut event: Event,
+        now: Nanos,
+    ) -> Result<(), Box<Event>> {
+        self.stamp(&mut event, now);
+        let Some(outlet) = self.fanout.outlet_mut(consumer) else { return Ok(()) };
+        outlet.critically(|lane, _| (lane.notice(event), false)).unwrap_or(Ok(()))
+    }
+
     /// What the log of execution events is to be asked or told next; to be called after each turn,
     /// until there is nothing.
     pub fn log_request(&mut self) -> Option<LogRequest> {

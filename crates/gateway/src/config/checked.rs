@@ -8,7 +8,6 @@ use std::time::Duration;
 use engine::ControlSettings;
 use model::Kind;
 
-use super::consumers;
 use super::file::Fault;
 use super::merges;
 use super::schema::{CONTROL, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
@@ -16,6 +15,7 @@ use super::suggest::one_of;
 use super::values;
 use super::written::{Data, Node};
 use super::{Config, Log, Network, Provider, Table};
+use super::{account, consumers, orders};
 
 /// Levels a side; the most that any venue offers.
 const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
@@ -70,7 +70,8 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .unwrap_or(standard.confirm_within),
     };
     let consumers = consumers::read(root, faults);
-    Config { providers, merges, network, log, table, control, consumers }
+    let orders = orders::read(root, &providers, faults);
+    Config { providers, merges, network, log, table, control, consumers, orders }
 }
 
 fn sections_known(root: &Node, faults: &mut Vec<Fault>) {
@@ -153,8 +154,11 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
             .read("book_depth", values::number(BOOK_DEPTH))
             .unwrap_or(standard.book_depth),
         silence: reader.read("silence", values::duration(SILENCE)).unwrap_or(standard.silence),
+        account_url: reader.read("account_url", values::account_url),
+        orders: reader.read("orders_over", values::order_way).unwrap_or(standard.orders),
         ..standard
     };
+    let account = account::read(&mut reader, venue.as_deref());
     Provider {
         name: name.unwrap_or_default(),
         venue: venue.unwrap_or_default(),
@@ -162,6 +166,7 @@ fn provider(node: &Node, faults: &mut Vec<Fault>) -> Provider {
         kinds: kinds.unwrap_or_else(|| vec![Kind::BookUpdate, Kind::Trade, Kind::Quote]),
         redundancy: redundancy.and_then(|number| u8::try_from(number).ok()).unwrap_or(1),
         settings,
+        account,
     }
 }
 
@@ -218,6 +223,18 @@ impl<'a> Reader<'a> {
             }
         }
         self.read(key, value)
+    }
+
+    /// Whether a key is there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.node.is_some_and(|node| node.get(key).is_some())
+    }
+
+    /// A fault of a key that is there.
+    pub(super) fn fault(&mut self, key: &str, expected: &str) {
+        if let Some(node) = self.node.and_then(|node| node.get(key)) {
+            add(self.faults, node, expected.to_owned());
+        }
     }
 
     /// A fault, where there is a table and the key is not in it.

@@ -8,6 +8,7 @@ use engine::{Placement, Restart};
 use super::ConsumerConfig;
 use super::checked::{Reader, add, names_unique};
 use super::file::Fault;
+use super::orders;
 use super::schema::CONSUMER;
 use super::suggest::one_of;
 use super::values;
@@ -47,6 +48,8 @@ fn consumer(node: &Node, faults: &mut Vec<Fault>) -> ConsumerConfig {
         restart: restarted(restart, after, at_most),
         may_subscribe: reader.read("may_subscribe", values::truth),
         may_trade: reader.read("may_trade", values::truth),
+        trading: reader.read("trading", values::truth),
+        breaker: orders::rate(&mut reader, "breaker", "breaker_per"),
     }
 }
 

@@ -6,7 +6,8 @@
 //! - [`mod@file`]: a text or a file, with the environment over it, in; [`Config`] or [`Fault`]s out
 //! - [`schema`]: which keys there are; [`values`]: what each of them may be
 //! - `written`: the first life, a tree of values; `environment`: what lies over it
-//! - `checked`: from the first life to the second, `merges` of it a part; `suggest`: what was probably meant
+//! - `checked`: from the first life to the second, `merges`, `consumers`, `orders` and [`account`] parts of
+//!   it; `suggest`: what was probably meant
 //! - [`duration`]: `10s`, `5m`, `24h`
 
 use std::path::PathBuf;
@@ -14,19 +15,24 @@ use std::time::Duration;
 
 use engine::{MergeSpec, Placement, Restart};
 use model::Kind;
+use model::venue::Rate;
 
+pub mod account;
 mod checked;
 mod consumers;
 pub mod duration;
 mod environment;
 pub mod file;
 mod merges;
+mod orders;
 pub mod schema;
 mod suggest;
 pub mod values;
 mod written;
 
+pub use account::{Account, SecretSource};
 pub use file::{Fault, load, load_str};
+pub use orders::{LedgerConfig, LedgerPlace, OrdersConfig};
 
 /// A configuration that holds together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,8 @@ pub struct Config {
     pub control: engine::ControlSettings,
     /// What is said about consumers, by name.
     pub consumers: Vec<ConsumerConfig>,
+    /// Orders: where they are written down, and within which limits they go.
+    pub orders: OrdersConfig,
 }
 
 impl Config {
@@ -71,6 +79,8 @@ pub struct Provider {
     pub redundancy: u8,
     /// Addresses and habits of the venue machine.
     pub settings: venues::Settings,
+    /// Who trades there; nobody where `None`.
+    pub account: Option<Account>,
 }
 
 /// What a configuration says about a consumer; what is `None` is the program's to say.
@@ -86,6 +96,10 @@ pub struct ConsumerConfig {
     pub may_subscribe: Option<bool>,
     /// Whether it may switch its own trading on.
     pub may_trade: Option<bool>,
+    /// Whether its trading is on from the start.
+    pub trading: Option<bool>,
+    /// So many rejected orders in so long throw its trading off.
+    pub breaker: Option<Rate>,
 }
 
 /// Streams of several providers that are joined into one.

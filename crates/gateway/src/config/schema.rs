@@ -26,6 +26,14 @@ pub const PROVIDER: Section = Section {
         "rest_url",
         "book_depth",
         "silence",
+        "api_key_file",
+        "api_key_env",
+        "secret_file",
+        "secret_env",
+        "passphrase_file",
+        "passphrase_env",
+        "account_url",
+        "orders_over",
     ],
 };
 
@@ -76,8 +84,39 @@ pub const CONSUMER: Section = Section {
         "restart_at_most",
         "may_subscribe",
         "may_trade",
+        "trading",
+        "breaker",
+        "breaker_per",
+    ],
+};
+
+/// Where orders are written down.
+pub const LEDGER: Section =
+    Section { name: "ledger", repeated: false, keys: &["file", "postgres_env", "durability"] };
+
+/// How the order desk works.
+pub const ORDERS: Section =
+    Section { name: "orders", repeated: false, keys: &["reconcile_every", "orphans", "dead_man"] };
+
+/// What nobody may exceed.
+pub const LIMIT: Section = Section {
+    name: "limit",
+    repeated: true,
+    keys: &[
+        "name",
+        "consumer",
+        "provider",
+        "instrument",
+        "order_notional_max",
+        "position_max",
+        "notional_max",
+        "price_band_bp",
+        "orders_max",
+        "orders_per",
+        "open_max",
     ],
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 7] = [PROVIDER, MERGE, NETWORK, LOG, TABLE, CONTROL, CONSUMER];
+pub static SECTIONS: [Section; 10] =
+    [PROVIDER, MERGE, NETWORK, LOG, TABLE, CONTROL, CONSUMER, LEDGER, ORDERS, LIMIT];

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::{CloseOn, MergeSpec};
-use model::Kind;
 use model::instrument::is_canonical;
+use model::{Decimal, Kind};
 use tracing_subscriber::EnvFilter;
+use venues::orders::OrderWay;
 
 use super::LogFormat;
 use super::duration;
@@ -114,6 +115,11 @@ pub(super) fn ws_url(node: &Node) -> Result<String, String> {
     base_url(node, &["ws://", "wss://"], "wss://stream.example.com:9443")
 }
 
+/// Scheme and host of an account's messages.
+pub(super) fn account_url(node: &Node) -> Result<String, String> {
+    base_url(node, &["ws://", "wss://"], "wss://ws-api.example.com")
+}
+
 /// Scheme and host of requests.
 pub(super) fn rest_url(node: &Node) -> Result<String, String> {
     base_url(node, &["http://", "https://"], "https://api.example.com")
@@ -193,6 +199,39 @@ pub(super) fn duration(
 /// `true` or `false`.
 pub(super) fn truth(node: &Node) -> Result<bool, String> {
     node.bool().ok_or_else(|| "true or false, without quotation marks".to_owned())
+}
+
+/// An amount of money or of a quantity, above zero; text, so that every digit stays.
+pub(super) fn amount(node: &Node) -> Result<Decimal, String> {
+    let amount = node.text().and_then(|text| model::decimal::parse(text.as_bytes()).ok());
+    let right = "an amount above zero in quotation marks, such as \"1000.50\"";
+    amount.filter(|amount| *amount > Decimal::ZERO).ok_or_else(|| right.to_owned())
+}
+
+/// Where a file is or will be.
+pub(super) fn path(node: &Node) -> Result<PathBuf, String> {
+    let path = node.text().filter(|text| !text.is_empty()).map(PathBuf::from);
+    path.ok_or_else(|| "the path of a file, in quotation marks".to_owned())
+}
+
+/// The name of an environment variable.
+pub(super) fn variable(node: &Node) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = node.text().filter(|name| !name.is_empty() && name.chars().all(fits));
+    let name = name.filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()));
+    name.map(str::to_owned).ok_or_else(|| {
+        "the name of an environment variable: letters, digits and '_'; not the value itself"
+            .to_owned()
+    })
+}
+
+/// How orders travel.
+pub(super) fn order_way(node: &Node) -> Result<OrderWay, String> {
+    match node.text().unwrap_or_default() {
+        "websocket" => Ok(OrderWay::WebSocket),
+        "rest" => Ok(OrderWay::Rest),
+        other => Err(one_of(other, &["websocket", "rest"])),
+    }
 }
 
 /// The form of a log line.

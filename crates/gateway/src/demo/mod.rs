@@ -169,6 +169,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
             silence: SILENCE,
             ..venues::Settings::default()
         },
+        account: None,
     });
     let merge = |spec| Merge { spec, consumers: Vec::new() };
     Config {
@@ -179,6 +180,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         table: Table::default(),
         control: engine::ControlSettings::default(),
         consumers: Vec::new(),
+        orders: crate::config::OrdersConfig::default(),
     }
 }
 

@@ -39,6 +39,11 @@ impl Journal {
         self.outbox.len()
     }
 
+    /// Whether nothing waits: neither for the driver nor for the ledger's word on a report.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outbox.is_empty() && self.reports.is_empty()
+    }
+
     pub(super) fn append(&mut self, fact: Fact) -> u64 {
         self.seq += 1;
         self.outbox.push_back(LedgerAppend { seq: self.seq, fact });

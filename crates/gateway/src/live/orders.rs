@@ -1,0 +1,229 @@
+//! Orders over real sockets: the room, the ledger's threads, and the trading machines' wires.
+//!
+//! # When a switch is off for good
+//! The desk hands out no order once a switch is off. What it handed out before may still be on its
+//! way to a socket: whoever threw the switch is told that it is off when every wire has written
+//! what it had; what is not written within [`WRITTEN_WITHIN`] is cut off and asked about.
+
+use std::task::Context;
+use std::time::Duration;
+
+use engine::Shard;
+use engine::orders::Desk;
+use model::ledger::Name;
+use model::trading::TradingProfile;
+use model::venue::Command;
+use model::{Nanos, ProviderId};
+use net::{Session, SessionConfig, Wire, WireParts};
+
+use super::{Guest, ShardPorts, Wires};
+use crate::clock::SystemClock;
+use crate::config::{Account, Config, OrdersConfig, Provider};
+use crate::outcome::RunError;
+use crate::trading::{OrderCounts, Party, Room, Threads, ledger};
+
+/// Messages read per provider and turn.
+const FRAMES_PER_TURN: usize = 128;
+/// An order that was handed out is written within so long, or given up and asked about.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// A provider's trading machine on its wires.
+struct Line {
+    provider: ProviderId,
+    wire: Wire,
+}
+
+/// Orders, on the shard's thread.
+pub(super) struct Orders {
+    room: Room,
+    ledger: Threads,
+    lines: Vec<Line>,
+    /// Since when wires have something that a thrown switch waits for.
+    writing_since: Option<Nanos>,
+}
+
+impl Orders {
+    /// Opens the ledger, takes over what is open in it, and makes the wires; `None` where no
+    /// provider has an account. Guests who trade get their way in.
+    ///
+    /// # Errors
+    /// The ledger can't be opened or read, or an account's keys can't be.
+    pub(super) fn start(
+        config: &Config,
+        wires: &Wires,
+        shard: &mut Shard,
+        guests: &mut [Guest],
+        clock: SystemClock,
+    ) -> Result<Option<Self>, RunError> {
+        if !config.providers.iter().any(|provider| provider.account.is_some()) {
+            return Ok(None);
+        }
+        let OrdersConfig { ledger: place, desk, limits } = &config.orders;
+        let threads = Threads::start(place, shard.catalog().clone(), shard.waker())?;
+        let mut desk = Desk::new(*desk);
+        for (scope, limits) in limits {
+            desk.set_limits(scope.clone(), limits.clone());
+        }
+        let (mut lines, mut providers) = (Vec::new(), Vec::new());
+        for (index, provider) in config.providers.iter().enumerate() {
+            let Some(account) = &provider.account else { continue };
+            let (line, profile) = line((provider, account), index, config, wires, shard, clock)?;
+            let name: Name = provider.name.as_str().into();
+            let instruments = provider.instruments.iter().map(|name| name.as_str().into());
+            desk.add_provider(name.clone(), profile, instruments.collect());
+            providers.push((line.provider, name));
+            lines.push(line);
+        }
+        let mut read = ledger::reader(&place.place)?;
+        let traders: Vec<_> = guests.iter_mut().filter(|guest| guest.options.trades()).collect();
+        let parties: Vec<_> = traders.iter().map(|guest| party(guest)).collect();
+        let (room, ports) =
+            Room::restored(desk, &parties, providers, &mut *read, shard, clock.now())?;
+        for (guest, port) in traders.into_iter().zip(ports) {
+            shard.set_trading(guest.inbox.id(), guest.options.trading);
+            guest.inbox.trade_through(port);
+        }
+        Ok(Some(Self { room, ledger: threads, lines, writing_since: None }))
+    }
+
+    /// One turn: reads what venues say, carries everything to where it belongs, and writes. Whether
+    /// there is more to do at once.
+    pub(super) fn turn(
+        &mut self,
+        shard: &mut Shard,
+        clock: SystemClock,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let mut busy = self.poll_wires(shard, clock, cx);
+        while self.carry(shard, clock) {
+            // Written at once: an order does not wait for market data.
+            busy |= self.poll_wires(shard, clock, cx);
+        }
+        self.confirm_switches(shard, clock);
+        busy
+    }
+
+    /// When [`turn`](Self::turn) is wanted though nothing arrives.
+    pub(super) fn deadline(&self, now: Nanos) -> Option<Nanos> {
+        let given_up = self.writing_since.map(|since| since + WRITTEN_WITHIN);
+        self.room.deadline(now).into_iter().chain(given_up).min()
+    }
+
+    fn poll_wires(&mut self, shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        for line in &mut self.lines {
+            let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+            busy |= line.wire.poll_turn(cx, ports, FRAMES_PER_TURN).is_ready();
+        }
+        busy
+    }
+
+    /// Whether a machine was told to do something.
+    fn carry(&mut self, shard: &mut Shard, clock: SystemClock) -> bool {
+        let instructions = self.room.turn(shard, &mut self.ledger, clock.now());
+        let told = !instructions.is_empty();
+        for (provider, instruction) in instructions {
+            let line = self.lines.iter_mut().find(|line| line.provider == provider);
+            if let Some(Line { provider, wire }) = line {
+                let ports = &mut ShardPorts { shard, provider: *provider, clock };
+                wire.command(&Command::Trade(instruction), ports);
+            }
+        }
+        told
+    }
+
+    /// Tells whoever threw a switch that nothing leaves any more, once that is so.
+    fn confirm_switches(&mut self, shard: &mut Shard, clock: SystemClock) {
+        if !shard.switches_seen() {
+            return;
+        }
+        if self.has_written() {
+            self.writing_since = None;
+            return shard.confirm_offs();
+        }
+        let now = clock.now();
+        let since = *self.writing_since.get_or_insert(now);
+        if since + WRITTEN_WITHIN <= now {
+            for line in &mut self.lines {
+                let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+                line.wire.give_up_unwritten(ports);
+            }
+        }
+    }
+
+    /// Whether everything that was handed out is with the operating system.
+    pub(super) fn has_written(&self) -> bool {
+        self.lines.iter().all(|line| line.wire.has_written())
+    }
+
+    /// Whether the ledger has everything, and consumers were handed what came of it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.room.is_settled()
+    }
+
+    /// No more orders go: every switch is off.
+    pub(super) fn end_trading(&self, shard: &mut Shard) {
+        self.room.hold_off(shard);
+    }
+
+    /// The wires, for whoever closes them.
+    pub(super) fn wires(&mut self) -> impl Iterator<Item = (ProviderId, &mut Wire)> {
+        self.lines.iter_mut().map(|line| (line.provider, &mut line.wire))
+    }
+
+    /// What orders came to.
+    pub(super) fn counts(&self) -> OrderCounts {
+        self.room.counts()
+    }
+
+    /// Writes what the ledger has not written yet, and ends its threads.
+    ///
+    /// # Errors
+    /// What could not be written.
+    pub(super) fn finish(mut self, shard: &mut Shard, clock: SystemClock) -> Result<(), RunError> {
+        // What comes out now has no wire any more.
+        drop(self.room.turn(shard, &mut self.ledger, clock.now()));
+        self.ledger.finish().map(drop)
+    }
+}
+
+fn party(guest: &Guest) -> Party {
+    let name = Name::from(&**guest.inbox.name());
+    Party { id: guest.inbox.id(), name, breaker: guest.options.breaker }
+}
+
+fn line(
+    (provider, account): (&Provider, &Account),
+    index: usize,
+    config: &Config,
+    wires: &Wires,
+    shard: &mut Shard,
+    clock: SystemClock,
+) -> Result<(Line, TradingProfile), RunError> {
+    let failed = |what: String| RunError(format!("{}: {what}", provider.name));
+    let credentials = account.read().map_err(failed)?;
+    let id = shard.catalog().provider(&provider.name);
+    let id = id.map_err(|error| RunError::new("a provider", error))?;
+    let machine = venues::create_trading(&provider.venue, provider.settings.clone(), credentials)
+        .map_err(|error| RunError::new(&provider.name, error))?;
+    let profile = *machine.trading().ok_or_else(|| failed("no orders there".to_owned()))?;
+    // Not the seed of the market data's session.
+    let seed = clock.now().0.wrapping_add(1_000 + index as u64);
+    let session = Session::new(
+        machine,
+        SessionConfig {
+            request_timeout: config.network.request_timeout,
+            connect_timeout: config.network.connect_timeout + Duration::from_secs(5),
+            ..SessionConfig::new(format!("{} (orders)", provider.name), seed)
+        },
+    );
+    let wire = Wire::new(WireParts {
+        http: wires.http.port(session.profile().used_weight_header),
+        session,
+        connector: wires.connector.clone(),
+        frames: shard.pools().ws_frames.clone(),
+        // What goes over it holds keys and signatures: it is never recorded.
+        tap: None,
+    });
+    Ok((Line { provider: id, wire }, profile))
+}
