@@ -5,6 +5,9 @@
 //! | [`stage`] | which venues play, and how their books are compared |
 //! | [`books`] | the consumer that keeps every book and compares it with the venue's own |
 //! | [`merges`] | what is merged, and the consumer that checks it |
+//! | [`maker`] | the consumer that trades |
+//! | [`orders`] | what it was told of its orders, held against what the venues know |
+//! | [`folder`] | where keys and ledger of a demo are |
 //! | `supervisor` | servers, samples, faults by a schedule, the end in its order |
 //! | [`report`] | what it came to, as a contract |
 //! | [`memory`] | what the process holds, and whether it grows |
@@ -15,17 +18,22 @@ use std::time::Duration;
 
 use engine::{Consumer, Context};
 use model::Event;
+use sim::accounts::Counts;
 use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Log, Merge, Network, Provider, Table};
+use crate::consumers::ConsumerOptions;
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
 
 pub mod books;
+pub mod folder;
+pub mod maker;
 pub mod memory;
 pub mod merges;
+pub mod orders;
 pub mod report;
 pub mod stage;
 mod supervisor;
@@ -34,7 +42,10 @@ pub use report::Report;
 pub use supervisor::Sample;
 
 use books::Books;
+use folder::Folder;
+use maker::Maker;
 use merges::Merges;
+use orders::Orders;
 use report::Memory;
 use stage::Part;
 use supervisor::{Plan, Seen, Supervisor};
@@ -112,13 +123,15 @@ pub(crate) fn sampled(options: &Options, every: Duration) -> Result<Shown, Strin
 fn play(options: &Options, plan: Plan) -> Result<Shown, String> {
     let clock = SystemClock::start();
     let parts = stage::cast(options, clock.now())?;
-    let books = Books::default();
+    let (books, orders) = (Books::default(), Orders::default());
+    let folder = Folder::make()?;
     let (ended_send, ended) = oneshot::channel();
     let (send, addresses) = sync_channel(1);
     let (stop, gauges) = (crate::Stop::default(), crate::outcome::Gauges::default());
     let supervisor = Supervisor {
         parts: parts.clone(),
         books: books.clone(),
+        orders: orders.clone(),
         gauges: gauges.clone(),
         stop: stop.clone(),
         clock,
@@ -131,24 +144,33 @@ fn play(options: &Options, plan: Plan) -> Result<Shown, String> {
         .map_err(|error| format!("a thread for the venues: {error}"))?;
     let listening =
         addresses.recv().unwrap_or_else(|_| Err("the venues did not start".to_owned()))?;
-    let builder = Gateway::builder(config(&parts, &listening)).stop_with(stop).gauges(gauges);
+    let config = config(&parts, &listening, &folder);
+    let builder = Gateway::builder(config).stop_with(stop).gauges(gauges);
     let merges = merges::spec(&parts).map(Merges::new);
+    let builder = trading(builder, &parts, &orders, options);
     let ran = consumers(builder, books, merges.clone(), options).run();
     // The supervisor may be gone already.
     let _ = ended_send.send(());
     let seen = thread.join().map_err(|_| "the venues' thread panicked".to_owned())?;
     let merges = merges.map(|merges| merges.broken()).unwrap_or_default();
-    Ok(shown(&ran.map_err(|error| error.to_string())?, seen, merges))
+    let counts: Vec<_> = parts.iter().map(Part::counts).collect();
+    Ok(shown(&ran.map_err(|error| error.to_string())?, seen, &counts, merges))
 }
 
-fn shown(summary: &Summary, seen: Seen, merges: Vec<String>) -> Shown {
+fn shown(summary: &Summary, seen: Seen, counts: &[Counts], merges: Vec<String>) -> Shown {
     let moments: Vec<_> = seen
         .samples
         .iter()
         .map(|sample| (Duration::from_secs_f64(sample.t_s), sample.rss_bytes))
         .collect();
-    let report = Report::new(summary, seen.books_match, Memory::of(&moments));
+    let orders = report::Orders::of(summary, counts);
+    let mut report = Report::new(summary, orders, seen.books_match, Memory::of(&moments));
+    report.lost(maker::NAME, seen.gap.lost);
     let mut broken = seen.differences;
+    broken.extend(seen.gap.what);
+    if seen.gap.doubled > 0 {
+        broken.push(format!("{} reports were told twice", seen.gap.doubled));
+    }
     broken.extend(report.broken());
     broken.extend(merges);
     broken.extend(summary.unreturned.iter().map(ToString::to_string));
@@ -156,7 +178,7 @@ fn shown(summary: &Summary, seen: Seen, merges: Vec<String>) -> Shown {
 }
 
 /// The gateway as it would be on real venues, but for the addresses.
-fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
+fn config(parts: &[Part], listening: &[SocketAddr], folder: &Folder) -> Config {
     let providers = parts.iter().zip(listening).map(|(part, address)| Provider {
         name: part.venue.to_owned(),
         venue: part.venue.to_owned(),
@@ -169,7 +191,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
             silence: SILENCE,
             ..venues::Settings::default()
         },
-        account: None,
+        account: part.trades.then(|| folder.account()),
     });
     let merge = |spec| Merge { spec, consumers: Vec::new() };
     Config {
@@ -180,8 +202,20 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         table: Table::default(),
         control: engine::ControlSettings::default(),
         consumers: Vec::new(),
-        orders: crate::config::OrdersConfig::default(),
+        orders: folder.orders(),
     }
+}
+
+/// The maker, where there is a second consumer and anything that can be traded.
+fn trading(builder: Builder, parts: &[Part], orders: &Orders, options: &Options) -> Builder {
+    let tradable = parts.iter().filter(|part| part.trades).map(|part| part.venue);
+    let tradable: Vec<_> = tradable.collect();
+    if tradable.is_empty() || options.consumers < 2 {
+        return builder;
+    }
+    let seen = orders.clone();
+    let options = ConsumerOptions { trading: true, ..ConsumerOptions::of(Maker::wants(&tradable)) };
+    builder.consumer_with(maker::NAME, options, move || Maker::new(seen.clone()))
 }
 
 /// The first consumer keeps the books, the second checks what is merged, the others read along.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use pool::PoolStats;
 use serde::Serialize;
+use sim::accounts::Counts;
 
 use super::memory::Slope;
 use crate::outcome::Summary;
 use crate::report::{ConsumerReport, MergeReport, StreamReport};
+use crate::trading::OrderCounts;
 
 /// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
 const SLOPE_FROM: Duration = Duration::from_secs(300);
@@ -74,7 +76,7 @@ pub struct Consumer {
     pub critical_lost: u64,
 }
 
-/// Orders: all zero until there is an order path.
+/// Orders of all consumers.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Orders {
     /// Handed in by consumers.
@@ -139,7 +141,12 @@ pub struct Memory {
 }
 
 impl Report {
-    pub(super) fn new(summary: &Summary, books_match_venues: bool, memory: Memory) -> Self {
+    pub(super) fn new(
+        summary: &Summary,
+        orders: Orders,
+        books_match_venues: bool,
+        memory: Memory,
+    ) -> Self {
         let providers = &summary.providers;
         Self {
             elapsed_s: summary.elapsed.as_secs_f64(),
@@ -149,12 +156,18 @@ impl Report {
             latency_us: Latency::of(&summary.consumers),
             streams: summary.streams.clone(),
             consumers: summary.consumers.iter().map(Consumer::new).collect(),
-            orders: Orders::default(),
+            orders,
             merges: Merges::of(&summary.merges),
             pools: summary.pools.iter().map(Pool::new).collect(),
             books_match_venues,
             memory,
         }
+    }
+
+    /// So many reports never came to a consumer.
+    pub(super) fn lost(&mut self, consumer: &str, reports: u64) {
+        let of = self.consumers.iter_mut().filter(|of| of.id == consumer);
+        of.for_each(|of| of.critical_lost = reports);
     }
 
     /// What did not hold, in words.
@@ -202,6 +215,13 @@ impl fmt::Display for Report {
         for Consumer { id, delivered, conflated, dropped, .. } in &self.consumers {
             writeln!(f, "  {id:<12} {delivered} events, {conflated} conflated, {dropped} dropped")?;
         }
+        let Orders { submitted, acked, filled, cancelled, rejected, unknown, .. } = self.orders;
+        writeln!(
+            f,
+            "orders: {submitted} submitted, {acked} acknowledged, {filled} filled, {cancelled} \
+             cancelled, {rejected} rejected, {unknown} unknown; {} reports delivered",
+            self.orders.reports_delivered
+        )?;
         let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, .. } =
             &self.merges;
         writeln!(
@@ -218,6 +238,25 @@ impl fmt::Display for Report {
         match slope_bytes_per_hour {
             Some(slope) => writeln!(f, ", {:.2} MiB an hour", slope / (1_024.0 * 1_024.0)),
             None => writeln!(f),
+        }
+    }
+}
+
+impl Orders {
+    /// What came of them here, and what the venues counted.
+    pub(super) fn of(summary: &Summary, venues: &[Counts]) -> Self {
+        let OrderCounts { submitted, acked, filled, cancelled, rejected, unknown, delivered } =
+            summary.orders;
+        Self {
+            submitted,
+            acked,
+            filled,
+            cancelled,
+            rejected,
+            unknown,
+            sent_twice: venues.iter().map(|counts| counts.sent_twice).sum(),
+            reports_sent_by_venues: venues.iter().map(|counts| counts.reports).sum(),
+            reports_delivered: delivered,
         }
     }
 }

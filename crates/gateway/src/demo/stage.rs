@@ -1,12 +1,13 @@
 //! Which simulated venues play, what of them is subscribed, and how their books are compared.
 
 use model::{Kind, Nanos};
-use sim::accounts::Account;
+use sim::accounts::{Account, Counts};
 use sim::venue::{self, SimOptions, Simulator};
 use venues::registry::{self, Abilities};
 
 use super::Options;
 use super::books::{Books, Difference};
+use super::orders::{Gap, Orders};
 
 /// A venue with its part.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Part {
     pub kinds: Vec<Kind>,
     /// To so many levels a side the venue's protocol makes its book known.
     pub depth: usize,
+    /// Whether orders go to it.
+    pub trades: bool,
     /// The venue; its clones are the same one.
     pub simulator: Simulator,
 }
@@ -54,7 +57,8 @@ pub fn cast(options: &Options, start: Nanos) -> Result<Vec<Part>, String> {
         let simulator = venue::venue(name, &options).map_err(|error| error.to_string())?;
         let simulator = simulator.ok_or_else(|| format!("{name} is not simulated"))?;
         let (kinds, depth) = (abilities.kinds.to_vec(), abilities.book_levels);
-        Ok(Part { venue: name, instruments, kinds, depth, simulator })
+        let trades = registry::trades(name);
+        Ok(Part { venue: name, instruments, kinds, depth, trades, simulator })
     };
     (0..).zip(&venues).map(part).collect()
 }
@@ -86,6 +90,19 @@ impl Part {
             kept.compare((self.venue, instrument), &book.bids, &book.asks, self.depth)
         });
         compared.filter_map(Result::err).collect()
+    }
+
+    /// What was not told of the orders here, or told twice.
+    #[must_use]
+    pub fn gap(&self, told: &Orders) -> Gap {
+        let orders = self.simulator.orders(&Account::demo().api_key);
+        told.compare(self.venue, &orders)
+    }
+
+    /// What the account did here, in numbers.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.simulator.counts(&Account::demo().api_key)
     }
 
     /// Faults stop and the market stands still, or both go on.

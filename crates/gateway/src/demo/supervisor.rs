@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::books::Books;
 use super::memory;
+use super::orders::{Gap, Orders};
 use super::report::Pool;
 use super::stage::Part;
 use crate::clock::SystemClock;
@@ -59,12 +60,15 @@ pub(super) struct Seen {
     pub books_match: bool,
     /// What was different at the end.
     pub differences: Vec<String>,
+    /// What the maker was not told at the end, or told twice.
+    pub gap: Gap,
 }
 
 /// All that the supervisor looks after.
 pub(super) struct Supervisor {
     pub parts: Vec<Part>,
     pub books: Books,
+    pub orders: Orders,
     pub gauges: Gauges,
     pub stop: Stop,
     pub clock: SystemClock,
@@ -142,6 +146,7 @@ impl Supervisor {
         seen.samples.push(last);
         seen.differences = self.settle().await;
         seen.books_match = seen.differences.is_empty();
+        seen.gap = self.gap();
         seen
     }
 
@@ -172,17 +177,32 @@ impl Supervisor {
 
     /// Faults stop and the market stands still, or both go on.
     fn set_calm(&self, calm: bool) {
+        // The last quotes of the market have the maker take its orders back.
+        self.orders.set_calm(calm);
         self.parts.iter().for_each(|part| part.set_calm(calm));
     }
 
-    /// Gives the books time to become the venues'; what is different after it.
+    /// What the maker was not told, or told twice, over all venues.
+    fn gap(&self) -> Gap {
+        let mut all = Gap::default();
+        for Gap { lost, doubled, what } in self.parts.iter().map(|part| part.gap(&self.orders)) {
+            all.lost += lost;
+            all.doubled += doubled;
+            all.what = all.what.or(what);
+        }
+        all
+    }
+
+    /// Gives the books time to become the venues', and reports time to come; how books differ after
+    /// it.
     async fn settle(&self) -> Vec<String> {
         self.set_calm(true);
         let until = self.clock.now() + SETTLE_WITHIN;
         loop {
             let differences: Vec<_> =
                 self.parts.iter().flat_map(|part| part.differences(&self.books)).collect();
-            if differences.is_empty() || self.clock.now() >= until {
+            let settled = differences.is_empty() && self.gap().lost == 0;
+            if settled || self.clock.now() >= until {
                 return differences.iter().map(ToString::to_string).collect();
             }
             tokio::time::sleep(LOOK_EVERY).await;

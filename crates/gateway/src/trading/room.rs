@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::exec_log::{LogRequest, exec_event};
+use engine::orders::Standing;
 use engine::orders::desk::{AccountNews, Desk, Market, Note};
 use engine::orders::port::{OrderGate, OrderPort, way};
-use engine::orders::Standing;
 use engine::{OrderCommand, Shard, Switch};
 use model::ledger::{Name, OrderKey};
 use model::order::Intent;

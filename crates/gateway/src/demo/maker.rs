@@ -1,0 +1,197 @@
+//! A simple market maker: one bid and one ask at the best prices of each instrument, moved when the
+//! market moves, leaning against what it holds.
+//!
+//! It shows what a strategy looks like. Every order has an id of its own, a request that was not
+//! taken is made again later, and a position is acknowledged once all before it is dealt with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine::orders::OrderSpec;
+use engine::{Consumer, Context, Subscription};
+use model::event::{Body, Event, Quote, Side};
+use model::instrument::Trading;
+use model::ledger::Report;
+use model::order::{Intent, TimeInForce};
+use model::reply::{OrderReply, ReplyAnswer};
+use model::{Decimal, Instrument, InstrumentId, Kind, Nanos, ProviderId};
+
+use super::orders::Orders;
+
+/// The name under which it is registered.
+pub const NAME: &str = "maker";
+/// An order that is not at the best price any more is left alone for so long.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Between two orders of one side.
+const PAUSE: Duration = Duration::from_millis(500);
+/// An order's value is so many times the venue's smallest.
+const WORTH: i64 = 4;
+/// It holds at most so many orders' worth, long or short.
+const HOLDS: i64 = 5;
+
+/// The maker; what it sees is noted in [`Orders`], which others look at.
+#[derive(Debug)]
+pub struct Maker {
+    seen: Orders,
+    desks: BTreeMap<(ProviderId, InstrumentId), Desk>,
+    /// Where each open order belongs.
+    places: BTreeMap<String, (ProviderId, InstrumentId, Side)>,
+    /// The highest position of a report.
+    position: u64,
+}
+
+/// One instrument at one provider.
+#[derive(Debug, Default)]
+struct Desk {
+    held: Decimal,
+    buy: Seat,
+    sell: Seat,
+}
+
+/// One side of it.
+#[derive(Debug, Default)]
+struct Seat {
+    order: Option<Working>,
+    /// No new order before then.
+    rest: Nanos,
+}
+
+#[derive(Debug)]
+struct Working {
+    id: String,
+    price: Decimal,
+    since: Nanos,
+    cancelled: Option<Nanos>,
+}
+
+impl Maker {
+    /// A maker that notes what it sees.
+    #[must_use]
+    pub fn new(seen: Orders) -> Self {
+        let (desks, places) = (BTreeMap::new(), BTreeMap::new());
+        Self { seen, desks, places, position: 0 }
+    }
+
+    /// What it has to get: quotes of what can be traded.
+    #[must_use]
+    pub fn wants(providers: &[&str]) -> Subscription {
+        let providers = providers.iter().map(|name| (*name).into()).collect();
+        Subscription { providers, kinds: vec![Kind::Quote], ..Subscription::default() }
+    }
+
+    fn on_quote(&mut self, event: &Event, quote: &Quote, ctx: &mut Context<'_>) {
+        let place = (event.header.stream.provider, event.header.stream.instrument);
+        for (side, level) in [(Side::Buy, quote.bid), (Side::Sell, quote.ask)] {
+            let desk = self.desks.entry(place).or_default();
+            let held = desk.held;
+            let seat = desk.seat(side);
+            match &mut seat.order {
+                Some(working) => {
+                    let moved = working.price != level.price || self.seen.is_calm();
+                    let stood = ctx.now.since(working.since) > PATIENCE || self.seen.is_calm();
+                    let asked = working.cancelled.is_some_and(|at| ctx.now.since(at) < PATIENCE);
+                    if moved && stood && !asked && ctx.cancel(&working.id).is_ok() {
+                        working.cancelled = Some(ctx.now);
+                    }
+                }
+                None if self.seen.is_calm() || ctx.now < seat.rest => {}
+                None => self.quote((place.0, place.1, side), level.price, held, ctx),
+            }
+        }
+    }
+
+    fn quote(
+        &mut self,
+        place: (ProviderId, InstrumentId, Side),
+        price: Decimal,
+        held: Decimal,
+        ctx: &mut Context<'_>,
+    ) {
+        let (provider, instrument, side) = place;
+        let Some(facts) = ctx.catalog.facts(provider, instrument) else { return };
+        let Some(quantity) = quantity(&facts, price) else { return };
+        let leaning = if side == Side::Buy { held } else { -held };
+        if leaning >= quantity * Decimal::from(HOLDS) {
+            return;
+        }
+        let id = format!("m-{}", self.seen.next_id());
+        let order = OrderSpec::limit(&id, provider, instrument, side, quantity, price)
+            .for_time(TimeInForce::PostOnly);
+        if ctx.submit(&order).is_err() {
+            return;
+        }
+        let seat = self.desks.entry((provider, instrument)).or_default().seat(side);
+        seat.order = Some(Working { id: id.clone(), price, since: ctx.now, cancelled: None });
+        self.places.insert(id, place);
+    }
+
+    fn on_report(&mut self, report: &Report, ctx: &mut Context<'_>) {
+        self.seen.note(report);
+        let id = &*report.order.client_order_id;
+        let Some(place) = self.places.get(id).copied() else { return };
+        let desk = self.desks.entry((place.0, place.1)).or_default();
+        if let Some(fill) = &report.fill {
+            desk.held += if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
+        }
+        if report.state.is_terminal() {
+            self.end(id, ctx.now);
+        } else if self.seen.is_calm() {
+            // Nothing new while the market stands still, and nothing left in its books.
+            let _ = ctx.cancel(id);
+        }
+    }
+
+    fn on_reply(&mut self, reply: &OrderReply, now: Nanos) {
+        let denied = matches!(reply.answer, ReplyAnswer::Denied(_));
+        if denied && reply.intent == Intent::Submit {
+            self.end(&reply.order.client_order_id, now);
+        }
+    }
+
+    /// An order is over; its side rests a little.
+    fn end(&mut self, id: &str, now: Nanos) {
+        let Some((provider, instrument, side)) = self.places.remove(id) else { return };
+        let seat = self.desks.entry((provider, instrument)).or_default().seat(side);
+        seat.rest = now + PAUSE;
+        seat.order = seat.order.take().filter(|working| working.id != id);
+    }
+}
+
+impl Desk {
+    fn seat(&mut self, side: Side) -> &mut Seat {
+        match side {
+            Side::Buy => &mut self.buy,
+            Side::Sell => &mut self.sell,
+        }
+    }
+}
+
+impl Consumer for Maker {
+    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+        match &event.body {
+            Body::Quote(quote) => self.on_quote(&event, quote, ctx),
+            Body::Exec(report) => {
+                self.on_report(report, ctx);
+                self.position = event.header.seq_provider.unwrap_or(self.position);
+            }
+            Body::Reply(reply) => self.on_reply(reply, ctx.now),
+            _ => {}
+        }
+    }
+
+    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
+        // What it was handed may be acknowledged; anything else would be a fault of its own.
+        if let Err(error) = ctx.acknowledge(self.position) {
+            tracing::error!(%error, "the maker acknowledges what it did not get");
+        }
+    }
+}
+
+/// How much is worth an order at that price, in whole lots.
+fn quantity(facts: &Instrument, price: Decimal) -> Option<Decimal> {
+    let lot = facts.lot.filter(|_| facts.trading == Trading::Open)?;
+    let unit = price.checked_mul(facts.contract_size.unwrap_or(Decimal::ONE))?;
+    let worth = facts.notional_min.unwrap_or(Decimal::ONE).checked_mul(Decimal::from(WORTH))?;
+    let lots = worth.checked_div(unit)?.checked_div(lot)?.ceil();
+    lot.checked_mul(lots.max(Decimal::ONE))
+}
