@@ -7,15 +7,21 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use engine::orders::DeskOptions;
 use engine::{Capacity, Catalog, Inbox, QueueCapacity, RoutingTable, Shard, Subscription};
 use model::Nanos;
 use model::venue::{Command, Subscription as Wanted};
+use sim::accounts::Account;
+use store::ledger::MemoryLedger;
+use venues::signing::Credentials;
 
 use crate::demo::books::Books;
+use crate::demo::maker::{self, Maker};
 use crate::demo::merges::{self, Merges};
+use crate::demo::orders::Orders;
 use crate::demo::stage::Part;
 use crate::demo::{self, stage};
-use crate::virtual_time::World;
+use crate::virtual_time::{Trader, TradingLink, World};
 
 /// When every world begins.
 const BEGIN: Nanos = Nanos(1_780_000_000_000_000_000);
@@ -34,6 +40,7 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, 
     let parts = stage::cast(options, BEGIN)?;
     let mut scene = Scene::new(&parts).map_err(|error| error.to_string())?;
     scene.run_for(simulated);
+    scene.orders.set_calm(true);
     parts.iter().for_each(|part| part.set_calm(true));
     let end = scene.world.now + SETTLE_WITHIN;
     let mut broken = scene.differences(&parts);
@@ -42,15 +49,21 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, 
         broken = scene.differences(&parts);
     }
     broken.extend(scene.broken_promises());
+    let twice: u64 = parts.iter().map(|part| part.counts().sent_twice).sum();
+    if twice > 0 {
+        broken.push(format!("{twice} orders were sent twice"));
+    }
     Ok(broken)
 }
 
-/// A world with one consumer of everything, and one of what is merged.
+/// A world with a consumer of everything, one of what is merged, and one that trades.
 struct Scene {
     world: World,
     inbox: Inbox,
     books: Books,
     merges: Option<(Inbox, Merges)>,
+    maker: Option<(Inbox, Maker)>,
+    orders: Orders,
 }
 
 impl Scene {
@@ -68,6 +81,17 @@ impl Scene {
             None => (None, None),
         };
         let all: Vec<_> = std::iter::once(all).chain(wanted_of_merges).collect();
+        let orders = Orders::default();
+        let tradable: Vec<_> =
+            parts.iter().filter(|part| part.trades).map(|part| part.venue).collect();
+        let maker = match tradable.is_empty() {
+            true => None,
+            false => Some(shard.add_consumer(maker::NAME, QueueCapacity::default(), BEGIN)?),
+        };
+        let of_maker = maker
+            .as_ref()
+            .map(|inbox| Subscription { consumer: inbox.id(), ..Maker::wants(&tradable) });
+        let all: Vec<_> = all.into_iter().chain(of_maker).collect();
         let table = RoutingTable::default().next(&all, shard.catalog())?;
         shard.set_routing(Arc::new(table), BEGIN);
         let mut world = World::new(shard, BEGIN, LATENCY);
@@ -81,7 +105,11 @@ impl Scene {
         if let Some(spec) = merges::spec(parts) {
             world.shard.add_merge(&spec)?;
         }
-        Ok(Self { world, inbox, books: Books::default(), merges })
+        let maker = match maker {
+            Some(inbox) => Some((joined(inbox, parts, &mut world)?, Maker::new(orders.clone()))),
+            None => None,
+        };
+        Ok(Self { world, inbox, books: Books::default(), merges, maker, orders })
     }
 
     fn run_for(&mut self, duration: Duration) {
@@ -93,12 +121,22 @@ impl Scene {
             if let Some((inbox, merges)) = &mut self.merges {
                 while inbox.drain(merges, || now) > 0 {}
             }
+            if let Some((inbox, maker)) = &mut self.maker {
+                while inbox.drain(maker, || now) > 0 {}
+            }
         }
     }
 
+    /// Where books differ from their venues', and what the maker was not told or told twice.
     fn differences(&self, parts: &[Part]) -> Vec<String> {
-        let all = parts.iter().flat_map(|part| part.differences(&self.books));
-        all.map(|difference| difference.to_string()).collect()
+        let books = parts.iter().flat_map(|part| part.differences(&self.books));
+        let books = books.map(|difference| difference.to_string());
+        let gaps = parts.iter().map(|part| part.gap(&self.orders));
+        let gaps = gaps.filter_map(|gap| match gap.doubled {
+            0 => gap.what,
+            twice => Some(format!("{twice} reports were told twice")),
+        });
+        books.chain(gaps).collect()
     }
 
     /// What must hold whatever happened.
@@ -131,6 +169,35 @@ impl Scene {
         }
         broken
     }
+}
+
+/// Joins the maker's orders to the world; gives its queue back.
+fn joined(mut inbox: Inbox, parts: &[Part], world: &mut World) -> Result<Inbox, model::Error> {
+    let ledger = MemoryLedger::new();
+    let links = trading_links(parts)?;
+    let trader = Trader { id: inbox.id(), name: maker::NAME };
+    let ports = world.join_orders(&ledger, DeskOptions::default(), links, &[trader]);
+    let ports = ports.map_err(|error| model::Error::reject(error.0))?;
+    ports.into_iter().for_each(|port| inbox.trade_through(port));
+    Ok(inbox)
+}
+
+/// The trading machine of each venue that has one, with the demo's account.
+///
+/// # Errors
+/// It can't be made.
+pub fn trading_links(parts: &[Part]) -> Result<Vec<TradingLink>, model::Error> {
+    let link = |part: &Part| {
+        let Account { api_key, secret, passphrase, .. } = Account::demo();
+        let credentials = Credentials::new(api_key, secret, Some(passphrase))?;
+        Ok(TradingLink {
+            provider: part.venue.to_owned(),
+            venue: venues::create_trading(part.venue, venues::Settings::default(), credentials)?,
+            far: Box::new(part.simulator.clone()),
+            instruments: part.instruments.clone(),
+        })
+    };
+    parts.iter().filter(|part| part.trades).map(link).collect()
 }
 
 fn wanted(part: &Part) -> Vec<Wanted> {

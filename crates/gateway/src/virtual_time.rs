@@ -21,7 +21,10 @@ use net::{
 };
 use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
 
-use crate::trading::{Room, VirtualLedger};
+mod orders;
+
+use orders::Trading;
+pub use orders::{Trader, TradingLink};
 
 /// Whether a far end can be reached at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,14 +110,10 @@ pub struct World {
     /// Tells this process' clients and requests from those of one that died before it.
     process: u8,
     trading: Option<Trading>,
-}
-
-/// Orders, where the world has them.
-struct Trading {
-    room: Room,
-    ledger: VirtualLedger,
-    /// The links of trading machines.
-    machines: Vec<(ProviderId, usize)>,
+    /// Points passed at which a process may die.
+    points: u64,
+    /// It dies at that one.
+    dies_at: Option<u64>,
 }
 
 impl World {
@@ -122,26 +121,24 @@ impl World {
     #[must_use]
     pub fn new(shard: Shard, now: Nanos, latency: Duration) -> Self {
         let queue = BinaryHeap::new();
-        Self { now, shard, links: Vec::new(), queue, order: 0, latency, process: 0, trading: None }
+        Self {
+            now,
+            shard,
+            links: Vec::new(),
+            queue,
+            order: 0,
+            latency,
+            process: 0,
+            trading: None,
+            points: 0,
+            dies_at: None,
+        }
     }
 
     /// A world for a process that comes after others, whose far ends live on.
     #[must_use]
     pub fn after(self, processes: u8) -> Self {
         Self { process: processes, ..self }
-    }
-
-    /// Joins orders to the world: what consumers want goes to the desk, and from there through the
-    /// given links to the venues.
-    pub(crate) fn trade(&mut self, room: Room, ledger: VirtualLedger, links: &[usize]) {
-        let machines = links.iter().map(|link| (self.links[*link].provider, *link)).collect();
-        self.trading = Some(Trading { room, ledger, machines });
-        self.carry_orders();
-    }
-
-    /// The room where orders are joined, where there is one.
-    pub(crate) fn room(&mut self) -> Option<&mut Room> {
-        self.trading.as_mut().map(|trading| &mut trading.room)
     }
 
     /// The process dies, at once and without a word: all that was on its way is gone, and far ends
@@ -232,11 +229,11 @@ impl World {
         let end = self.now + duration;
         self.tell_venues();
         self.carry_orders();
-        while let Some(at) = self.next_at().filter(|at| *at <= end) {
+        while let Some(at) = self.next_at().filter(|at| *at <= end && !self.is_dead()) {
             self.now = self.now.max(at);
             self.step();
         }
-        self.now = end;
+        self.now = if self.is_dead() { self.now } else { end };
     }
 
     /// Lets time pass until something is as wanted; `false` where it is not within `limit`.
@@ -245,8 +242,8 @@ impl World {
         self.tell_venues();
         self.carry_orders();
         while !done(self) {
-            let Some(at) = self.next_at().filter(|at| *at <= end) else {
-                self.now = end;
+            let Some(at) = self.next_at().filter(|at| *at <= end && !self.is_dead()) else {
+                self.now = if self.is_dead() { self.now } else { end };
                 return done(self);
             };
             self.now = self.now.max(at);
@@ -259,29 +256,9 @@ impl World {
         let queued = self.queue.peek().map(|Reverse(due)| due.at);
         let sessions = self.links.iter().filter_map(|link| link.session.deadline());
         let fars = self.links.iter().filter_map(|link| link.far.deadline());
-        let orders = self.trading.as_ref().map(|trading| {
-            [trading.ledger.deadline(), trading.room.deadline(self.now)].into_iter().flatten().min()
-        });
-        let ours = self.shard.deadline().into_iter().chain(orders.flatten());
+        let orders = self.trading.as_ref().and_then(|trading| trading.deadline(self.now));
+        let ours = self.shard.deadline().into_iter().chain(orders);
         queued.into_iter().chain(sessions).chain(fars).chain(ours).min()
-    }
-
-    /// Carries orders and what became of them to where they belong.
-    fn carry_orders(&mut self) {
-        while let Some(Trading { room, ledger, .. }) = &mut self.trading {
-            ledger.advance(self.now);
-            let instructions = room.turn(&mut self.shard, ledger, self.now);
-            if instructions.is_empty() {
-                return;
-            }
-            for (provider, instruction) in instructions {
-                let machines = self.trading.iter().flat_map(|trading| &trading.machines);
-                let link = machines.copied().find(|(of, _)| *of == provider);
-                if let Some((_, link)) = link {
-                    self.command(link, &Command::Trade(instruction));
-                }
-            }
-        }
     }
 
     /// Everything that is due now, in a fixed order: what is on its way, far ends, sessions.
@@ -301,12 +278,17 @@ impl World {
             }
         }
         self.carry_orders();
+        if self.is_dead() {
+            return;
+        }
         self.shard.end_turn(now);
         self.tell_venues();
     }
 
     fn tell_venues(&mut self) {
-        (0..self.links.len()).for_each(|link| self.tell_venue(link));
+        let of_data = |link: &usize| self.trading.as_ref().is_none_or(|of| !of.has(*link));
+        let links: Vec<_> = (0..self.links.len()).filter(of_data).collect();
+        links.into_iter().for_each(|link| self.tell_venue(link));
     }
 
     /// Tells a venue what is to be subscribed and what not any more, as far as its message budget is

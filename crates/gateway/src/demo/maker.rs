@@ -36,8 +36,6 @@ pub struct Maker {
     desks: BTreeMap<(ProviderId, InstrumentId), Desk>,
     /// Where each open order belongs.
     places: BTreeMap<String, (ProviderId, InstrumentId, Side)>,
-    /// The highest position of a report.
-    position: u64,
 }
 
 /// One instrument at one provider.
@@ -68,8 +66,7 @@ impl Maker {
     /// A maker that notes what it sees.
     #[must_use]
     pub fn new(seen: Orders) -> Self {
-        let (desks, places) = (BTreeMap::new(), BTreeMap::new());
-        Self { seen, desks, places, position: 0 }
+        Self { seen, desks: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// What it has to get: quotes of what can be traded.
@@ -125,10 +122,18 @@ impl Maker {
         self.places.insert(id, place);
     }
 
-    fn on_report(&mut self, report: &Report, ctx: &mut Context<'_>) {
-        self.seen.note(report);
+    fn on_report(&mut self, position: u64, report: &Report, ctx: &mut Context<'_>) {
+        if !self.seen.note(position, report) {
+            return;
+        }
         let id = &*report.order.client_order_id;
-        let Some(place) = self.places.get(id).copied() else { return };
+        let Some(place) = self.places.get(id).copied() else {
+            if !report.state.is_terminal() {
+                // It is from an earlier life. `Busy` is no loss: it only stands a little longer.
+                let _ = ctx.cancel(id);
+            }
+            return;
+        };
         let desk = self.desks.entry((place.0, place.1)).or_default();
         if let Some(fill) = &report.fill {
             desk.held += if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
@@ -171,8 +176,8 @@ impl Consumer for Maker {
         match &event.body {
             Body::Quote(quote) => self.on_quote(&event, quote, ctx),
             Body::Exec(report) => {
-                self.on_report(report, ctx);
-                self.position = event.header.seq_provider.unwrap_or(self.position);
+                let position = event.header.seq_provider.unwrap_or_default();
+                self.on_report(position, report, ctx);
             }
             Body::Reply(reply) => self.on_reply(reply, ctx.now),
             _ => {}
@@ -180,10 +185,8 @@ impl Consumer for Maker {
     }
 
     fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
-        // What it was handed may be acknowledged; anything else would be a fault of its own.
-        if let Err(error) = ctx.acknowledge(self.position) {
-            tracing::error!(%error, "the maker acknowledges what it did not get");
-        }
+        // Refused only where an earlier life got further than this one: then it is acknowledged later.
+        let _ = ctx.acknowledge(self.seen.position());
     }
 }
 

@@ -23,6 +23,8 @@ struct Shared {
     told: Mutex<BTreeMap<Name, Told>>,
     /// Ids so far.
     ids: AtomicU64,
+    /// The highest position in the ledger that was dealt with.
+    position: AtomicU64,
 }
 
 /// What was told of one provider's orders.
@@ -64,9 +66,21 @@ impl Orders {
         self.0.calm.load(Ordering::Acquire)
     }
 
-    /// A report came.
-    pub fn note(&self, report: &Report) {
+    /// A report came, from that position of the ledger; `false` where it was dealt with before, as may
+    /// be after a crash that took its acknowledgement.
+    pub fn note(&self, position: u64, report: &Report) -> bool {
+        if position <= self.0.position.load(Ordering::Acquire) {
+            return false;
+        }
         self.lock().entry(report.provider.clone()).or_default().note(report);
+        self.0.position.store(position, Ordering::Release);
+        true
+    }
+
+    /// Up to where reports were dealt with.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.0.position.load(Ordering::Acquire)
     }
 
     /// A number that no order has had, also when the maker is made anew.
@@ -201,6 +215,12 @@ mod tests {
         }
     }
 
+    impl Orders {
+        fn next(&self, report: &Report) {
+            assert!(self.note(self.position() + 1, report));
+        }
+    }
+
     fn lost(orders: &Orders, truth: &TrueOrder) -> u64 {
         orders.compare("p", std::slice::from_ref(truth)).lost
     }
@@ -209,25 +229,34 @@ mod tests {
     fn what_was_not_told_is_lost_and_what_was_told_twice_is_doubled() {
         let orders = Orders::default();
         assert_eq!(lost(&orders, &truth(State::New, &[])), 1, "nothing at all");
-        orders.note(&report(OrderState::Acknowledged, 0, None));
+        orders.next(&report(OrderState::Acknowledged, 0, None));
         assert_eq!(lost(&orders, &truth(State::New, &[])), 0);
         assert_eq!(lost(&orders, &truth(State::PartiallyFilled, &[1])), 1, "a fill");
-        orders.note(&report(OrderState::Partial, 1, Some("1")));
+        orders.next(&report(OrderState::Partial, 1, Some("1")));
         assert_eq!(lost(&orders, &truth(State::PartiallyFilled, &[1])), 0);
         assert_eq!(lost(&orders, &truth(State::Cancelled, &[1])), 1, "the end");
-        orders.note(&report(OrderState::Cancelled, 1, None));
+        orders.next(&report(OrderState::Cancelled, 1, None));
         assert_eq!(lost(&orders, &truth(State::Cancelled, &[1])), 0);
         assert_eq!(orders.compare("p", &[]).doubled, 0);
-        orders.note(&report(OrderState::Partial, 1, Some("1")));
+        orders.next(&report(OrderState::Partial, 1, Some("1")));
         assert_eq!(orders.compare("p", &[]).doubled, 1, "the fill again");
+    }
+
+    #[test]
+    fn what_comes_again_after_a_crash_is_known_by_its_position() {
+        let orders = Orders::default();
+        let fill = report(OrderState::Partial, 1, Some("1"));
+        assert!(orders.note(5, &fill));
+        assert!(!orders.note(5, &fill));
+        assert_eq!((orders.compare("p", &[]).doubled, orders.position()), (0, 5));
     }
 
     #[test]
     fn what_no_venue_ever_had_is_not_kept() {
         let orders = Orders::default();
         let refused = Report { venue_order_id: "".into(), ..report(OrderState::Rejected, 0, None) };
-        orders.note(&refused);
-        orders.note(&refused);
+        orders.next(&refused);
+        orders.next(&refused);
         assert_eq!(orders.compare("p", &[]), Gap::default());
     }
 }

@@ -43,18 +43,19 @@ impl VirtualLedger {
         }
     }
 
-    /// Time passes: what is due is written.
-    pub(crate) fn advance(&mut self, now: Nanos) {
+    /// Writes the next fact that is due; whether there was one.
+    pub(crate) fn write_next(&mut self, now: Nanos) -> bool {
         self.now = now;
-        while let Some((_, append)) = self.waiting.pop_front_if(|(at, _)| *at <= now) {
-            let seq = append.seq;
-            // Memory refuses nothing.
-            let Ok(verdicts) = self.memory.append(&[append], Reach::Disk) else { continue };
-            let verdicts = verdicts.into_iter();
-            self.replies.extend(verdicts.map(|verdict| LedgerReply::Verdict { seq, verdict }));
-            self.replies.push_back(LedgerReply::Written { up_to: seq });
-            self.replies.push_back(LedgerReply::Durable { up_to: seq });
-        }
+        let Some((_, append)) = self.waiting.pop_front_if(|(at, _)| *at <= now) else {
+            return false;
+        };
+        let seq = append.seq;
+        // Memory refuses nothing.
+        let verdicts = self.memory.append(&[append], Reach::Disk).unwrap_or_default().into_iter();
+        self.replies.extend(verdicts.map(|verdict| LedgerReply::Verdict { seq, verdict }));
+        self.replies.push_back(LedgerReply::Written { up_to: seq });
+        self.replies.push_back(LedgerReply::Durable { up_to: seq });
+        true
     }
 
     /// When the next fact is written.
