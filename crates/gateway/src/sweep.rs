@@ -92,6 +92,9 @@ impl Scene {
             .as_ref()
             .map(|inbox| Subscription { consumer: inbox.id(), ..Maker::wants(&tradable) });
         let all: Vec<_> = all.into_iter().chain(of_maker).collect();
+        for part in parts {
+            shard.catalog().provider(part.venue)?;
+        }
         let table = RoutingTable::default().next(&all, shard.catalog())?;
         shard.set_routing(Arc::new(table), BEGIN);
         let mut world = World::new(shard, BEGIN, LATENCY);

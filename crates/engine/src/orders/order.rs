@@ -348,6 +348,10 @@ impl Order {
         now: Nanos,
     ) -> Effects {
         let mut effects = Effects::default();
+        // The request's own answer came late, between the question and its answer.
+        if self.standing().is_terminal() {
+            return effects;
+        }
         let deadline = self.submit.deadline;
         if deadline.is_none() {
             effects.oddities.push(Oddity::Undecidable);

@@ -136,7 +136,7 @@ impl Desk {
 
     /// What of the jobs may leave now: the last look at everything that could forbid it.
     fn take_job(&mut self, provider: &Name, now: Nanos) -> Option<Instruction> {
-        if self.journal.stuck.is_some() || self.journal.len() >= self.options.facts_max {
+        if self.holds_orders_up() {
             return None;
         }
         self.deny_waiting(now);
@@ -150,6 +150,11 @@ impl Desk {
                 self.instruct_change(provider, &key, number, terms, now)
             }
         }
+    }
+
+    /// Whether the ledger takes nothing now, so that no order may leave.
+    pub(super) fn holds_orders_up(&self) -> bool {
+        self.journal.stuck.is_some() || self.journal.len() >= self.options.facts_max
     }
 
     fn instruct_place(

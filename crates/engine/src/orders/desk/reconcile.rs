@@ -283,7 +283,9 @@ impl Desk {
             account.is_some_and(|account| account.open.contains(&Question::Query(key.clone())))
         };
         let asks = self.asks.iter().filter(|(key, _)| !asked(key)).map(|(_, at)| *at);
-        accounts.flat_map(|account| account.deadlines(now)).chain(asks).min()
+        // Whatever the ledger holds up goes on with its next word.
+        let held_up = self.holds_orders_up();
+        accounts.flat_map(|account| account.deadlines(held_up, now)).chain(asks).min()
     }
 }
 
@@ -302,8 +304,8 @@ impl Account {
         from.min(told.unwrap_or(now)) - OVERLAP
     }
 
-    fn deadlines(&self, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
-        let jobs = !self.jobs.is_empty() && self.listening;
+    fn deadlines(&self, held_up: bool, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
+        let jobs = !self.jobs.is_empty() && self.listening && !held_up;
         let budget = |all| self.budget.free_at(all, now);
         let jobs = jobs.then(|| budget(false));
         let cancels = (!self.cancels.is_empty()).then(|| budget(true));

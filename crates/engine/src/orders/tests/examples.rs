@@ -120,6 +120,17 @@ fn not_found_is_final_after_the_deadline_twice_and_absent_elsewhere() {
 }
 
 #[test]
+fn not_found_asks_nothing_more_of_an_order_that_was_refused_in_between() {
+    let mut order = sent();
+    order.answer(&answer(Request::Submit, Outcome::Unknown(Lost::Timeout)), at(5));
+    let refused = Outcome::Refused { code: "1".into(), text: "no".into() };
+    order.answer(&answer(Request::Submit, refused), at(6));
+    assert_eq!(order.ask_at(), None);
+    let effects = order.not_found(at(5), SECOND, true, at(7));
+    assert_eq!((effects.report, effects.oddities, order.ask_at()), (None, vec![], None));
+}
+
+#[test]
 fn not_found_says_nothing_of_an_order_that_the_venue_has_acknowledged() {
     let mut order = sent();
     order.observe(&says(VenueState::Open, 0));

@@ -414,6 +414,10 @@ impl World {
     pub fn tick(&mut self, ms: u64) {
         self.now = self.now + Duration::from_millis(ms);
         self.desk.on_timer(self.now);
+        for (key, order) in self.desk.orders().iter() {
+            let over = order.standing().is_terminal();
+            assert!(!over || order.ask_at().is_none(), "{key} is over and still asked about");
+        }
     }
 
     /// The process is killed and starts again. What was instructed may be on the wire still; what
