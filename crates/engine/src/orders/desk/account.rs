@@ -1,11 +1,13 @@
 //! One provider's account: what waits for its machine, and how it was reconciled.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use model::Nanos;
 use model::ledger::{ChangeTerms, Name, OrderKey};
 use model::trading::TradingProfile;
 
+use super::super::inquiry::PAUSE_MIN;
 use super::budget::Budget;
 
 /// What waits for the rate budget.
@@ -91,6 +93,10 @@ pub(super) struct Account {
     /// How far back the next question for an instrument's fills has to go.
     pub(super) fills_from: BTreeMap<Name, Nanos>,
     pub(super) reconcile_at: Option<Nanos>,
+    /// Something of the last reconciliation was not told, and it is tried again.
+    pub(super) again: bool,
+    /// How soon.
+    pub(super) pause: Duration,
     /// Something that was told was not taken in.
     pub(super) missed: bool,
     /// Orphans that the operator was told of.
@@ -119,6 +125,8 @@ impl Account {
             fills: BTreeMap::new(),
             fills_from: BTreeMap::new(),
             reconcile_at: None,
+            again: false,
+            pause: PAUSE_MIN,
             missed: false,
             orphans: BTreeSet::new(),
             killing: BTreeMap::new(),

@@ -9,7 +9,7 @@ use model::Nanos;
 use model::ledger::{Name, OrderKey, Outcome, Request, Sent};
 use model::trading::{Instruction, Target};
 
-use super::super::inquiry::MARGIN;
+use super::super::inquiry::{MARGIN, PAUSE_MAX, PAUSE_MIN};
 use super::super::table::Standing;
 use super::account::{Account, Purpose, Question, Told};
 use super::exit::target;
@@ -61,7 +61,7 @@ impl Desk {
             oldest.push((order.submit().terms.instrument.clone(), order.submit().ts));
         }
         let Some(account) = self.accounts.get_mut(provider) else { return };
-        account.missed = false;
+        (account.missed, account.again) = (false, false);
         account.reconcile_at = self.options.reconcile_every.map(|every| now + every);
         oldest.extend(account.instruments.iter().map(|name| (name.clone(), now)));
         for (instrument, _) in &oldest {
@@ -173,11 +173,18 @@ impl Desk {
             _ => {}
         }
         if !whole {
+            if let Some(account) = self.accounts.get_mut(provider) {
+                account.reconcile_soon(now);
+            }
             let (provider, what) = (provider.clone(), format!("{question:?}: {outcome:?}"));
             self.note(Note::NotReconciled { provider, what });
         }
-        if let Some(account) = self.accounts.get_mut(provider) {
-            account.reconciled |= account.listening && account.all_told();
+        if let Some(account) = self.accounts.get_mut(provider).filter(|account| account.all_told())
+        {
+            account.reconciled |= account.listening;
+            if !account.again {
+                account.pause = PAUSE_MIN;
+            }
         }
     }
 
@@ -302,6 +309,16 @@ impl Account {
         let told = self.fills.get(instrument).map(|told| told.asked);
         let from = self.fills_from.get(instrument).copied().unwrap_or(now);
         from.min(told.unwrap_or(now)) - OVERLAP
+    }
+
+    /// Something was not told: all of it is asked again, soon at first.
+    fn reconcile_soon(&mut self, now: Nanos) {
+        if std::mem::replace(&mut self.again, true) {
+            return;
+        }
+        let soon = now + self.pause;
+        self.reconcile_at = Some(self.reconcile_at.map_or(soon, |at| at.min(soon)));
+        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
     }
 
     fn deadlines(&self, held_up: bool, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
