@@ -259,6 +259,32 @@ impl Backlog {
         }
     }
 
+    /// Takes the first thing at or behind a ticket whose lane is let out, and moves the ticket there;
+    /// also a lane with a state in the line is let out, because states are critical and do not
+    /// overtake.
+    pub(crate) fn take_let_out(
+        &mut self,
+        from: &mut u64,
+        let_out: impl Fn(Lane) -> bool,
+    ) -> Option<(Lane, Item)> {
+        *from = self.head.max(*from);
+        loop {
+            let place = self.place(*from)?;
+            let (lane, gone) = (place.lane, matches!(place.item, Item::Gone));
+            if !gone && (self.waiting(lane).status.is_some() || let_out(lane)) {
+                break;
+            }
+            *from += 1;
+        }
+        let (ticket, place) = (*from, self.place(*from)?);
+        let (lane, mut item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
+        self.forget(lane, ticket, &item);
+        if let Item::Event(event) = &mut item {
+            self.tell_dropped(lane, event);
+        }
+        Some((lane, item))
+    }
+
     fn put_latest(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
         let Waiting { data, last, .. } = *self.waiting(lane);
         if let Some(ticket) = data {
@@ -438,7 +464,7 @@ impl Backlog {
     }
 
     /// Keeps the line's length within a constant of twice what it holds.
-    fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         while self.line.front().is_some_and(|place| matches!(place.item, Item::Gone)) {
             self.line.pop_front();
             self.head += 1;

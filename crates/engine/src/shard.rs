@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -123,6 +124,19 @@ impl Shard {
                 self.fanout.tell_status(outlet, lane, event);
             }
         }
+    }
+
+    /// From here on all consumers together get at most so many events of market data a second, by
+    /// fair [`share`](crate::share); what finds no token waits and is conflated. `None`, as at the
+    /// start, sets no limit.
+    pub fn set_budget(&mut self, events_per_s: Option<NonZeroU32>, now: Nanos) {
+        self.fanout.set_budget(events_per_s, now);
+    }
+
+    /// In how many seconds the fair shares came to more than the budget and were scaled down.
+    #[must_use]
+    pub fn shares_scaled(&self) -> u64 {
+        self.fanout.shares_scaled()
     }
 
     /// What a provider's machine sees of the engine at that moment.

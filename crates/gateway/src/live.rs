@@ -86,6 +86,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     let Parts { config, clock, taps, duration, stop, signals, gauges, operators } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    shard.set_budget(config.dispatch.events_per_s, clock.now());
     gauges.show(shard.pools().manager());
     shard.set_control(config.control);
     shard.attach_operators(operators);

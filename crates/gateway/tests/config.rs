@@ -2,6 +2,7 @@
 //! and what would be right; and the example that explains every key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,7 @@ fn wrong_type() {
         ("ws_url = true", "provider[0].ws_url", "true", "ws:// or wss://"),
         ("[table]\nenabled = \"yes\"", "table.enabled", "yes", "true or false"),
         ("[log]\nformat = 1979-05-27", "log.format", "1979-05-27", "one of text, json"),
+        ("[dispatch]\nevents_per_s = 0", "dispatch.events_per_s", "0", "from 1 to"),
         ("[network]\ntls_ca_file = []", "network.tls_ca_file", "[]", "PEM"),
     ] {
         assert_one(&faults(&with(line)), key, value, &[word]);
@@ -585,7 +587,9 @@ fn written(config: &Config) -> String {
     for consumer in &config.consumers {
         text += &format!("[[consumer]]\nname = {:?}\n", consumer.name);
     }
-    let Config { network, log, table, control, .. } = config;
+    let Config { network, dispatch, log, table, control, .. } = config;
+    let budget = dispatch.events_per_s;
+    text += &budget.map_or_else(String::new, |n| format!("[dispatch]\nevents_per_s = {n}\n"));
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
     text + &format!(
         "[network]\nconnect_timeout = {:?}\nrequest_timeout = {:?}\n[log]\nfilter = {:?}\n\
@@ -669,6 +673,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 connect_timeout: Duration::from_millis(connect),
                 ..config::Network::default()
             },
+            dispatch: config::Dispatch { events_per_s: NonZeroU32::new((connect % 3) as u32) },
             log: config::Log {
                 format: if flag { LogFormat::Json } else { LogFormat::Text },
                 ..config::Log::default()

@@ -2,6 +2,7 @@
 //! Nothing stops at the first of them.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use model::Kind;
 use super::consumers;
 use super::file::Fault;
 use super::merges;
-use super::schema::{CONTROL, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
+use super::schema::{CONTROL, DISPATCH, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
 use super::suggest::one_of;
 use super::values;
 use super::written::{Data, Node};
-use super::{Config, Log, Network, Provider, Table};
+use super::{Config, Dispatch, Log, Network, Provider, Table};
 
 /// Levels a side; the most that any venue offers.
 const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
@@ -23,6 +24,8 @@ const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
 const REDUNDANCY: RangeInclusive<u32> = 1..=2;
 /// Below a second every instrument is quiet; above an hour nobody would notice.
 const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Above it no machine's fan-out is the limit.
+const EVENTS_PER_S: RangeInclusive<u32> = 1..=1_000_000_000;
 /// Below it nothing far away answers; above it nothing is alive.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 /// Faster than the eye, and slower than patience.
@@ -49,6 +52,9 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .read("request_timeout", values::duration(TIMEOUT))
             .unwrap_or(standard.request_timeout),
     };
+    let mut dispatch = Reader::new(root, &DISPATCH, faults);
+    let events_per_s = dispatch.read("events_per_s", values::number(EVENTS_PER_S));
+    let dispatch = Dispatch { events_per_s: events_per_s.and_then(NonZeroU32::new) };
     let mut log = Reader::new(root, &LOG, faults);
     let standard = Log::default();
     let log = Log {
@@ -70,7 +76,7 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .unwrap_or(standard.confirm_within),
     };
     let consumers = consumers::read(root, faults);
-    Config { providers, merges, network, log, table, control, consumers }
+    Config { providers, merges, network, dispatch, log, table, control, consumers }
 }
 
 fn sections_known(root: &Node, faults: &mut Vec<Fault>) {

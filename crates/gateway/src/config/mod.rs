@@ -9,6 +9,7 @@
 //! - `checked`: from the first life to the second, `merges` of it a part; `suggest`: what was probably meant
 //! - [`duration`]: `10s`, `5m`, `24h`
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub merges: Vec<Merge>,
     /// Connections in general.
     pub network: Network,
+    /// What all consumers together may get.
+    pub dispatch: Dispatch,
     /// Logs.
     pub log: Log,
     /// The built-in table of the terminal.
@@ -107,6 +110,13 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// A REST answer may take so long.
     pub request_timeout: Duration,
+}
+
+/// What all consumers together may get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Events of market data a second, by fair [`share`](engine::share); `None` sets no limit.
+    pub events_per_s: Option<NonZeroU32>,
 }
 
 /// Logs go to standard error.

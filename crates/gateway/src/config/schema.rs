@@ -52,6 +52,10 @@ pub const NETWORK: Section = Section {
     keys: &["tls_ca_file", "connect_timeout", "request_timeout"],
 };
 
+/// What all consumers together may get.
+pub const DISPATCH: Section =
+    Section { name: "dispatch", repeated: false, keys: &["events_per_s"] };
+
 /// Logs.
 pub const LOG: Section = Section { name: "log", repeated: false, keys: &["filter", "format"] };
 
@@ -80,4 +84,5 @@ pub const CONSUMER: Section = Section {
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 7] = [PROVIDER, MERGE, NETWORK, LOG, TABLE, CONTROL, CONSUMER];
+pub static SECTIONS: [Section; 8] =
+    [PROVIDER, MERGE, NETWORK, DISPATCH, LOG, TABLE, CONTROL, CONSUMER];

@@ -19,7 +19,7 @@ use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Log, Merge, Network, Provider, Table};
+use crate::config::{Config, Dispatch, Log, Merge, Network, Provider, Table};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
 
@@ -175,6 +175,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         providers: providers.collect(),
         merges: merges::spec(parts).map(merge).into_iter().collect(),
         network: Network::default(),
+        dispatch: Dispatch::default(),
         log: Log::default(),
         table: Table::default(),
         control: engine::ControlSettings::default(),
