@@ -13,7 +13,7 @@ use crate::doorbell::{Doorbell, LastRing};
 use crate::exec_log::LogRequest;
 use crate::queue::{Backlog, Item};
 use crate::route::{Filter, RoutingTable};
-use crate::share::{Pace, Tokens, divide};
+use crate::share::{EVENT, Pace, Tokens, divide};
 use crate::tally::{ConsumerCounts, Tally};
 
 /// The shard's end of one consumer's queue.
@@ -25,6 +25,8 @@ pub(crate) struct Outlet {
     critical: Critical,
     /// Where there is a budget.
     tokens: Option<Tokens>,
+    /// Nothing that waits has a token: there is nothing to look for before the next ones come.
+    held: bool,
     counts: ConsumerCounts,
     tally: Arc<Tally>,
     /// Rung for the consumer, at most once a turn. After the ring: fields are dropped in order.
@@ -57,6 +59,7 @@ impl Outlet {
             backlog: Backlog::new(trades_max),
             critical,
             tokens: None,
+            held: false,
             counts: ConsumerCounts::default(),
             tally,
             bell: LastRing(bell),
@@ -87,7 +90,11 @@ impl Outlet {
         assert!(!std::mem::take(&mut self.broken), "broken on purpose");
         self.counts.offered += 1;
         self.counted = true;
-        if !self.has_token(lane, &event) || !self.backlog.admits(lane, &mut event) {
+        if !self.has_token(lane, &event) {
+            return self.backlog.put(lane, event, &mut self.counts);
+        }
+        if !self.backlog.admits(lane, &mut event) {
+            self.held = false;
             return self.backlog.put(lane, event, &mut self.counts);
         }
         let critical = event.kind().is_critical();
@@ -96,7 +103,10 @@ impl Outlet {
                 self.filled = true;
                 self.spend(lane, critical);
             }
-            Err(PushError::Full(event)) => self.backlog.put(lane, event, &mut self.counts),
+            Err(PushError::Full(event)) => {
+                self.held = false;
+                self.backlog.put(lane, event, &mut self.counts);
+            }
         }
     }
 
@@ -128,7 +138,7 @@ impl Outlet {
     /// The consumer's book of that lane is to be replaced by a fresh snapshot.
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
         if !self.closed {
-            self.counted = true;
+            (self.counted, self.held) = (true, false);
             self.backlog.hold_book(lane, header, &mut self.counts);
         }
     }
@@ -194,7 +204,7 @@ impl Outlet {
     /// Moves what waits, and may go, into the ring; `false` where that is full first.
     fn drain(&mut self, books: &Books, now: Nanos, version: u32) -> bool {
         let mut from = 0;
-        while !self.backlog.is_empty() {
+        while !self.backlog.is_empty() && !self.held {
             if self.ring.is_full() {
                 return false;
             }
@@ -202,7 +212,10 @@ impl Outlet {
                 Some(tokens) => self.backlog.take_let_out(&mut from, |lane| tokens.has(lane)),
                 None => self.backlog.take(),
             };
-            let Some((lane, item)) = taken else { break };
+            let Some((lane, item)) = taken else {
+                self.held = true;
+                break;
+            };
             self.counted = true;
             let event = match item {
                 Item::Gone => continue,
@@ -244,18 +257,29 @@ impl Outlet {
         true
     }
 
-    /// The share that it begins with; `None` where there is no budget.
-    fn set_share(&mut self, rate: Option<u64>) {
-        self.tokens = rate.map(Tokens::new);
-        (self.counts.share, self.counts.demand) = (rate.unwrap_or_default(), 0);
+    /// The share that it begins with, in parts of an event; `None` where there is no budget.
+    fn set_share(&mut self, share: Option<u64>) {
+        (self.tokens, self.held) = (share.map(Tokens::new), false);
+        self.tell_share(share.unwrap_or_default(), 0);
+    }
+
+    fn begin_window(&mut self, share: u64) {
+        if let Some(tokens) = &mut self.tokens {
+            let demand = tokens.demand();
+            tokens.begin(share);
+            self.tell_share(share, demand);
+        }
+    }
+
+    fn tell_share(&mut self, share: u64, demand: u64) {
+        (self.counts.share, self.counts.demand) = (share.div_ceil(EVENT), demand);
         self.counted = true;
     }
 
-    fn begin_window(&mut self, share: u64, demand: u64) {
+    fn refill(&mut self, refills: u64) {
         if let Some(tokens) = &mut self.tokens {
-            tokens.begin(share);
-            (self.counts.share, self.counts.demand) = (share, demand);
-            self.counted = true;
+            tokens.refill(refills);
+            self.held = false;
         }
     }
 
@@ -372,10 +396,8 @@ impl Fanout {
     pub(crate) fn set_budget(&mut self, budget: Option<NonZeroU32>, now: Nanos) {
         self.pace = budget.map(|budget| Pace::new(budget, now));
         let parts = self.outlets.len().max(1) as u64;
-        for outlet in &mut self.outlets {
-            let rate = budget.map(|budget| u64::from(budget.get()) / parts);
-            outlet.set_share(rate);
-        }
+        let share = self.pace.map(|pace| pace.budget() / parts);
+        self.outlets.iter_mut().for_each(|outlet| outlet.set_share(share));
     }
 
     /// Windows in which the shares came to more than the budget.
@@ -385,30 +407,30 @@ impl Fanout {
 
     /// Gives out what tokens are due.
     fn pace(&mut self, now: Nanos) {
-        let Some(pace) = &mut self.pace else { return };
-        let Some(due) = pace.due(now) else { return };
+        let Some(due) = self.pace.as_mut().and_then(|pace| pace.due(now)) else { return };
         if due.window {
-            let open = |outlet: &&mut Outlet| !outlet.closed;
-            let demand = |outlet: &Outlet| outlet.tokens.as_ref().map_or(0, Tokens::demand);
-            let demands: Vec<u64> =
-                self.outlets.iter_mut().filter(open).map(|o| demand(o)).collect();
-            let (shares, scaled) = divide(pace.budget.get().into(), &demands);
-            pace.scaled += u64::from(scaled);
-            if scaled && pace.scaled.is_power_of_two() {
-                let (budget, windows) = (pace.budget, pace.scaled);
-                tracing::warn!(
-                    budget,
-                    windows,
-                    "the consumers' shares come to more than the budget: they are scaled down"
-                );
-            }
-            let shares = shares.into_iter().zip(demands);
-            for (outlet, (share, demand)) in self.outlets.iter_mut().filter(open).zip(shares) {
-                outlet.begin_window(share, demand);
-            }
+            self.divide_anew();
         }
-        for tokens in self.outlets.iter_mut().filter_map(|outlet| outlet.tokens.as_mut()) {
-            tokens.refill(due.refills);
+        self.outlets.iter_mut().for_each(|outlet| outlet.refill(due.refills));
+    }
+
+    /// Divides the budget by what was wanted in the window that ends.
+    fn divide_anew(&mut self) {
+        let Some(pace) = &mut self.pace else { return };
+        let open = |outlet: &&mut Outlet| !outlet.closed;
+        let demand = |outlet: &mut Outlet| outlet.tokens.as_ref().map_or(0, Tokens::demand) * EVENT;
+        let demands: Vec<u64> = self.outlets.iter_mut().filter(open).map(demand).collect();
+        let (shares, scaled) = divide(pace.budget(), &demands);
+        pace.scaled += u64::from(scaled);
+        if scaled && pace.scaled.is_power_of_two() {
+            tracing::warn!(
+                budget = pace.budget() / EVENT,
+                windows = pace.scaled,
+                "the consumers' shares come to more than the budget: they are scaled down"
+            );
+        }
+        for (outlet, share) in self.outlets.iter_mut().filter(open).zip(shares) {
+            outlet.begin_window(share);
         }
     }
 
@@ -424,7 +446,7 @@ impl Fanout {
         self.outlets.push(outlet);
         let (parts, pace) = (self.outlets.len() as u64, self.pace);
         if let (Some(pace), Some(outlet)) = (pace, self.outlets.last_mut()) {
-            outlet.set_share(Some(u64::from(pace.budget.get()) / parts));
+            outlet.set_share(Some(pace.budget() / parts));
         }
         for entry in books.iter() {
             self.resolve(n, entry, header).count();

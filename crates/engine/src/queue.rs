@@ -243,10 +243,7 @@ impl Backlog {
     pub(crate) fn take(&mut self) -> Option<(Lane, Item)> {
         loop {
             let ticket = self.head;
-            let Some(Place { lane, mut item }) = self.line.pop_front() else {
-                self.line.shrink_to(PLACES_KEPT);
-                return None;
-            };
+            let Place { lane, mut item } = self.line.pop_front()?;
             self.head += 1;
             if matches!(item, Item::Gone) {
                 continue;
@@ -463,11 +460,15 @@ impl Backlog {
         }
     }
 
-    /// Keeps the line's length within a constant of twice what it holds.
+    /// Keeps the line's length within a constant of twice what it holds, and gives back what a long
+    /// one took.
     pub(crate) fn tidy(&mut self) {
         while self.line.front().is_some_and(|place| matches!(place.item, Item::Gone)) {
             self.line.pop_front();
             self.head += 1;
+        }
+        if self.line.is_empty() {
+            self.line.shrink_to(PLACES_KEPT);
         }
         if self.line.len() <= 2 * self.live + SLACK {
             return;

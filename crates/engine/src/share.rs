@@ -3,12 +3,15 @@
 //! Over each second it is counted what everyone would have got. For the next one, of `n` who wanted
 //! anything, each may have a quarter of what it wanted, or the budget's `n`th part, whichever is more:
 //! its share is that, or all that it wants where that is less. Shares that come to more than the
-//! budget are scaled down, all alike, and that is reported. Within a consumer the same rule divides
-//! its share among its streams.
+//! budget are scaled down, all alike, and that is reported. Within a consumer a stream may have as much
+//! as leaves the others what they want, or as much: its share is used up, and no stream uses it up alone.
 //!
 //! A share is a rate: tokens come in ten times a second, and an event of market data takes one of its
 //! stream's and one of its consumer's. What finds none waits, and is conflated by the policies of
 //! [`queue`](crate::queue). What is critical takes no token.
+//!
+//! Shares are counted in thousandths of an event: where a hundred streams share fifty events a second,
+//! each has one every other second, and none has nothing for ever.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -30,42 +33,57 @@ const REFILLS: u64 = 10;
 /// A bucket holds what so many refills bring: a batch may be late by one.
 const BURST: u64 = 2;
 
-/// A token in the parts that a bucket counts: rates are not multiples of the refills.
-const TOKEN: u64 = REFILLS;
+/// Rates are in so many parts of an event a window.
+pub const EVENT: u64 = 1_000;
 
-/// Divides a budget among demands, in events of one window: by the rule above, what each may have, and
-/// whether the shares had to be scaled. Whoever demands nothing may have the `n`th part too, so that
-/// it can begin.
+/// An event's token, in what a bucket counts: a refill brings as many as its rate has parts.
+const TOKEN: u64 = EVENT * REFILLS;
+
+/// Divides a budget among demands, all in the same unit: by the rule above, what each may have, and
+/// whether the shares had to be scaled. Whoever demands nothing may have an equal part, so that it can
+/// begin.
 pub fn divide(budget: u64, demands: &[u64]) -> (Vec<u64>, bool) {
     let active = demands.iter().filter(|demand| **demand > 0).count().max(1) as u64;
-    let part = budget / active;
-    let limit = |demand: &u64| demand.div_ceil(4).max(part);
-    let wanted: u64 = demands.iter().map(|demand| limit(demand).min(*demand)).sum();
+    let (part, begins) = (budget / active, budget / demands.len().max(1) as u64);
+    let limit = |demand: u64| if demand == 0 { begins } else { demand.div_ceil(4).max(part) };
+    let wanted: u64 = demands.iter().map(|demand| limit(*demand).min(*demand)).sum();
     if wanted <= budget {
-        return (demands.iter().map(limit).collect(), false);
+        return (demands.iter().map(|demand| limit(*demand)).collect(), false);
     }
     let scaled = |demand: &u64| {
-        let share = if *demand == 0 { part } else { limit(demand).min(*demand) };
+        let share = if *demand == 0 { begins } else { limit(*demand).min(*demand) };
         let scaled = u128::from(share) * u128::from(budget) / u128::from(wanted);
         u64::try_from(scaled).unwrap_or(u64::MAX)
     };
     (demands.iter().map(scaled).collect(), true)
 }
 
-/// What may be had of one rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The most that each of a consumer's streams may have so that together they have all of its share:
+/// what is left by those who want less is parted among the rest.
+pub fn level(share: u64, mut demands: Vec<u64>) -> u64 {
+    demands.sort_unstable();
+    let (mut left, mut level) = (share, share);
+    for (demand, more) in demands.iter().zip((1..=demands.len() as u64).rev()) {
+        level = left / more;
+        if *demand > level {
+            break;
+        }
+        left -= demand;
+    }
+    level
+}
+
+/// What may be had of one rate, in parts of which an event takes a [`TOKEN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bucket {
-    /// Wanted in this window.
+    there: u64,
+    /// Events wanted in this window.
     demand: u64,
-    /// Events in a window.
-    rate: u64,
-    /// In parts of [`TOKEN`].
-    parts: u64,
 }
 
 impl Bucket {
     fn full(rate: u64) -> Self {
-        Self { demand: 0, rate, parts: Self::most(rate) }
+        Self { there: Self::most(rate), demand: 0 }
     }
 
     /// One event and a refill fit, however low the rate: what is left of a refill is not lost.
@@ -73,32 +91,38 @@ impl Bucket {
         (rate * BURST).max(rate + TOKEN)
     }
 
-    /// A window has [`REFILLS`] refills and an event as many parts: a refill brings as many parts as a
-    /// window brings events.
-    fn refill(&mut self, refills: u64) {
-        let brought = self.rate.saturating_mul(refills);
-        self.parts = self.parts.saturating_add(brought).min(Self::most(self.rate));
+    fn refill(&mut self, rate: u64, refills: u64) {
+        let brought = rate.saturating_mul(refills);
+        self.there = self.there.saturating_add(brought).min(Self::most(rate));
     }
 
     fn has_one(&self) -> bool {
-        self.parts >= TOKEN
+        self.there >= TOKEN
+    }
+
+    fn take_one(&mut self) {
+        self.there = self.there.saturating_sub(TOKEN);
     }
 }
 
-/// One consumer's tokens.
+/// One consumer's tokens. Rates are in parts of an [`EVENT`] a window.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     whole: Bucket,
+    rate: u64,
     /// By lane.
     streams: Vec<Option<Bucket>>,
-    /// Lanes that have a bucket.
+    /// Of each stream.
+    stream_rate: u64,
+    /// Lanes that have a bucket: those that wanted anything in this window or the last.
     used: BTreeSet<Lane>,
 }
 
 impl Tokens {
     /// For a consumer that begins with that share.
     pub(crate) fn new(rate: u64) -> Self {
-        Self { whole: Bucket::full(rate), streams: Vec::new(), used: BTreeSet::new() }
+        let (streams, used) = (Vec::new(), BTreeSet::new());
+        Self { whole: Bucket::full(rate), rate, streams, stream_rate: rate, used }
     }
 
     /// Counts an event that the consumer is to get.
@@ -115,58 +139,49 @@ impl Tokens {
 
     /// Takes it.
     pub(crate) fn take(&mut self, lane: Lane) {
-        self.whole.parts = self.whole.parts.saturating_sub(TOKEN);
-        let stream = self.stream(lane);
-        stream.parts = stream.parts.saturating_sub(TOKEN);
+        self.whole.take_one();
+        self.stream(lane).take_one();
     }
 
-    /// Demand of the window, which ends.
+    /// Events wanted in the window so far.
     pub(crate) fn demand(&self) -> u64 {
         self.whole.demand
     }
 
-    /// Begins a window with that share, divided among the streams that wanted anything.
+    /// Begins a window with that share. A stream that wanted nothing begins anew when it does again.
     pub(crate) fn begin(&mut self, rate: u64) {
-        (self.whole.rate, self.whole.demand) = (rate, 0);
-        let used = std::mem::take(&mut self.used);
-        let demand = |lane: &Lane| {
-            self.streams
-                .get(lane.index())
-                .and_then(Option::as_ref)
-                .map_or(0, |bucket| bucket.demand)
-        };
-        let demands: Vec<u64> = used.iter().map(demand).collect();
-        let (rates, _) = divide(rate, &demands);
-        for ((lane, demand), rate) in used.into_iter().zip(demands).zip(rates) {
-            let Some(place) = self.streams.get_mut(lane.index()) else { continue };
+        (self.rate, self.whole.demand) = (rate, 0);
+        let mut demands = Vec::with_capacity(self.used.len());
+        self.used.retain(|lane| {
+            let Some(place) = self.streams.get_mut(lane.index()) else { return false };
+            let demand = place.as_mut().map_or(0, |bucket| std::mem::take(&mut bucket.demand));
             if demand == 0 {
-                // It begins anew when it wants something again.
                 *place = None;
-            } else if let Some(bucket) = place {
-                (bucket.rate, bucket.demand) = (rate, 0);
-                self.used.insert(lane);
+            } else {
+                demands.push(demand * EVENT);
             }
-        }
+            demand > 0
+        });
+        self.stream_rate = level(rate, demands);
     }
 
     pub(crate) fn refill(&mut self, refills: u64) {
-        self.whole.refill(refills);
+        self.whole.refill(self.rate, refills);
         for lane in &self.used {
             if let Some(Some(bucket)) = self.streams.get_mut(lane.index()) {
-                bucket.refill(refills);
+                bucket.refill(self.stream_rate, refills);
             }
         }
     }
 
-    /// A stream that is new in this window has an equal part of the share for the time being.
     fn stream(&mut self, lane: Lane) -> &mut Bucket {
         if self.streams.len() <= lane.index() {
             self.streams.resize(lane.index() + 1, None);
         }
-        let (used, whole) = (&mut self.used, self.whole.rate);
+        let (used, rate) = (&mut self.used, self.stream_rate);
         self.streams[lane.index()].get_or_insert_with(|| {
             used.insert(lane);
-            Bucket::full(whole / used.len() as u64)
+            Bucket::full(rate)
         })
     }
 }
@@ -174,7 +189,7 @@ impl Tokens {
 /// When windows and refills begin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    pub(crate) budget: NonZeroU32,
+    budget: NonZeroU32,
     refill_at: Nanos,
     window_at: Nanos,
     /// Windows in which the shares came to more than the budget.
@@ -191,6 +206,11 @@ pub(crate) struct Due {
 impl Pace {
     pub(crate) fn new(budget: NonZeroU32, now: Nanos) -> Self {
         Self { budget, refill_at: now + REFILL, window_at: now + WINDOW, scaled: 0 }
+    }
+
+    /// What all may have, in parts of an [`EVENT`] a window.
+    pub(crate) fn budget(&self) -> u64 {
+        u64::from(self.budget.get()) * EVENT
     }
 
     /// What is due at `now`, which then is done.

@@ -84,7 +84,7 @@ pub struct ConsumerCounts {
     pub stalls: u64,
     /// Events that it would have got in the last second; only where there is a budget.
     pub demand: u64,
-    /// Events a second that it may have of the budget.
+    /// Events a second that it may have of the budget, rounded up.
     pub share: u64,
     /// Events that found no token and waited, or were conflated.
     pub held: u64,

@@ -81,7 +81,7 @@ fn unknown_section_and_a_key_that_belongs_into_one() {
         &found,
         "netwrok",
         "{…}",
-        &["did you mean 'network'?", "provider, merge, network, log"],
+        &["did you mean 'network'?", "provider, merge, network, dispatch"],
     );
     let found = faults(&format!("filter = \"info\"\n{GOOD}"));
     assert_one(&found, "filter", "info", &["[log]"]);
