@@ -9,6 +9,7 @@ use rtrb::{Producer, PushError};
 
 use crate::books::{Books, Entry, LANES, Lane, Slot, lane_kind};
 use crate::critical::Critical;
+use crate::dead_letters::{Content, LetterReason, Letters};
 use crate::doorbell::{Doorbell, LastRing};
 use crate::exec_log::LogRequest;
 use crate::queue::{Backlog, Item};
@@ -283,6 +284,16 @@ impl Outlet {
         }
     }
 
+    /// Shows which trades were dropped.
+    fn bury(&mut self, letters: &mut Letters, now: Nanos) {
+        let consumer = self.consumer;
+        let (dropped, more) = self.backlog.take_dropped();
+        for event in dropped {
+            letters.put(LetterReason::Dropped, now, || Some(Content::Dropped { consumer, event }));
+        }
+        letters.lose(LetterReason::Dropped, more);
+    }
+
     /// The consumer is gone: what it would have got is given up.
     fn close(&mut self) {
         self.closed = true;
@@ -439,6 +450,12 @@ impl Fanout {
         self.pace(now);
         let version = self.version();
         self.outlets.iter_mut().for_each(|outlet| outlet.end_turn(books, now, version));
+    }
+
+    /// Hands over what full queues dropped in this turn.
+    pub(crate) fn bury(&mut self, letters: &mut Letters, now: Nanos) {
+        let dropped = |outlet: &&mut Outlet| outlet.backlog.has_dropped();
+        self.outlets.iter_mut().filter(dropped).for_each(|outlet| outlet.bury(letters, now));
     }
 
     pub(crate) fn add(&mut self, outlet: Outlet, books: &Books, header: Header) {

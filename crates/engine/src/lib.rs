@@ -18,8 +18,8 @@
 //! at the venues), [`capacity`] (how many of everything, and for whom), [`catalog`]
 //! (numbers and names), [`share`] (who gets how much of a budget), [`stats`] and [`tally`] (what was
 //! counted, per stream and per consumer),
-//! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (messages that could
-//! not be read, on their way to whoever shows them), [`orders`] (what becomes of orders; not joined to
+//! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (what could
+//! not be used or was not delivered, on its way to whoever keeps it), [`orders`] (what becomes of orders; not joined to
 //! venues yet).
 //!
 //! # What is deliberately absent

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use model::{Body, Event, Header, Kind, StreamState};
 
 use crate::books::Lane;
-use crate::capacity::{MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
+use crate::capacity::{DROPPED_SHOWN, MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
 use crate::tally::ConsumerCounts;
 
 mod deltas;
@@ -92,6 +92,10 @@ pub(crate) struct Backlog {
     owing: usize,
     /// Levels of all updates that are merged.
     levels: usize,
+    /// The first trades that were dropped since somebody last looked.
+    dropped: Vec<Event>,
+    /// How many more there were.
+    dropped_more: u64,
 }
 
 #[derive(Debug)]
@@ -155,7 +159,20 @@ impl Backlog {
             starved: 0,
             owing: 0,
             levels: 0,
+            dropped: Vec::new(),
+            dropped_more: 0,
         }
+    }
+
+    /// The trades that were dropped since this was last asked: the first of them, and how many more
+    /// there were.
+    pub(crate) fn take_dropped(&mut self) -> (impl Iterator<Item = Event> + '_, u64) {
+        (self.dropped.drain(..), std::mem::take(&mut self.dropped_more))
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty() || self.dropped_more > 0
     }
 
     /// How many places hold something.
@@ -374,13 +391,21 @@ impl Backlog {
             let (lane, found) = (*lane, oldest_goes(item).map(|trade| trade.header.dropped));
             self.first_trade += 1;
             if let Some(before) = found {
-                self.erase(self.first_trade - 1);
+                let gone = self.erase(self.first_trade - 1);
+                self.note_dropped(gone);
                 let waiting = self.waiting(lane);
                 let owed = waiting.dropped;
                 waiting.dropped = owed.saturating_add(before).saturating_add(1);
                 self.owing += usize::from(owed == 0);
                 return;
             }
+        }
+    }
+
+    fn note_dropped(&mut self, gone: Item) {
+        match gone {
+            Item::Event(trade) if self.dropped.len() < DROPPED_SHOWN => self.dropped.push(trade),
+            _ => self.dropped_more += 1,
         }
     }
 
@@ -437,11 +462,12 @@ impl Backlog {
         ticket
     }
 
-    fn erase(&mut self, ticket: u64) {
-        if let Some(place) = self.place(ticket) {
-            let (lane, item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
-            self.forget(lane, ticket, &item);
-        }
+    /// Empties a place, and gives what was in it.
+    fn erase(&mut self, ticket: u64) -> Item {
+        let Some(place) = self.place(ticket) else { return Item::Gone };
+        let (lane, item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
+        self.forget(lane, ticket, &item);
+        item
     }
 
     /// Books a place out that was taken or erased.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::CloseOn;
-use meltica::config::{self, Config, Fault, LogFormat, duration, load, load_str, schema, values};
+use meltica::config::{
+    self, Config, Fault, LogFormat, duration, load, load_str, schema, size, values,
+};
 use meltica::{cli::check, logging};
 use model::Kind;
 use proptest::prelude::*;
@@ -587,7 +589,16 @@ fn written(config: &Config) -> String {
     for consumer in &config.consumers {
         text += &format!("[[consumer]]\nname = {:?}\n", consumer.name);
     }
-    let Config { network, dispatch, log, table, control, .. } = config;
+    let Config { network, dispatch, log, table, control, dead_letters, .. } = config;
+    let config::DeadLetters { folder, entries_max, files_max, .. } = dead_letters;
+    let [bytes_max, payload_max, file_size] =
+        [dead_letters.bytes_max, dead_letters.payload_max, dead_letters.file_bytes_max]
+            .map(size::show);
+    text += &format!(
+        "[dead_letters]\nmax_entries = {entries_max}\nmax_bytes = {bytes_max:?}\n\
+         max_payload = {payload_max:?}\nfile_size = {file_size:?}\nmax_files = {files_max}\n"
+    );
+    text += &folder.as_ref().map_or_else(String::new, |folder| format!("folder = {folder:?}\n"));
     let budget = dispatch.events_per_s;
     text += &budget.map_or_else(String::new, |n| format!("[dispatch]\nevents_per_s = {n}\n"));
     let format = if log.format == LogFormat::Json { "json" } else { "text" };
@@ -682,6 +693,12 @@ fn configuration() -> impl Strategy<Value = Config> {
             control: engine::ControlSettings {
                 linger: Duration::from_millis(every),
                 ..engine::ControlSettings::default()
+            },
+            dead_letters: config::DeadLetters {
+                folder: flag.then(|| "letters/of/all".into()),
+                entries_max: every as usize,
+                payload_max: 256 + every as usize % 1_000,
+                ..config::DeadLetters::default()
             },
             consumers: Vec::new(),
         },

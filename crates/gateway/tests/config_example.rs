@@ -63,7 +63,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
     let line_of_venue = venues::binance::Line::find("binance").unwrap();
     let uncomment = |line: &str| match commented(line) {
         // They have no default, or one that differs from venue to venue.
-        Some(("tls_ca_file" | "consumers" | "events_per_s", _)) => String::new(),
+        Some(("tls_ca_file" | "consumers" | "events_per_s" | "folder", _)) => String::new(),
         Some(("ws_url", url)) => {
             assert_eq!(url, format!("\"{}\"", line_of_venue.ws_url));
             String::new()
@@ -75,7 +75,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 28);
+    assert_eq!(text.lines().filter_map(commented).count(), 34);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
     let [mut all, mut plain] =
         [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());

@@ -7,7 +7,7 @@
 //! - [`schema`]: which keys there are; [`values`]: what each of them may be
 //! - `written`: the first life, a tree of values; `environment`: what lies over it
 //! - `checked`: from the first life to the second, `merges` of it a part; `suggest`: what was probably meant
-//! - [`duration`]: `10s`, `5m`, `24h`
+//! - [`duration`]: `10s`, `5m`, `24h`; [`size`]: `64KiB`, `16MiB`
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ mod environment;
 pub mod file;
 mod merges;
 pub mod schema;
+pub mod size;
 mod suggest;
 pub mod values;
 mod written;
@@ -46,6 +47,8 @@ pub struct Config {
     pub table: Table,
     /// How long lingers and confirmations take.
     pub control: engine::ControlSettings,
+    /// What is kept of what could not be used or delivered.
+    pub dead_letters: DeadLetters,
     /// What is said about consumers, by name.
     pub consumers: Vec<ConsumerConfig>,
 }
@@ -144,6 +147,36 @@ pub struct Table {
     pub enabled: bool,
     /// How often it is drawn.
     pub every: Duration,
+}
+
+/// What is kept of what could not be used or delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Where files of them go; in memory alone where `None`.
+    pub folder: Option<PathBuf>,
+    /// So many in memory.
+    pub entries_max: usize,
+    /// So many bytes of them in memory.
+    pub bytes_max: usize,
+    /// So many bytes of the payload of each.
+    pub payload_max: usize,
+    /// A file that would grow beyond this is followed by another.
+    pub file_bytes_max: usize,
+    /// With one more than this, the oldest file is removed.
+    pub files_max: usize,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            entries_max: 10_000,
+            bytes_max: 16 << 20,
+            payload_max: 8 << 10,
+            file_bytes_max: 16 << 20,
+            files_max: 8,
+        }
+    }
 }
 
 impl Default for Network {

@@ -66,6 +66,13 @@ pub const TABLE: Section = Section { name: "table", repeated: false, keys: &["en
 pub const CONTROL: Section =
     Section { name: "control", repeated: false, keys: &["linger", "confirm_within"] };
 
+/// What could not be used or delivered.
+pub const DEAD_LETTERS: Section = Section {
+    name: "dead_letters",
+    repeated: false,
+    keys: &["folder", "max_entries", "max_bytes", "max_payload", "file_size", "max_files"],
+};
+
 /// A consumer that the program has.
 pub const CONSUMER: Section = Section {
     name: "consumer",
@@ -84,5 +91,5 @@ pub const CONSUMER: Section = Section {
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 8] =
-    [PROVIDER, MERGE, NETWORK, DISPATCH, LOG, TABLE, CONTROL, CONSUMER];
+pub static SECTIONS: [Section; 9] =
+    [PROVIDER, MERGE, NETWORK, DISPATCH, LOG, TABLE, CONTROL, DEAD_LETTERS, CONSUMER];

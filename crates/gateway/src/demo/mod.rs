@@ -19,7 +19,7 @@ use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Dispatch, Log, Merge, Network, Provider, Table};
+use crate::config::{Config, DeadLetters, Dispatch, Log, Merge, Network, Provider, Table};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
 
@@ -179,6 +179,7 @@ fn config(parts: &[Part], listening: &[SocketAddr]) -> Config {
         log: Log::default(),
         table: Table::default(),
         control: engine::ControlSettings::default(),
+        dead_letters: DeadLetters::default(),
         consumers: Vec::new(),
     }
 }

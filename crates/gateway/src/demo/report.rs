@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::memory::Slope;
 use crate::outcome::Summary;
-use crate::report::{ConsumerReport, MergeReport, StreamReport};
+use crate::report::{ConsumerReport, LetterReport, MergeReport, StreamReport};
 
 /// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
 const SLOPE_FROM: Duration = Duration::from_secs(300);
@@ -36,6 +36,8 @@ pub struct Report {
     pub orders: Orders,
     /// What became of the merge windows.
     pub merges: Merges,
+    /// What could not be used or delivered, by reason.
+    pub dead_letters: Vec<LetterReport>,
     /// The pools when all was closed.
     pub pools: Vec<Pool>,
     /// Whether every book equals the simulator's own.
@@ -151,6 +153,7 @@ impl Report {
             consumers: summary.consumers.iter().map(Consumer::new).collect(),
             orders: Orders::default(),
             merges: Merges::of(&summary.merges),
+            dead_letters: summary.dead_letters.clone(),
             pools: summary.pools.iter().map(Pool::new).collect(),
             books_match_venues,
             memory,
