@@ -34,7 +34,7 @@ impl Default for Capacity {
         Self {
             ws_frames: 64 // one per provider: the message whose read and decoding is under way
                 + 136, // spare: the written starting point is 200
-            provider_raws: DEAD_LETTERS_MAX as u16 // on their way to whoever shows them
+            provider_raws: DEAD_LETTERS_MAX as u16 // on their way to whoever keeps them
                 + 1 // in that one's hand
                 + 71, // spare: the written starting point is 200
             canonical_events: 3 // of one message: the update, the snapshot and the quote from it
@@ -50,8 +50,15 @@ impl Default for Capacity {
     }
 }
 
-/// Messages that could not be read, between the shard and whoever shows them.
+/// Dead letters between the shard and whoever keeps them.
 pub const DEAD_LETTERS_MAX: usize = 128;
+
+/// Of those places, so many are not for letters of low priority.
+pub const DEAD_LETTERS_NOT_LOW: usize = 64;
+
+/// Of the trades that a consumer's full queue drops in a turn, so many become dead letters; the
+/// others are counted.
+pub const DROPPED_SHOWN: usize = 8;
 
 /// Of the order requests, those that only cancels may take.
 pub const ORDER_REQUESTS_FOR_CANCELS: u16 = 4;

@@ -274,6 +274,9 @@ impl Control {
         let Some(desk) = self.desk_mut(consumer) else { return };
         let Some((id, command)) = desk.next_command() else { return };
         let remembered = desk.remembered(id, &command);
+        if let Some(Verdict::Refused(refusal @ Refusal::IdReused)) = remembered {
+            shard.bury_command((&desk.name, false), &command, refusal, now);
+        }
         let verdict = remembered.unwrap_or_else(|| {
             let done = self.carry_out((consumer, false), &command, shard, now);
             let verdict = done.verdict;
@@ -306,7 +309,11 @@ impl Control {
                     self.await_end(consumer, To::Operator(reply.clone()), done);
                     verdict
                 }
-                None => Verdict::Refused(Refusal::UnknownConsumer),
+                None => {
+                    let refusal = Refusal::UnknownConsumer;
+                    shard.bury_command((&name.into(), true), &command, refusal, now);
+                    Verdict::Refused(refusal)
+                }
             };
             self.ready.push(Ready { to: To::Operator(reply), verdict, is_result: false });
         }
@@ -364,9 +371,18 @@ impl Control {
             }
         };
         done.unwrap_or_else(|refusal| {
-            let consumer = shard.catalog().consumer_name(consumer);
-            let (consumer, why) = (consumer.as_deref(), refusal.text());
-            tracing::debug!(consumer, ?command, code = refusal.code(), why, "a command is refused");
+            let name = shard.catalog().consumer_name(consumer);
+            let (name, why) = (name.as_deref(), refusal.text());
+            tracing::debug!(
+                consumer = name,
+                ?command,
+                code = refusal.code(),
+                why,
+                "a command is refused"
+            );
+            if let Some(desk) = self.desk(consumer) {
+                shard.bury_command((&desk.name, operator), command, refusal, now);
+            }
             Verdict::Refused(refusal).into()
         })
     }

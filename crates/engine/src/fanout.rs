@@ -1,5 +1,6 @@
 //! Fan-out: one copy of an event per subscriber, each in the subscriber's own queue.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use model::event::CanonicalEvent;
@@ -8,10 +9,12 @@ use rtrb::{Producer, PushError};
 
 use crate::books::{Books, Entry, LANES, Lane, Slot, lane_kind};
 use crate::critical::Critical;
+use crate::dead_letters::{Content, LetterReason, Letters};
 use crate::doorbell::{Doorbell, LastRing};
 use crate::exec_log::LogRequest;
 use crate::queue::{Backlog, Item};
 use crate::route::{Filter, RoutingTable};
+use crate::share::{EVENT, Pace, Tokens, divide};
 use crate::tally::{ConsumerCounts, Tally};
 
 /// The shard's end of one consumer's queue.
@@ -21,6 +24,10 @@ pub(crate) struct Outlet {
     ring: Producer<Event>,
     backlog: Backlog,
     critical: Critical,
+    /// Where there is a budget.
+    tokens: Option<Tokens>,
+    /// Nothing that waits has a token: there is nothing to look for before the next ones come.
+    held: bool,
     counts: ConsumerCounts,
     tally: Arc<Tally>,
     /// Rung for the consumer, at most once a turn. After the ring: fields are dropped in order.
@@ -52,6 +59,8 @@ impl Outlet {
             ring,
             backlog: Backlog::new(trades_max),
             critical,
+            tokens: None,
+            held: false,
             counts: ConsumerCounts::default(),
             tally,
             bell: LastRing(bell),
@@ -82,12 +91,23 @@ impl Outlet {
         assert!(!std::mem::take(&mut self.broken), "broken on purpose");
         self.counts.offered += 1;
         self.counted = true;
-        if !self.backlog.admits(lane, &mut event) {
+        if !self.has_token(lane, &event) {
             return self.backlog.put(lane, event, &mut self.counts);
         }
+        if !self.backlog.admits(lane, &mut event) {
+            self.held = false;
+            return self.backlog.put(lane, event, &mut self.counts);
+        }
+        let critical = event.kind().is_critical();
         match self.ring.push(event) {
-            Ok(()) => self.filled = true,
-            Err(PushError::Full(event)) => self.backlog.put(lane, event, &mut self.counts),
+            Ok(()) => {
+                self.filled = true;
+                self.spend(lane, critical);
+            }
+            Err(PushError::Full(event)) => {
+                self.held = false;
+                self.backlog.put(lane, event, &mut self.counts);
+            }
         }
     }
 
@@ -96,10 +116,30 @@ impl Outlet {
         !self.closed && self.critical.takes_command()
     }
 
+    /// Whether the budget lets an event pass; without a budget every event.
+    #[inline]
+    fn has_token(&mut self, lane: Lane, event: &Event) -> bool {
+        let Some(tokens) = &mut self.tokens else { return true };
+        if event.kind().is_critical() {
+            return true;
+        }
+        tokens.want(lane);
+        let has = tokens.has(lane);
+        self.counts.held += u64::from(!has);
+        has
+    }
+
+    #[inline]
+    fn spend(&mut self, lane: Lane, critical: bool) {
+        if let Some(tokens) = self.tokens.as_mut().filter(|_| !critical) {
+            tokens.take(lane);
+        }
+    }
+
     /// The consumer's book of that lane is to be replaced by a fresh snapshot.
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header) {
         if !self.closed {
-            self.counted = true;
+            (self.counted, self.held) = (true, false);
             self.backlog.hold_book(lane, header, &mut self.counts);
         }
     }
@@ -117,12 +157,12 @@ impl Outlet {
         }
         loop {
             self.critical_turn(now);
-            self.drain(books, now, version);
-            if self.backlog.is_empty() && !self.critical.wants_room() {
+            let waits = !self.drain(books, now, version);
+            if !waits && !self.critical.wants_room() {
                 break;
             }
             self.room.arm();
-            let more = !self.backlog.is_empty() && !self.ring.is_full();
+            let more = waits && !self.ring.is_full();
             if !more && !self.critical.can_go_on(now) {
                 break;
             }
@@ -162,9 +202,21 @@ impl Outlet {
         }
     }
 
-    fn drain(&mut self, books: &Books, now: Nanos, version: u32) {
-        while !self.ring.is_full() {
-            let Some((lane, item)) = self.backlog.take() else { return };
+    /// Moves what waits, and may go, into the ring; `false` where that is full first.
+    fn drain(&mut self, books: &Books, now: Nanos, version: u32) -> bool {
+        let mut from = 0;
+        while !self.backlog.is_empty() && !self.held {
+            if self.ring.is_full() {
+                return false;
+            }
+            let taken = match &self.tokens {
+                Some(tokens) => self.backlog.take_let_out(&mut from, |lane| tokens.has(lane)),
+                None => self.backlog.take(),
+            };
+            let Some((lane, item)) = taken else {
+                self.held = true;
+                break;
+            };
             self.counted = true;
             let event = match item {
                 Item::Gone => continue,
@@ -194,13 +246,52 @@ impl Outlet {
                     event
                 }
             };
+            self.spend(lane, event.kind().is_critical());
             if let Err(PushError::Full(event)) = self.ring.push(event) {
                 // Nobody but this thread fills the ring, so this can't be; nothing is lost if so.
                 self.backlog.put(lane, event, &mut self.counts);
-                return;
+                return false;
             }
             self.filled = true;
         }
+        self.backlog.tidy();
+        true
+    }
+
+    /// The share that it begins with, in parts of an event; `None` where there is no budget.
+    fn set_share(&mut self, share: Option<u64>) {
+        (self.tokens, self.held) = (share.map(Tokens::new), false);
+        self.tell_share(share.unwrap_or_default(), 0);
+    }
+
+    fn begin_window(&mut self, share: u64) {
+        if let Some(tokens) = &mut self.tokens {
+            let demand = tokens.demand();
+            tokens.begin(share);
+            self.tell_share(share, demand);
+        }
+    }
+
+    fn tell_share(&mut self, share: u64, demand: u64) {
+        (self.counts.share, self.counts.demand) = (share.div_ceil(EVENT), demand);
+        self.counted = true;
+    }
+
+    fn refill(&mut self, refills: u64) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.refill(refills);
+            self.held = false;
+        }
+    }
+
+    /// Shows which trades were dropped.
+    fn bury(&mut self, letters: &mut Letters, now: Nanos) {
+        let consumer = self.consumer;
+        let (dropped, more) = self.backlog.take_dropped();
+        for event in dropped {
+            letters.put(LetterReason::Dropped, now, || Some(Content::Dropped { consumer, event }));
+        }
+        letters.lose(LetterReason::Dropped, more);
     }
 
     /// The consumer is gone: what it would have got is given up.
@@ -218,6 +309,8 @@ pub(crate) struct Fanout {
     outlets: Vec<Outlet>,
     /// By lane.
     routes: Vec<Route>,
+    /// Where there is a budget.
+    pace: Option<Pace>,
 }
 
 /// Who gets a stream, as indices of outlets, in order.
@@ -255,7 +348,11 @@ impl Fanout {
 
     /// When a turn is wanted though nothing arrives.
     pub(crate) fn deadline(&self) -> Option<Nanos> {
-        self.outlets.iter().filter_map(|outlet| outlet.critical.deadline()).min()
+        let critical = self.outlets.iter().filter_map(|outlet| outlet.critical.deadline()).min();
+        let waits = |outlet: &Outlet| !outlet.backlog.is_empty();
+        let refill =
+            self.pace.filter(|_| self.outlets.iter().any(waits)).map(|pace| pace.refill_at());
+        critical.into_iter().chain(refill).min()
     }
 
     /// Makes the next copy for that outlet panic.
@@ -305,15 +402,69 @@ impl Fanout {
         }
     }
 
+    /// From here on the consumers share that many events of market data a second; without a number
+    /// each gets all.
+    pub(crate) fn set_budget(&mut self, budget: Option<NonZeroU32>, now: Nanos) {
+        self.pace = budget.map(|budget| Pace::new(budget, now));
+        let parts = self.outlets.len().max(1) as u64;
+        let share = self.pace.map(|pace| pace.budget() / parts);
+        self.outlets.iter_mut().for_each(|outlet| outlet.set_share(share));
+    }
+
+    /// Windows in which the shares came to more than the budget.
+    pub(crate) fn shares_scaled(&self) -> u64 {
+        self.pace.map_or(0, |pace| pace.scaled)
+    }
+
+    /// Gives out what tokens are due.
+    fn pace(&mut self, now: Nanos) {
+        let Some(due) = self.pace.as_mut().and_then(|pace| pace.due(now)) else { return };
+        if due.window {
+            self.divide_anew();
+        }
+        self.outlets.iter_mut().for_each(|outlet| outlet.refill(due.refills));
+    }
+
+    /// Divides the budget by what was wanted in the window that ends.
+    fn divide_anew(&mut self) {
+        let Some(pace) = &mut self.pace else { return };
+        let open = |outlet: &&mut Outlet| !outlet.closed;
+        let demand = |outlet: &mut Outlet| outlet.tokens.as_ref().map_or(0, Tokens::demand) * EVENT;
+        let demands: Vec<u64> = self.outlets.iter_mut().filter(open).map(demand).collect();
+        let (shares, scaled) = divide(pace.budget(), &demands);
+        pace.scaled += u64::from(scaled);
+        if scaled && pace.scaled.is_power_of_two() {
+            tracing::warn!(
+                budget = pace.budget() / EVENT,
+                windows = pace.scaled,
+                "the consumers' shares come to more than the budget: they are scaled down"
+            );
+        }
+        for (outlet, share) in self.outlets.iter_mut().filter(open).zip(shares) {
+            outlet.begin_window(share);
+        }
+    }
+
     /// Ends the turn for every queue.
     pub(crate) fn end_turn(&mut self, books: &Books, now: Nanos) {
+        self.pace(now);
         let version = self.version();
         self.outlets.iter_mut().for_each(|outlet| outlet.end_turn(books, now, version));
+    }
+
+    /// Hands over what full queues dropped in this turn.
+    pub(crate) fn bury(&mut self, letters: &mut Letters, now: Nanos) {
+        let dropped = |outlet: &&mut Outlet| outlet.backlog.has_dropped();
+        self.outlets.iter_mut().filter(dropped).for_each(|outlet| outlet.bury(letters, now));
     }
 
     pub(crate) fn add(&mut self, outlet: Outlet, books: &Books, header: Header) {
         let n = u16::try_from(self.outlets.len()).unwrap_or(u16::MAX);
         self.outlets.push(outlet);
+        let (parts, pace) = (self.outlets.len() as u64, self.pace);
+        if let (Some(pace), Some(outlet)) = (pace, self.outlets.last_mut()) {
+            outlet.set_share(Some(pace.budget() / parts));
+        }
         for entry in books.iter() {
             self.resolve(n, entry, header).count();
         }

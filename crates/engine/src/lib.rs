@@ -16,9 +16,10 @@
 //!
 //! Beside the way of an event: [`control`] (commands in, one flip a turn, answers out; what is subscribed
 //! at the venues), [`capacity`] (how many of everything, and for whom), [`catalog`]
-//! (numbers and names), [`stats`] and [`tally`] (what was counted, per stream and per consumer),
-//! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (messages that could
-//! not be read, on their way to whoever shows them), [`orders`] (what becomes of orders; not joined to
+//! (numbers and names), [`share`] (who gets how much of a budget), [`stats`] and [`tally`] (what was
+//! counted, per stream and per consumer),
+//! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (what could
+//! not be used or was not delivered, on its way to whoever keeps it), [`orders`] (what becomes of orders; not joined to
 //! venues yet).
 //!
 //! # What is deliberately absent
@@ -40,6 +41,7 @@ pub mod queue;
 pub mod resequence;
 pub mod route;
 pub mod shard;
+pub mod share;
 pub mod stats;
 mod sync;
 pub mod tally;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use model::{Body, Event, Header, Kind, StreamState};
 
 use crate::books::Lane;
-use crate::capacity::{MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
+use crate::capacity::{DROPPED_SHOWN, MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
 use crate::tally::ConsumerCounts;
 
 mod deltas;
@@ -92,6 +92,10 @@ pub(crate) struct Backlog {
     owing: usize,
     /// Levels of all updates that are merged.
     levels: usize,
+    /// The first trades that were dropped since somebody last looked.
+    dropped: Vec<Event>,
+    /// How many more there were.
+    dropped_more: u64,
 }
 
 #[derive(Debug)]
@@ -155,7 +159,20 @@ impl Backlog {
             starved: 0,
             owing: 0,
             levels: 0,
+            dropped: Vec::new(),
+            dropped_more: 0,
         }
+    }
+
+    /// The trades that were dropped since this was last asked: the first of them, and how many more
+    /// there were.
+    pub(crate) fn take_dropped(&mut self) -> (impl Iterator<Item = Event> + '_, u64) {
+        (self.dropped.drain(..), std::mem::take(&mut self.dropped_more))
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty() || self.dropped_more > 0
     }
 
     /// How many places hold something.
@@ -243,10 +260,7 @@ impl Backlog {
     pub(crate) fn take(&mut self) -> Option<(Lane, Item)> {
         loop {
             let ticket = self.head;
-            let Some(Place { lane, mut item }) = self.line.pop_front() else {
-                self.line.shrink_to(PLACES_KEPT);
-                return None;
-            };
+            let Place { lane, mut item } = self.line.pop_front()?;
             self.head += 1;
             if matches!(item, Item::Gone) {
                 continue;
@@ -257,6 +271,32 @@ impl Backlog {
             }
             return Some((lane, item));
         }
+    }
+
+    /// Takes the first thing at or behind a ticket whose lane is let out, and moves the ticket there;
+    /// also a lane with a state in the line is let out, because states are critical and do not
+    /// overtake.
+    pub(crate) fn take_let_out(
+        &mut self,
+        from: &mut u64,
+        let_out: impl Fn(Lane) -> bool,
+    ) -> Option<(Lane, Item)> {
+        *from = self.head.max(*from);
+        loop {
+            let place = self.place(*from)?;
+            let (lane, gone) = (place.lane, matches!(place.item, Item::Gone));
+            if !gone && (self.waiting(lane).status.is_some() || let_out(lane)) {
+                break;
+            }
+            *from += 1;
+        }
+        let (ticket, place) = (*from, self.place(*from)?);
+        let (lane, mut item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
+        self.forget(lane, ticket, &item);
+        if let Item::Event(event) = &mut item {
+            self.tell_dropped(lane, event);
+        }
+        Some((lane, item))
     }
 
     fn put_latest(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
@@ -351,13 +391,21 @@ impl Backlog {
             let (lane, found) = (*lane, oldest_goes(item).map(|trade| trade.header.dropped));
             self.first_trade += 1;
             if let Some(before) = found {
-                self.erase(self.first_trade - 1);
+                let gone = self.erase(self.first_trade - 1);
+                self.note_dropped(gone);
                 let waiting = self.waiting(lane);
                 let owed = waiting.dropped;
                 waiting.dropped = owed.saturating_add(before).saturating_add(1);
                 self.owing += usize::from(owed == 0);
                 return;
             }
+        }
+    }
+
+    fn note_dropped(&mut self, gone: Item) {
+        match gone {
+            Item::Event(trade) if self.dropped.len() < DROPPED_SHOWN => self.dropped.push(trade),
+            _ => self.dropped_more += 1,
         }
     }
 
@@ -414,11 +462,12 @@ impl Backlog {
         ticket
     }
 
-    fn erase(&mut self, ticket: u64) {
-        if let Some(place) = self.place(ticket) {
-            let (lane, item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
-            self.forget(lane, ticket, &item);
-        }
+    /// Empties a place, and gives what was in it.
+    fn erase(&mut self, ticket: u64) -> Item {
+        let Some(place) = self.place(ticket) else { return Item::Gone };
+        let (lane, item) = (place.lane, std::mem::replace(&mut place.item, Item::Gone));
+        self.forget(lane, ticket, &item);
+        item
     }
 
     /// Books a place out that was taken or erased.
@@ -437,11 +486,15 @@ impl Backlog {
         }
     }
 
-    /// Keeps the line's length within a constant of twice what it holds.
-    fn tidy(&mut self) {
+    /// Keeps the line's length within a constant of twice what it holds, and gives back what a long
+    /// one took.
+    pub(crate) fn tidy(&mut self) {
         while self.line.front().is_some_and(|place| matches!(place.item, Item::Gone)) {
             self.line.pop_front();
             self.head += 1;
+        }
+        if self.line.is_empty() {
+            self.line.shrink_to(PLACES_KEPT);
         }
         if self.line.len() <= 2 * self.live + SLACK {
             return;

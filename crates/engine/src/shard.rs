@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -19,12 +20,12 @@ use crate::capacity::{BOOKS_MAX, Capacity, Pools, QueueCapacity};
 use crate::catalog::Catalog;
 use crate::consumer::{Inbox, queue};
 use crate::control::Control;
-use crate::dead_letters::{self, DeadLetters, Outgoing};
+use crate::dead_letters::{Content, DeadLetters, LetterCounts, LetterReason, Letters};
 use crate::fanout::Fanout;
 use crate::merge::Merges;
 use crate::resequence::{Place, Sequences};
 use crate::route::RoutingTable;
-use crate::stats::{ProviderStats, StreamStats, parts};
+use crate::stats::{ProviderStats, StreamStats, is_unmapped, parts};
 use crate::tally::Tally;
 
 mod control;
@@ -57,8 +58,8 @@ pub struct Shard {
     streams: Vec<StreamStats>,
     /// By provider.
     providers: Vec<ProviderStats>,
-    /// Where messages that can't be read go, where somebody looks.
-    unreadable: Option<Outgoing>,
+    /// What could not be used or was not delivered goes there.
+    letters: Letters,
     /// Handed to consumers, who call it when they made room that is waited for.
     waker: Waker,
     trace_id: u64,
@@ -82,7 +83,7 @@ impl Shard {
             blocked: BTreeMap::new(),
             streams: Vec::new(),
             providers: Vec::new(),
-            unreadable: None,
+            letters: Letters::default(),
             waker,
             trace_id: 0,
             heard: VecDeque::new(),
@@ -126,6 +127,19 @@ impl Shard {
         }
     }
 
+    /// From here on all consumers together get at most so many events of market data a second, by
+    /// fair [`share`](crate::share); what finds no token waits and is conflated. `None`, as at the
+    /// start, sets no limit.
+    pub fn set_budget(&mut self, events_per_s: Option<NonZeroU32>, now: Nanos) {
+        self.fanout.set_budget(events_per_s, now);
+    }
+
+    /// In how many seconds the fair shares came to more than the budget and were scaled down.
+    #[must_use]
+    pub fn shares_scaled(&self) -> u64 {
+        self.fanout.shares_scaled()
+    }
+
     /// What a provider's machine sees of the engine at that moment.
     pub fn port(&mut self, provider: ProviderId, now: Nanos) -> Port<'_> {
         Port { shard: self, provider, now, ts_emit: now }
@@ -138,6 +152,7 @@ impl Shard {
         self.close_windows(now);
         self.control_turn(now);
         self.fanout.end_turn(&self.books, now);
+        self.fanout.bury(&mut self.letters, now);
     }
 
     /// When [`end_turn`](Self::end_turn) is wanted though nothing arrives.
@@ -157,12 +172,14 @@ impl Shard {
         self.pools.have_room()
     }
 
-    /// From here on messages that can't be read are handed over. Whoever had the end before gets
-    /// no more.
+    /// From here on dead letters are handed over. Whoever had the end before gets no more.
     pub fn dead_letters(&mut self) -> DeadLetters {
-        let (outgoing, letters) = dead_letters::way();
-        self.unreadable = Some(outgoing);
-        letters
+        self.letters.open()
+    }
+
+    /// How many dead letters there were, by reason.
+    pub fn letter_counts(&self) -> impl Iterator<Item = (LetterReason, LetterCounts)> {
+        self.letters.counts()
     }
 
     /// The next thing that a trading machine has heard: to be asked for until there is none after
@@ -319,6 +336,17 @@ impl Port<'_> {
     }
 }
 
+impl Port<'_> {
+    /// The first of its kind that nothing is known of: also those who don't read logs are to find it.
+    #[cold]
+    fn unmapped(&mut self, what: &'static str, name: &str) {
+        let (provider, now) = (self.provider, self.now);
+        self.shard.letters.put(LetterReason::Unmapped, now, || {
+            Some(Content::Unmapped { provider, what, name: name.into() })
+        });
+    }
+}
+
 impl Pipeline for Port<'_> {
     fn event(&mut self) -> Option<LocalPooled<CanonicalEvent>> {
         let event = self.shard.pools.canonical_events.try_acquire();
@@ -393,17 +421,16 @@ impl Pipeline for Port<'_> {
         if self.shard.provider_mut(provider).notices.count(notice) {
             let provider = self.shard.catalog.provider_name(provider);
             tracing::warn!(provider = provider.as_deref(), what, name, "notice; counted from here");
+            if is_unmapped(notice) {
+                self.unmapped(what, name);
+            }
         }
     }
 
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
         let shard = &mut *self.shard;
-        let from = (self.provider, conn);
-        // What the reader left behind when it went comes home.
-        shard.unreadable.take_if(|outgoing| outgoing.is_abandoned());
-        let kept = shard.unreadable.as_mut().is_some_and(|outgoing| {
-            outgoing.put(&shard.pools.provider_raws, from, self.now, payload, error)
-        });
+        let (from, pool) = ((self.provider, conn), &shard.pools.provider_raws);
+        let kept = shard.letters.put_unreadable(pool, from, self.now, payload, error);
         let stats = shard.provider_mut(self.provider);
         stats.unreadable += 1;
         stats.unreadable_not_kept += u64::from(!kept);

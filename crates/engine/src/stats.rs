@@ -239,6 +239,20 @@ pub(crate) fn parts(notice: Notice<'_>) -> (&'static str, &str) {
     }
 }
 
+/// Whether a message could not be used, since what it is or what it is about is not known.
+pub(crate) fn is_unmapped(notice: Notice<'_>) -> bool {
+    match notice {
+        Notice::UnknownType(_)
+        | Notice::UnexpectedSymbol(_)
+        | Notice::UnreadableInstrument(_)
+        | Notice::UnknownInstrument(_) => true,
+        Notice::SubscriptionRefused(_)
+        | Notice::RequestRefused(_)
+        | Notice::ShutdownAnnounced(_)
+        | Notice::VenueStatus(_) => false,
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {

@@ -34,6 +34,9 @@ struct ShardHalf {
     waiting: AtomicU64,
     read_back: AtomicU64,
     stalls: AtomicU64,
+    demand: AtomicU64,
+    share: AtomicU64,
+    held: AtomicU64,
     stalled: AtomicBool,
     blocked: AtomicU64,
 }
@@ -79,7 +82,13 @@ pub struct ConsumerCounts {
     pub read_back: u64,
     /// How often the critical window was full when more came.
     pub stalls: u64,
-    /// Whether that is so now, and not all of it has been read back yet.
+    /// Events that it would have got in the last second; only where there is a budget.
+    pub demand: u64,
+    /// Events a second that it may have of the budget, rounded up.
+    pub share: u64,
+    /// Events that found no token and waited, or were conflated.
+    pub held: u64,
+    /// Whether its critical window is full, and not all of what came since has been read back yet.
     pub stalled: bool,
     /// Events handed to it.
     pub delivered: u64,
@@ -131,6 +140,9 @@ impl Tally {
             waiting: read(&shard.waiting),
             read_back: read(&shard.read_back),
             stalls: read(&shard.stalls),
+            demand: read(&shard.demand),
+            share: read(&shard.share),
+            held: read(&shard.held),
             stalled: shard.stalled.load(Ordering::Relaxed),
             delivered: read(&inbox.delivered),
             critical_delivered: read(&inbox.critical_delivered),
@@ -194,6 +206,9 @@ impl Tally {
         half.waiting.store(counts.waiting, Ordering::Relaxed);
         half.read_back.store(counts.read_back, Ordering::Relaxed);
         half.stalls.store(counts.stalls, Ordering::Relaxed);
+        half.demand.store(counts.demand, Ordering::Relaxed);
+        half.share.store(counts.share, Ordering::Relaxed);
+        half.held.store(counts.held, Ordering::Relaxed);
         half.stalled.store(counts.stalled, Ordering::Relaxed);
     }
 

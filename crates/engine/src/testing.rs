@@ -43,9 +43,14 @@ pub(crate) fn subscribe_all(shard: &mut Shard) {
 
 /// Emits a trade of that number.
 pub(crate) fn trade(shard: &mut Shard, now: Nanos, trade_id: u64) {
+    trade_of(shard, now, INSTRUMENT, trade_id);
+}
+
+/// The same of any instrument.
+pub(crate) fn trade_of(shard: &mut Shard, now: Nanos, instrument: InstrumentId, trade_id: u64) {
     let mut port = shard.port(PROVIDER, now);
     let mut event = port.event().unwrap();
-    event.set_kind(INSTRUMENT, Kind::Trade);
+    event.set_kind(instrument, Kind::Trade);
     event.header.seq_provider = Some(trade_id);
     event.body = Body::Trade(Trade { trade_id, ..Trade::default() });
     port.emit(event);

@@ -11,6 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::consumers::{ConsumerOptions, Seat, Source};
 use crate::control::Control;
+use crate::dead_letters::DeadLetterQueue;
 use crate::live::{self, Parts};
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 
@@ -26,6 +27,7 @@ impl Gateway {
         Builder {
             operator,
             operators,
+            dead_letters: DeadLetterQueue::new(&config.dead_letters),
             config,
             consumers: Vec::new(),
             record: None,
@@ -41,6 +43,7 @@ impl Gateway {
 pub struct Builder {
     operator: Operator,
     operators: OperatorEnd,
+    dead_letters: DeadLetterQueue,
     config: Config,
     consumers: Vec<Seat>,
     record: Option<PathBuf>,
@@ -154,6 +157,12 @@ impl Builder {
         Control::new(self.operator.clone())
     }
 
+    /// Looks at what could not be used or delivered, from any thread, while it runs and after it.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetterQueue {
+        self.dead_letters.clone()
+    }
+
     /// Runs until it is stopped. Blocks the calling thread, which becomes the shard's.
     ///
     /// # Errors
@@ -179,6 +188,7 @@ impl Builder {
             signals: self.signals,
             gauges: self.gauges,
             operators: self.operators,
+            dead_letters: self.dead_letters,
         };
         let mut summary = live::run(parts, self.consumers)?;
         for recorder in recorders {

@@ -23,6 +23,7 @@
 //! | [`consumers`] | how consumers are seated: threads, rights, restarts |
 //! | [`control`] | commanding it while it runs, from any thread |
 //! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
+//! | [`dead_letters`] | what could not be used or delivered, kept, written and shown |
 //! | [`outcome`] | how a run is ended, and what it came to |
 //! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
 //! | [`replay`] | a capture through the same machines |
@@ -35,7 +36,7 @@ pub mod clock;
 pub mod config;
 pub mod consumers;
 pub mod control;
-mod dead_letters;
+pub mod dead_letters;
 pub mod demo;
 pub mod event_json;
 pub mod gateway;

@@ -26,9 +26,11 @@ use store::capture::RecorderTap;
 use crate::clock::SystemClock;
 use crate::config::{Config, Merge, Network, Provider};
 use crate::consumers::{ConsumerOptions, Seat, Seated, Source};
-use crate::dead_letters::Clerk;
+use crate::dead_letters::{Clerk, DeadLetterQueue};
 use crate::outcome::{Gauges, RunError, Stop, Summary};
-use crate::report::{ConnectionReport, ConsumerReport, MergeReport, StreamReport, VenueReport};
+use crate::report::{
+    ConnectionReport, ConsumerReport, LetterReport, MergeReport, StreamReport, VenueReport,
+};
 
 /// Frames read per provider and turn, so that none keeps the others waiting.
 const FRAMES_PER_TURN: usize = 128;
@@ -52,6 +54,7 @@ pub(crate) struct Parts {
     pub signals: bool,
     pub gauges: Gauges,
     pub operators: OperatorEnd,
+    pub dead_letters: DeadLetterQueue,
 }
 
 use orders::Orders;
@@ -90,13 +93,15 @@ pub(crate) fn run(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
 }
 
 async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
-    let Parts { config, clock, taps, duration, stop, signals, gauges, operators } = parts;
+    let Parts { config, clock, taps, duration, stop, signals, gauges, operators, .. } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    shard.set_budget(config.dispatch.events_per_s, clock.now());
     gauges.show(shard.pools().manager());
     shard.set_control(config.control);
     shard.attach_operators(operators);
-    let clerk = Clerk::start(shard.dead_letters(), shard.catalog().clone())?;
+    let kept = (parts.dead_letters, &config.dead_letters);
+    let clerk = Clerk::start(shard.dead_letters(), kept, shard.catalog().clone(), clock)?;
     let network = Wires::new(&config.network, clock)?;
     let mut lines = lines(&config, &network, taps, &mut shard, clock)?;
     let mut guests = welcome(&mut shard, seats, &config, clock)?;
@@ -170,6 +175,7 @@ fn what_it_came_to(lines: &[Line], shard: &Shard, clock: SystemClock, started: N
         providers: lines.iter().filter_map(|line| line.report(shard)).collect(),
         streams: StreamReport::all(shard, now),
         merges: MergeReport::all(shard),
+        dead_letters: shard.letter_counts().map(LetterReport::of).collect(),
         ..Summary::default()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use pool::{Manager, PoolReport, PoolStats};
 
-use crate::report::{ConsumerReport, MergeReport, StreamReport, VenueReport};
+use crate::report::{ConsumerReport, LetterReport, MergeReport, StreamReport, VenueReport};
 use crate::trading::OrderCounts;
 
 /// What went wrong before or while a gateway ran.
@@ -40,6 +40,8 @@ pub struct Summary {
     pub streams: Vec<StreamReport>,
     /// Per merge.
     pub merges: Vec<MergeReport>,
+    /// What could not be used or delivered, by reason.
+    pub dead_letters: Vec<LetterReport>,
     /// Per consumer, when all had what they had coming.
     pub consumers: Vec<ConsumerReport>,
     /// What came of orders.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use engine::dead_letters::{LetterCounts, LetterReason};
 use engine::shard::{BookView, InstrumentView};
 use engine::{ConsumerCounts, Shard};
 use hdrhistogram::Histogram;
@@ -254,6 +255,25 @@ impl MergeReport {
     pub fn emitted_while_up_pct(&self) -> f64 {
         let up = self.emitted + self.suppressed_while_up;
         if up == 0 { 100.0 } else { self.emitted as f64 * 100.0 / up as f64 }
+    }
+}
+
+/// What could not be used or delivered, of one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LetterReport {
+    /// Why.
+    pub reason: &'static str,
+    /// How many there were.
+    pub seen: u64,
+    /// Of those, how many were counted and not kept.
+    pub lost: u64,
+}
+
+impl LetterReport {
+    /// Of a shard's counters.
+    #[must_use]
+    pub fn of((reason, counts): (LetterReason, LetterCounts)) -> Self {
+        Self { reason: reason.name(), seen: counts.seen, lost: counts.lost }
     }
 }
 

@@ -21,7 +21,6 @@ mod error;
 mod line;
 mod reader;
 mod recorder;
-mod stamp;
 mod writer;
 
 pub use error::CaptureError;

@@ -1,4 +1,4 @@
-//! What lasts: raw captures, and the ledger of orders.
+//! What lasts: raw captures, dead letters, and the ledger of orders.
 //!
 //! Nothing here knows the engine. Files are written on threads of their own, so that no disk can
 //! make a shard wait.
@@ -7,4 +7,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod capture;
+pub mod dead_letters;
 pub mod ledger;
+mod stamp;

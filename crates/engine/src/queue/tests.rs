@@ -358,6 +358,11 @@ proptest! {
             taken += 1;
         }
         let ConsumerCounts { conflated, merged, dropped, .. } = line.counts;
+        let (shown, more) = line.backlog.take_dropped();
+        let shown: Vec<_> = shown.map(|event| event.header.trace_id).collect();
+        prop_assert_eq!(shown.len() as u64, dropped.min(DROPPED_SHOWN as u64));
+        prop_assert_eq!(shown.len() as u64 + more, dropped);
+        prop_assert!(shown.is_sorted(), "the oldest go first");
         prop_assert_eq!(put, taken + conflated + merged + dropped);
         prop_assert_eq!(line.backlog.trades, 0);
         for waiting in &line.backlog.lanes {

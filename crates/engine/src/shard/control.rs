@@ -10,8 +10,9 @@ use super::Shard;
 use crate::books::lane_kind;
 use crate::capacity::HANDLER_BLOCKED;
 use crate::control::{
-    Answer, ControlSettings, Desk, OperatorEnd, OrderCommand, Ready, Rights, Switch, To,
+    Answer, Command, ControlSettings, Desk, OperatorEnd, OrderCommand, Ready, Rights, Switch, To,
 };
+use crate::dead_letters::{Content, LetterReason};
 use crate::route::{RoutingTable, Subscription};
 
 /// Commands of one consumer that are taken in one turn.
@@ -187,6 +188,21 @@ impl Shard {
         }
         control.take_operators(self, now);
         self.control = control;
+    }
+
+    /// A command that is refused becomes a dead letter; `consumer` is for whom it was.
+    #[cold]
+    pub(crate) fn bury_command(
+        &mut self,
+        (consumer, operator): (&Arc<str>, bool),
+        command: &Command,
+        refusal: Refusal,
+        now: Nanos,
+    ) {
+        self.letters.put(LetterReason::RefusedCommand, now, || {
+            let (consumer, command) = (consumer.clone(), Box::new(command.clone()));
+            Some(Content::RefusedCommand { consumer, operator, command, refusal })
+        });
     }
 
     /// The table in force.

@@ -1,9 +1,10 @@
 //! Merges on the shard: which there are, the fragments that go into them, the events that come out.
 
-use model::{Body, Error, Header, Nanos, ProviderId};
+use model::{Body, Error, Event, Header, Nanos, ProviderId};
 
 use super::Shard;
 use crate::books::Lane;
+use crate::dead_letters::{Content, LetterReason};
 use crate::merge::{Input, Merge, MergeSpec, Parties, Taken};
 
 impl Shard {
@@ -101,9 +102,19 @@ impl Shard {
             match taken {
                 Some(Taken::Last(at)) => self.close_window(n, at, at, ts_emit),
                 Some(Taken::First(end)) => self.merges.note(end),
-                Some(Taken::Further | Taken::Late) | None => {}
+                Some(Taken::Late) => self.bury_fragment(n, (header, body), now),
+                Some(Taken::Further) | None => {}
             }
         }
+    }
+
+    #[cold]
+    fn bury_fragment(&mut self, n: usize, (header, body): (&Header, &Body), now: Nanos) {
+        let Some(merge) = self.merges.get_mut(n).map(|merge| merge.id()) else { return };
+        self.letters.put(LetterReason::LateFragment, now, || {
+            let event = Event { header: *header, body: body.clone(), levels: None };
+            Some(Content::LateFragment { merge, event })
+        });
     }
 
     /// Closes the windows whose time is over.

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 pub mod check;
+mod dead_letters;
 mod demo;
 mod replay;
 mod run;
@@ -32,6 +33,7 @@ enum Command {
     Check(run::CheckArguments),
     Replay(replay::ReplayArguments),
     Record(run::RecordArguments),
+    DeadLetters(dead_letters::DeadLettersArguments),
     Sim(sim::SimArguments),
     Sweep(demo::SweepArguments),
     Soak(demo::SoakArguments),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => Ok(run::check(&arguments)),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Record(arguments) => run::record(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

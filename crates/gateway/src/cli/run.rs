@@ -12,7 +12,7 @@ use super::{Failure, Outcome, check, finish, print_json};
 use crate::config::{self, Config, Fault};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
-use crate::report::{self, MergeReport, StreamReport, VenueReport};
+use crate::report::{self, LetterReport, MergeReport, StreamReport, VenueReport};
 use crate::table::Table;
 
 /// Runs the gateway on the venues of a configuration.
@@ -78,6 +78,7 @@ struct RunReport {
     providers: Vec<ProviderReport>,
     streams: Vec<StreamReport>,
     merges: Vec<MergeReport>,
+    dead_letters: Vec<LetterReport>,
     elapsed_s: f64,
     frames_per_s: f64,
     lines_lost: u64,
@@ -144,6 +145,7 @@ impl RunReport {
             providers: summary.providers.into_iter().map(named).collect(),
             streams: summary.streams,
             merges: summary.merges,
+            dead_letters: summary.dead_letters,
             elapsed_s,
             frames_per_s: frames as f64 / elapsed_s.max(1e-9),
             lines_lost: summary.lines_lost,

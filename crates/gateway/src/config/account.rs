@@ -39,8 +39,13 @@ impl Account {
     /// # Errors
     /// What can't be read or can't be a key, and what would be right; never what stands there.
     pub fn read(&self) -> Result<Credentials, String> {
-        let passphrase = self.passphrase.as_ref().map(SecretSource::read).transpose()?;
-        Credentials::new(self.api_key.read()?, self.secret.read()?, passphrase)
+        let named = |what: &'static str, source: &SecretSource| {
+            source.read().map_err(|why| format!("{what}: {why}"))
+        };
+        let passphrase = self.passphrase.as_ref().map(|source| named("its passphrase", source));
+        let (key, secret) =
+            (named("its API key", &self.api_key)?, named("its secret", &self.secret)?);
+        Credentials::new(key, secret, passphrase.transpose()?)
             .map_err(|error| error.message.into_owned())
     }
 }
@@ -99,14 +104,16 @@ impl SecretSource {
             Self::File(path) => read_file(path),
             Self::Variable(name) => match std::env::var(name) {
                 Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
-                _ => Err(format!("the environment variable {name} is not set, or empty")),
+                // Not its name either: somebody may have written the secret itself there.
+                _ => Err("no environment variable of that name is set, or it is empty".to_owned()),
             },
         }
     }
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    // Without the path: somebody may have written the secret itself there.
+    let failed = |error: std::io::Error| error.to_string();
     let file = File::open(path).map_err(failed)?;
     let facts = file.metadata().map_err(failed)?;
     #[cfg(unix)]
@@ -115,13 +122,12 @@ fn read_file(path: &Path) -> Result<String, String> {
         let mode = facts.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(format!(
-                "{}: others can read it (mode {mode:03o}); make it its owner's alone: chmod 600",
-                path.display()
+                "others can read it (mode {mode:03o}); make it its owner's alone: chmod 600"
             ));
         }
     }
     if facts.len() > BYTES_MAX {
-        return Err(format!("{}: {} bytes are no key", path.display(), facts.len()));
+        return Err(format!("{} bytes are no key", facts.len()));
     }
     // Room for all of it at once and trimmed in place: no other copy of it is left in memory.
     let mut text = String::with_capacity(BYTES_MAX as usize + 1);
@@ -129,7 +135,7 @@ fn read_file(path: &Path) -> Result<String, String> {
     text.truncate(text.trim_end().len());
     drop(text.drain(..text.len() - text.trim_start().len()));
     if text.is_empty() {
-        return Err(format!("{}: it is empty", path.display()));
+        return Err("it is empty".to_owned());
     }
     Ok(text)
 }

@@ -2,19 +2,23 @@
 //! Nothing stops at the first of them.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use engine::ControlSettings;
+use engine::dead_letters::LETTER_BYTES_MAX;
 use model::Kind;
 
 use super::file::Fault;
 use super::merges;
-use super::schema::{CONTROL, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE};
+use super::schema::{
+    CONTROL, DEAD_LETTERS, DISPATCH, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE,
+};
 use super::suggest::one_of;
 use super::values;
 use super::written::{Data, Node};
-use super::{Config, Log, Network, Provider, Table};
+use super::{Config, DeadLetters, Dispatch, Log, Network, Provider, Table};
 use super::{account, consumers, orders};
 
 /// Levels a side; the most that any venue offers.
@@ -23,6 +27,8 @@ const BOOK_DEPTH: RangeInclusive<u32> = 1..=5_000;
 const REDUNDANCY: RangeInclusive<u32> = 1..=2;
 /// Below a second every instrument is quiet; above an hour nobody would notice.
 const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// Above it no machine's fan-out is the limit.
+const EVENTS_PER_S: RangeInclusive<u32> = 1..=1_000_000_000;
 /// Below it nothing far away answers; above it nothing is alive.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 /// Faster than the eye, and slower than patience.
@@ -32,6 +38,15 @@ const EVERY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::f
 const LINGER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(43_200);
 /// Less than a round trip says nothing; after minutes nobody waits any more.
 const CONFIRM: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+
+/// Dead letters in memory.
+const LETTERS: RangeInclusive<u32> = 1..=1_000_000;
+/// The largest letter fits in any case; more than that nobody reads.
+const SIZE: RangeInclusive<usize> = 1 << 20..=4 << 30;
+/// As much of a payload as the engine hands over, and enough to say what it was.
+const PAYLOAD: RangeInclusive<usize> = 256..=LETTER_BYTES_MAX;
+/// Files of them.
+const FILES: RangeInclusive<u32> = 1..=1_000;
 
 /// The whole configuration; what it holds counts only where no fault was added.
 pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
@@ -49,6 +64,9 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .read("request_timeout", values::duration(TIMEOUT))
             .unwrap_or(standard.request_timeout),
     };
+    let mut dispatch = Reader::new(root, &DISPATCH, faults);
+    let events_per_s = dispatch.read("events_per_s", values::number(EVENTS_PER_S));
+    let dispatch = Dispatch { events_per_s: events_per_s.and_then(NonZeroU32::new) };
     let mut log = Reader::new(root, &LOG, faults);
     let standard = Log::default();
     let log = Log {
@@ -69,9 +87,41 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
             .read("confirm_within", values::duration(CONFIRM))
             .unwrap_or(standard.confirm_within),
     };
+    let dead_letters = dead_letters(root, faults);
     let consumers = consumers::read(root, faults);
     let orders = orders::read(root, &providers, faults);
-    Config { providers, merges, network, log, table, control, consumers, orders }
+    Config {
+        providers,
+        merges,
+        network,
+        dispatch,
+        log,
+        table,
+        control,
+        dead_letters,
+        consumers,
+        orders,
+    }
+}
+
+fn dead_letters(root: &Node, faults: &mut Vec<Fault>) -> DeadLetters {
+    let mut reader = Reader::new(root, &DEAD_LETTERS, faults);
+    let standard = DeadLetters::default();
+    let number = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
+    DeadLetters {
+        folder: reader.read("folder", values::folder),
+        entries_max: number(reader.read("max_entries", values::number(LETTERS)))
+            .unwrap_or(standard.entries_max),
+        bytes_max: reader.read("max_bytes", values::size(SIZE)).unwrap_or(standard.bytes_max),
+        payload_max: reader
+            .read("max_payload", values::size(PAYLOAD))
+            .unwrap_or(standard.payload_max),
+        file_bytes_max: reader
+            .read("file_size", values::size(SIZE))
+            .unwrap_or(standard.file_bytes_max),
+        files_max: number(reader.read("max_files", values::number(FILES)))
+            .unwrap_or(standard.files_max),
+    }
 }
 
 fn sections_known(root: &Node, faults: &mut Vec<Fault>) {

@@ -8,8 +8,9 @@
 //! - `written`: the first life, a tree of values; `environment`: what lies over it
 //! - `checked`: from the first life to the second, `merges`, `consumers`, `orders` and [`account`] parts of
 //!   it; `suggest`: what was probably meant
-//! - [`duration`]: `10s`, `5m`, `24h`
+//! - [`duration`]: `10s`, `5m`, `24h`; [`size`]: `64KiB`, `16MiB`
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub mod file;
 mod merges;
 mod orders;
 pub mod schema;
+pub mod size;
 mod suggest;
 pub mod values;
 mod written;
@@ -43,12 +45,16 @@ pub struct Config {
     pub merges: Vec<Merge>,
     /// Connections in general.
     pub network: Network,
+    /// What all consumers together may get.
+    pub dispatch: Dispatch,
     /// Logs.
     pub log: Log,
     /// The built-in table of the terminal.
     pub table: Table,
     /// How long lingers and confirmations take.
     pub control: engine::ControlSettings,
+    /// What is kept of what could not be used or delivered.
+    pub dead_letters: DeadLetters,
     /// What is said about consumers, by name.
     pub consumers: Vec<ConsumerConfig>,
     /// Orders: where they are written down, and within which limits they go.
@@ -123,6 +129,13 @@ pub struct Network {
     pub request_timeout: Duration,
 }
 
+/// What all consumers together may get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Events of market data a second, by fair [`share`](engine::share); `None` sets no limit.
+    pub events_per_s: Option<NonZeroU32>,
+}
+
 /// Logs go to standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -148,6 +161,36 @@ pub struct Table {
     pub enabled: bool,
     /// How often it is drawn.
     pub every: Duration,
+}
+
+/// What is kept of what could not be used or delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Where files of them go; in memory alone where `None`.
+    pub folder: Option<PathBuf>,
+    /// So many in memory.
+    pub entries_max: usize,
+    /// So many bytes of them in memory.
+    pub bytes_max: usize,
+    /// So many bytes of the payload of each.
+    pub payload_max: usize,
+    /// A file that would grow beyond this is followed by another.
+    pub file_bytes_max: usize,
+    /// With one more than this, the oldest file is removed.
+    pub files_max: usize,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            entries_max: 10_000,
+            bytes_max: 16 << 20,
+            payload_max: 8 << 10,
+            file_bytes_max: 16 << 20,
+            files_max: 8,
+        }
+    }
 }
 
 impl Default for Network {

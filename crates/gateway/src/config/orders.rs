@@ -148,7 +148,7 @@ fn limit(node: &Node, providers: &[Provider], faults: &mut Vec<Fault>) -> Option
     let limits = Limits {
         order_notional_max: reader.read("order_notional_max", values::amount),
         position_max: reader.read("position_max", values::amount),
-        notional_max: reader.read("notional_max", values::amount),
+        notional_max: reader.read("total_notional_max", values::amount),
         price_band_bp: reader.read("price_band_bp", values::number(BAND)),
         orders,
         open_max: reader.read("open_max", values::number(COUNT)).map(|most| most as usize),

@@ -60,6 +60,10 @@ pub const NETWORK: Section = Section {
     keys: &["tls_ca_file", "connect_timeout", "request_timeout"],
 };
 
+/// What all consumers together may get.
+pub const DISPATCH: Section =
+    Section { name: "dispatch", repeated: false, keys: &["events_per_s"] };
+
 /// Logs.
 pub const LOG: Section = Section { name: "log", repeated: false, keys: &["filter", "format"] };
 
@@ -69,6 +73,13 @@ pub const TABLE: Section = Section { name: "table", repeated: false, keys: &["en
 /// The control bus.
 pub const CONTROL: Section =
     Section { name: "control", repeated: false, keys: &["linger", "confirm_within"] };
+
+/// What could not be used or delivered.
+pub const DEAD_LETTERS: Section = Section {
+    name: "dead_letters",
+    repeated: false,
+    keys: &["folder", "max_entries", "max_bytes", "max_payload", "file_size", "max_files"],
+};
 
 /// A consumer that the program has.
 pub const CONSUMER: Section = Section {
@@ -109,7 +120,7 @@ pub const LIMIT: Section = Section {
         "instrument",
         "order_notional_max",
         "position_max",
-        "notional_max",
+        "total_notional_max",
         "price_band_bp",
         "orders_max",
         "orders_per",
@@ -118,5 +129,17 @@ pub const LIMIT: Section = Section {
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 10] =
-    [PROVIDER, MERGE, NETWORK, LOG, TABLE, CONTROL, CONSUMER, LEDGER, ORDERS, LIMIT];
+pub static SECTIONS: [Section; 12] = [
+    PROVIDER,
+    MERGE,
+    NETWORK,
+    DISPATCH,
+    LOG,
+    TABLE,
+    CONTROL,
+    DEAD_LETTERS,
+    CONSUMER,
+    LEDGER,
+    ORDERS,
+    LIMIT,
+];

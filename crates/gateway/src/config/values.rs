@@ -14,6 +14,7 @@ use venues::orders::OrderWay;
 
 use super::LogFormat;
 use super::duration;
+use super::size;
 use super::suggest::{hint, one_of};
 use super::written::{Node, show};
 
@@ -176,6 +177,34 @@ pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&Node) -> Result<u32
             let (least, most) = (range.start(), range.end());
             format!("a whole number from {least} to {most}, without quotation marks")
         })
+    }
+}
+
+/// A size within limits, in bytes.
+pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Node) -> Result<usize, String> {
+    move |node| {
+        let parsed = node.text().and_then(|text| size::parse(text).ok());
+        parsed.filter(|bytes| range.contains(bytes)).ok_or_else(|| {
+            let (least, most) = (size::show(*range.start()), size::show(*range.end()));
+            format!(
+                "a size from {least} to {most} in quotation marks: a whole number with B, KiB, MiB \
+                 or GiB, such as \"16MiB\""
+            )
+        })
+    }
+}
+
+/// A folder that is there, or can be made where nothing is yet.
+pub(super) fn folder(node: &Node) -> Result<PathBuf, String> {
+    let path = node.text().filter(|text| !text.is_empty()).map(PathBuf::from);
+    let path = path.ok_or("the path of a folder, in quotation marks")?;
+    // The first of it that is there: all that is below is made.
+    match path.ancestors().find_map(|part| std::fs::metadata(part).ok().map(|meta| (part, meta))) {
+        Some((part, meta)) if !meta.is_dir() => {
+            let part = show(&part.display().to_string());
+            Err(format!("the path of a folder; {part} is there and is none"))
+        }
+        _ => Ok(path),
     }
 }
 

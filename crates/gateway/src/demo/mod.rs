@@ -23,7 +23,7 @@ use sim::faults::Faults;
 use tokio::sync::oneshot;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Log, Merge, Network, Provider, Table};
+use crate::config::{Config, DeadLetters, Dispatch, Log, Merge, Network, Provider, Table};
 use crate::consumers::ConsumerOptions;
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
@@ -198,9 +198,11 @@ fn config(parts: &[Part], listening: &[SocketAddr], folder: &Folder) -> Config {
         providers: providers.collect(),
         merges: merges::spec(parts).map(merge).into_iter().collect(),
         network: Network::default(),
+        dispatch: Dispatch::default(),
         log: Log::default(),
         table: Table::default(),
         control: engine::ControlSettings::default(),
+        dead_letters: DeadLetters::default(),
         consumers: Vec::new(),
         orders: folder.orders(),
     }

@@ -11,7 +11,7 @@ use sim::accounts::Counts;
 
 use super::memory::Slope;
 use crate::outcome::Summary;
-use crate::report::{ConsumerReport, MergeReport, StreamReport};
+use crate::report::{ConsumerReport, LetterReport, MergeReport, StreamReport};
 use crate::trading::OrderCounts;
 
 /// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
@@ -38,6 +38,8 @@ pub struct Report {
     pub orders: Orders,
     /// What became of the merge windows.
     pub merges: Merges,
+    /// What could not be used or delivered, by reason.
+    pub dead_letters: Vec<LetterReport>,
     /// The pools when all was closed.
     pub pools: Vec<Pool>,
     /// Whether every book equals the simulator's own.
@@ -158,6 +160,7 @@ impl Report {
             consumers: summary.consumers.iter().map(Consumer::new).collect(),
             orders,
             merges: Merges::of(&summary.merges),
+            dead_letters: summary.dead_letters.clone(),
             pools: summary.pools.iter().map(Pool::new).collect(),
             books_match_venues,
             memory,

@@ -10,7 +10,7 @@ use model::Nanos;
 
 use super::error::CaptureError;
 use super::line::{self, LineRef};
-use super::stamp;
+use crate::stamp;
 
 /// How files are called.
 #[derive(Clone, Debug, PartialEq, Eq)]

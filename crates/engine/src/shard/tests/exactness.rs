@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use model::Decimal;
 use model::event::{BookMeta, Level, Quote, Side, StreamState, Trade};
@@ -10,6 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::share;
 
 const PAIRS: usize = 3;
 type Levels = BTreeMap<(Side, Decimal), Decimal>;
@@ -384,7 +386,10 @@ impl World {
                 port.status(instrument, Kind::Trade, state, Reason::Flowing);
                 self.turn_state(pair, Kind::Trade, state);
             }
-            Step::EndTurn => venue.shard.end_turn(Nanos(venue.now)),
+            Step::EndTurn => {
+                venue.now += share::REFILL.as_nanos() as u64 / 3;
+                venue.shard.end_turn(Nanos(venue.now));
+            }
             Step::Drain(consumer, most) => {
                 self.drain(consumer, most);
             }
@@ -415,7 +420,8 @@ impl World {
         loop {
             self.take(Step::EndTurn);
             let read: usize = (0..self.inboxes.len()).map(|n| self.drain(n, 64)).sum();
-            if read == 0 {
+            let waits = self.inboxes.iter().any(|inbox| inbox.tally().counts().waiting > 0);
+            if read == 0 && !waits {
                 return;
             }
         }
@@ -450,9 +456,11 @@ fn every_consumer_has_the_shards_books_whatever_the_schedule() {
         ProptestConfig { cases: 4_000, source_file: Some(file!()), ..ProptestConfig::default() };
     let (merged, snapshots) = (Cell::new(0), Cell::new(0));
     let capacities = prop::collection::vec((1..7usize, 1..5usize), 3);
-    let schedules = (capacities, prop::collection::vec(step(), 1..150));
-    let tried = TestRunner::new(config).run(&schedules, |(capacities, steps)| {
+    let budget = prop::option::weighted(0.3, 20..500u32);
+    let schedules = (capacities, budget, prop::collection::vec(step(), 1..150));
+    let tried = TestRunner::new(config).run(&schedules, |(capacities, budget, steps)| {
         let mut world = World::new(&capacities);
+        world.venue.shard.set_budget(budget.and_then(NonZeroU32::new), Nanos(0));
         for step in steps {
             let ends = matches!(step, Step::EndTurn);
             world.take(step);

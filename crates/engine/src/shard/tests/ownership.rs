@@ -95,7 +95,8 @@ fn a_flood_of_what_cannot_be_read_holds_what_it_may_and_is_counted() {
     let mut letters = shard.dead_letters();
     assert_eq!(flood(&mut shard), (2_000, 2_000 - DEAD_LETTERS_MAX as u64));
     let letter = letters.take().unwrap();
-    assert_eq!((letter.provider, letter.ts_recv), (P, Nanos(0)), "the oldest first");
+    let Content::Unreadable(raw) = &letter.content else { panic!("{letter:?}") };
+    assert_eq!((raw.provider, letter.at), (P, Nanos(0)), "the oldest first");
     drop((letter, letters));
     let before = shard.providers().next().unwrap().1.stats().unreadable_not_kept;
     assert_eq!(flood(&mut shard), (3_000, before + 1_000), "nobody looks any more");

@@ -1,4 +1,5 @@
-//! A point in time as it stands in a file name: `20261103T142501Z`.
+//! A point in time as it stands in a file name, `20261103T142501Z`, and as people read it,
+//! `2026-11-03T14:25:01.000Z`.
 
 use model::Nanos;
 
@@ -8,13 +9,24 @@ const EPOCH_FROM_MARCH_0: u64 = 719_468;
 /// Days of the 400 years after which the calendar repeats.
 const ERA_DAYS: u64 = 146_097;
 
-/// The point in time, in UTC and whole seconds.
+/// The point in time for a file's name, in UTC and whole seconds.
 pub(crate) fn utc(t: Nanos) -> String {
+    let ([year, month, day], [hour, minute, second]) = parts(t);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// The point in time for people, in UTC and milliseconds.
+pub(crate) fn utc_ms(t: Nanos) -> String {
+    let ([year, month, day], [hour, minute, second]) = parts(t);
+    let ms = t.0 / 1_000_000 % 1_000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+fn parts(t: Nanos) -> ([u64; 3], [u64; 3]) {
     let seconds = t.0 / 1_000_000_000;
     let (year, month, day) = date(seconds / DAY_S);
     let of_day = seconds % DAY_S;
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    ([year, month, day], [of_day / 3_600, of_day / 60 % 60, of_day % 60])
 }
 
 /// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
@@ -46,5 +58,6 @@ mod tests {
         assert_eq!(at(4_107_542_399), "21000228T235959Z");
         assert_eq!(at(4_107_542_400), "21000301T000000Z");
         assert_eq!(utc(Nanos(u64::MAX)), "25540721T233433Z");
+        assert_eq!(utc_ms(Nanos(951_827_696_007_999_999)), "2000-02-29T12:34:56.007Z");
     }
 }
