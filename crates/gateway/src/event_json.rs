@@ -229,6 +229,48 @@ fn put_verdict<M: SerializeMap>(
     }
 }
 
+fn put_reply<M: SerializeMap>(map: &mut M, reply: &OrderReply) -> Result<(), M::Error> {
+    map.serialize_entry("client_order_id", &*reply.order.client_order_id)?;
+    map.serialize_entry("about", reply.intent.name())?;
+    match &reply.answer {
+        ReplyAnswer::Denied(denial) => {
+            map.serialize_entry("answer", "denied")?;
+            map.serialize_entry("code", denial.code())?;
+            map.serialize_entry("text", denial.text())
+        }
+        ReplyAnswer::Refused { code, text } => {
+            map.serialize_entry("answer", "refused")?;
+            map.serialize_entry("code", &**code)?;
+            map.serialize_entry("text", &**text)
+        }
+        ReplyAnswer::Duplicate(view) => {
+            map.serialize_entry("answer", "duplicate")?;
+            put_view(map, view)
+        }
+        ReplyAnswer::Stands(view) => {
+            map.serialize_entry("answer", "stands")?;
+            put_view(map, view)
+        }
+    }
+}
+
+fn put_view<M: SerializeMap>(map: &mut M, view: &OrderView) -> Result<(), M::Error> {
+    map.serialize_entry("state", &view.state.map(OrderState::name))?;
+    money(map, "quantity", view.quantity)?;
+    money(map, "filled", view.filled)
+}
+
+fn put_balance<M: SerializeMap>(map: &mut M, balance: &Balance) -> Result<(), M::Error> {
+    map.serialize_entry("asset", &*balance.asset)?;
+    money(map, "free", balance.free)?;
+    money(map, "locked", balance.locked)
+}
+
+fn put_position<M: SerializeMap>(map: &mut M, position: &Position) -> Result<(), M::Error> {
+    money(map, "position", position.quantity)?;
+    money_if(map, "entry_price", position.entry_price)
+}
+
 #[cfg(test)]
 mod tests {
     use model::{Header, ProviderId, Stream};
@@ -277,46 +319,4 @@ mod tests {
         });
         assert_eq!(line, expected);
     }
-}
-
-fn put_reply<M: SerializeMap>(map: &mut M, reply: &OrderReply) -> Result<(), M::Error> {
-    map.serialize_entry("client_order_id", &*reply.order.client_order_id)?;
-    map.serialize_entry("about", reply.intent.name())?;
-    match &reply.answer {
-        ReplyAnswer::Denied(denial) => {
-            map.serialize_entry("answer", "denied")?;
-            map.serialize_entry("code", denial.code())?;
-            map.serialize_entry("text", denial.text())
-        }
-        ReplyAnswer::Refused { code, text } => {
-            map.serialize_entry("answer", "refused")?;
-            map.serialize_entry("code", &**code)?;
-            map.serialize_entry("text", &**text)
-        }
-        ReplyAnswer::Duplicate(view) => {
-            map.serialize_entry("answer", "duplicate")?;
-            put_view(map, view)
-        }
-        ReplyAnswer::Stands(view) => {
-            map.serialize_entry("answer", "stands")?;
-            put_view(map, view)
-        }
-    }
-}
-
-fn put_view<M: SerializeMap>(map: &mut M, view: &OrderView) -> Result<(), M::Error> {
-    map.serialize_entry("state", &view.state.map(OrderState::name))?;
-    money(map, "quantity", view.quantity)?;
-    money(map, "filled", view.filled)
-}
-
-fn put_balance<M: SerializeMap>(map: &mut M, balance: &Balance) -> Result<(), M::Error> {
-    map.serialize_entry("asset", &*balance.asset)?;
-    money(map, "free", balance.free)?;
-    money(map, "locked", balance.locked)
-}
-
-fn put_position<M: SerializeMap>(map: &mut M, position: &Position) -> Result<(), M::Error> {
-    money(map, "position", position.quantity)?;
-    money_if(map, "entry_price", position.entry_price)
 }

@@ -21,6 +21,7 @@ use net::{
     Connector, Ports, Resolver, Session, SessionConfig, SystemResolver, Tls, Wire, WireParts,
     WsTimeouts,
 };
+use pool::Manager;
 use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
@@ -147,17 +148,13 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     shard.end_turn(clock.now());
     // What the closing led to is written too.
     orders.map_or(Ok(()), |orders| orders.finish(&mut shard, clock))?;
-    let manager = shard.pools().manager().clone();
     let tallies = seated.tallies();
-    drop((lines, shard));
+    drop(lines);
+    let manager = shard.pools().manager().clone();
+    drop(shard);
     summary.stuck = seated.join(CLOSE_WITHIN);
     clerk.join();
-    summary.pools = manager.stats();
-    let shutdown = manager.shutdown(CLOSE_WITHIN);
-    if !shutdown.is_clean() {
-        tracing::error!("the pools: {shutdown}");
-    }
-    summary.unreturned = shutdown.unreturned;
+    come_home(&manager, &mut summary);
     let consumers = tallies.iter().map(|(name, tally)| ConsumerReport {
         id: name.clone(),
         counts: tally.counts(),
@@ -165,6 +162,16 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     });
     summary.consumers = consumers.collect();
     Ok(summary)
+}
+
+/// Waits until every pooled object is back, and tells of those that are not.
+fn come_home(manager: &Manager, summary: &mut Summary) {
+    summary.pools = manager.stats();
+    let shutdown = manager.shutdown(CLOSE_WITHIN);
+    if !shutdown.is_clean() {
+        tracing::error!("the pools: {shutdown}");
+    }
+    summary.unreturned = shutdown.unreturned;
 }
 
 /// The run as it stands before the connections are closed: that is what it came to.

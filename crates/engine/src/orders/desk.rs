@@ -380,7 +380,7 @@ impl Desk {
     /// Whether the ledger has all facts, and every report that it has was taken for its consumer.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.journal.is_empty() && self.deliveries.is_empty()
+        self.journal.is_settled() && self.deliveries.is_empty()
     }
 
     /// The next report to be delivered, in order for each consumer.

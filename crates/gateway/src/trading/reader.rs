@@ -38,7 +38,7 @@ pub(crate) enum Told {
     /// To [`Ask::Page`].
     Page(Page),
     /// To [`Ask::Order`]; an order that can't be read is as one that is not known.
-    Order(OrderKey, Option<StoredOrder>),
+    Order(OrderKey, Option<Box<StoredOrder>>),
 }
 
 /// The shard's side.
@@ -111,7 +111,7 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
                 tracing::error!(order = %key, %error, "an order can't be read from the ledger");
                 None
             });
-            Told::Order(key, stored)
+            Told::Order(key, stored.map(Box::new))
         }
     }
 }

@@ -189,7 +189,7 @@ impl Room {
         while let Some(told) = ledger.told() {
             match told {
                 Told::Page(page) => shard.log_page(page, now),
-                Told::Order(key, stored) => self.desk.looked_up(&key, stored.as_ref()),
+                Told::Order(key, stored) => self.desk.looked_up(&key, stored.as_deref()),
             }
         }
     }

@@ -40,7 +40,7 @@ impl Journal {
     }
 
     /// Whether nothing waits: neither for the driver nor for the ledger's word on a report.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.outbox.is_empty() && self.reports.is_empty()
     }
 
