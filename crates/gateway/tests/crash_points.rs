@@ -1,0 +1,209 @@
+//! A process that dies at any point of the way of its orders, in virtual time: before and after each
+//! write of the ledger, each request, and between any two moments. Whatever the point, the next process
+//! goes on so that nothing is sent twice, nothing is unknown to the ledger, and every report is told
+//! once.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use engine::orders::DeskOptions;
+use engine::{
+    Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
+};
+use meltica::demo::Options;
+use meltica::demo::maker::{self, Maker};
+use meltica::demo::orders::Orders;
+use meltica::demo::stage::{self, Part};
+use meltica::sweep::trading_links;
+use meltica::virtual_time::{Trader, World};
+use model::ledger::Fact;
+use model::venue::{Command, Subscription as Wanted};
+use model::{Body, Event, Kind, Nanos};
+use sim::faults::Faults;
+use store::ledger::{LedgerRead, MemoryLedger};
+
+const BEGIN: Nanos = Nanos(1_780_000_000_000_000_000);
+const SLICE: Duration = Duration::from_millis(20);
+/// How long the first process trades, where it does not die before.
+const STORY: Duration = Duration::from_secs(4);
+
+/// The maker, and what it is handed.
+struct Watched {
+    maker: Maker,
+    /// What the ledger knew as acknowledged when the process began.
+    acknowledged: u64,
+    handed: u64,
+}
+
+impl Consumer for Watched {
+    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+        if let Body::Exec(report) = &event.body {
+            let position = event.header.seq_provider.unwrap();
+            assert!(position > self.acknowledged, "{position} was acknowledged: {report:?}");
+            assert!(position > self.handed, "{position} came after {}", self.handed);
+            self.handed = position;
+        }
+        self.maker.on_event(event, ctx);
+    }
+
+    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
+        self.maker.on_batch_end(ctx);
+    }
+}
+
+/// A process.
+struct Life {
+    world: World,
+    inbox: Inbox,
+    consumer: Watched,
+}
+
+impl Life {
+    fn begin(parts: &[Part], ledger: &MemoryLedger, seen: &Orders, at: Nanos, nth: u8) -> Self {
+        let mut shard = Shard::new(Capacity::default(), Catalog::new(), Waker::noop().clone());
+        let venues: Vec<_> = parts.iter().map(|part| part.venue).collect();
+        for venue in &venues {
+            shard.catalog().provider(venue).unwrap();
+        }
+        let mut inbox = shard.add_consumer(maker::NAME, QueueCapacity::default(), at).unwrap();
+        let wants = Subscription { consumer: inbox.id(), ..Maker::wants(&venues) };
+        let table = RoutingTable::default().next(&[wants], shard.catalog()).unwrap();
+        shard.set_routing(Arc::new(table), at);
+        let mut world = World::new(shard, at, Duration::from_millis(2)).after(nth);
+        for part in parts {
+            let venue = venues::create(part.venue, venues::Settings::default()).unwrap();
+            let link = world.add(part.venue, venue, Box::new(part.simulator.clone())).unwrap();
+            let quote =
+                |name: &String| Wanted { instrument: name.as_str().into(), kind: Kind::Quote };
+            let quotes = part.instruments.iter().map(quote).collect();
+            world.command(link, &Command::Subscribe(quotes));
+        }
+        let links = trading_links(parts).unwrap();
+        let trader = Trader { id: inbox.id(), name: maker::NAME };
+        let ports = world.join_orders(ledger, DeskOptions::default(), links, &[trader]);
+        ports.unwrap().into_iter().for_each(|port| inbox.trade_through(port));
+        let acknowledged = ledger.reopened().acknowledged(maker::NAME).unwrap();
+        let consumer = Watched { maker: Maker::new(seen.clone()), acknowledged, handed: 0 };
+        Self { world, inbox, consumer }
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        let end = self.world.now + time;
+        while self.world.now < end && !self.world.is_dead() {
+            self.world.run_for(SLICE.min(end.since(self.world.now)));
+            let now = self.world.now;
+            while !self.world.is_dead() && self.inbox.drain(&mut self.consumer, || now) > 0 {}
+        }
+    }
+}
+
+/// The venues, the ledger and the consumer's own memory, which outlive processes.
+struct Story {
+    parts: Vec<Part>,
+    ledger: MemoryLedger,
+    seen: Orders,
+    now: Nanos,
+    processes: u8,
+}
+
+impl Story {
+    fn new(faults: Faults) -> Self {
+        let options = Options {
+            venues: vec!["binance".to_owned(), "okx".to_owned()],
+            symbols: 1,
+            rate: 100,
+            faults,
+            seed: 7,
+            ..Options::default()
+        };
+        let parts = stage::cast(&options, BEGIN).unwrap();
+        let (ledger, seen) = (MemoryLedger::new(), Orders::default());
+        Self { parts, ledger, seen, now: BEGIN, processes: 0 }
+    }
+
+    /// A process that dies at a point, or trades for the whole story; how many points it passed.
+    fn live(&mut self, dies_at: Option<u64>) -> u64 {
+        let mut life = Life::begin(&self.parts, &self.ledger, &self.seen, self.now, self.processes);
+        if let Some(point) = dies_at {
+            life.world.die_at(point);
+        }
+        life.run_for(STORY);
+        let points = life.world.points();
+        self.now = life.world.die();
+        self.processes += 1;
+        points
+    }
+
+    /// A last process under which everything comes to rest; what does not hold after it.
+    fn rest(mut self, point: &str) {
+        let mut life = Life::begin(&self.parts, &self.ledger, &self.seen, self.now, self.processes);
+        life.run_for(Duration::from_millis(200));
+        self.seen.set_calm(true);
+        self.parts.iter().for_each(|part| part.set_calm(true));
+        for _ in 0..40 {
+            life.run_for(Duration::from_secs(1));
+            if life.world.order_counts().unknown == 0 && self.lost() == 0 {
+                break;
+            }
+        }
+        self.now = life.world.now;
+        for part in &self.parts {
+            let gap = part.gap(&self.seen);
+            assert_eq!((gap.lost, gap.doubled, gap.what), (0, 0, None), "{point}: {}", part.venue);
+            assert_eq!(part.counts().sent_twice, 0, "{point}: {}", part.venue);
+        }
+        assert_eq!(life.world.order_counts().unknown, 0, "{point}: still unknown");
+        self.check_ledger(point);
+        let pools = life.world.shard.pools().manager().stats();
+        assert!(pools.iter().all(|pool| pool.in_use == 0), "{point}: {pools:?}");
+    }
+
+    fn lost(&self) -> u64 {
+        self.parts.iter().map(|part| part.gap(&self.seen).lost).sum()
+    }
+
+    /// Every order that a venue was asked for is in the ledger, its intent before all else of it.
+    fn check_ledger(&self, point: &str) {
+        let facts = self.ledger.facts();
+        let known = |name: &str| {
+            facts.iter().any(|(_, fact)| match fact {
+                Fact::Submit(submit) => &*submit.venue_client_id == name,
+                _ => false,
+            })
+        };
+        for part in &self.parts {
+            let orders = part.simulator.orders(&sim::accounts::Account::demo().api_key);
+            for order in &orders {
+                let name = order.client_order_id.as_deref().unwrap();
+                assert!(known(name), "{point}: {} has {name}", part.venue);
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_the_point_of_death_nothing_is_sent_twice_unknown_lost_or_doubled() {
+    let mut whole = Story::new(Faults::default());
+    let points = whole.live(None);
+    let placed: u64 = whole.parts.iter().map(|part| part.counts().placed).sum();
+    assert!(points > 100 && placed >= 4, "{points} points, {placed} orders: a story of nothing");
+    whole.rest("no death");
+    for point in 1..=points {
+        let mut story = Story::new(Faults::default());
+        story.live(Some(point));
+        story.rest(&format!("dead at {point} of {points}"));
+    }
+}
+
+#[test]
+fn so_it_is_where_the_next_process_dies_too_and_the_venues_are_in_chaos() {
+    for point in (1..200).step_by(7) {
+        let mut story = Story::new(Faults::preset("chaos").unwrap());
+        story.live(Some(point));
+        story.live(Some(1 + point * 31 % 97));
+        story.live(Some(1 + point * 17 % 211));
+        story.rest(&format!("chaos, dead at {point}"));
+    }
+}
