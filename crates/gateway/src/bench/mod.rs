@@ -12,6 +12,7 @@
 //! | [`websocket`] | bytes of a connection to messages |
 //! | [`replay`] | a capture through the whole way to a consumer |
 //! | [`allocations`] | how often memory is asked for, with the pools and without |
+//! | [`orders`] | the way of an order out and back, over sockets |
 //! | [`report`] | the result, as JSON and as a table |
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use std::time::Instant;
 pub mod allocations;
 pub mod decode;
 pub mod frames;
+pub mod orders;
 mod readers;
 pub mod replay;
 pub mod report;
@@ -55,6 +57,8 @@ pub enum Section {
     Replay,
     /// How often memory is asked for, with the pools and without.
     Allocations,
+    /// The way of an order out and back, over sockets.
+    Orders,
 }
 
 /// Measures.
@@ -88,6 +92,9 @@ pub fn run(options: &Options) -> Result<Report, String> {
     }
     if wants(Section::Allocations) {
         report.allocations = allocations()?;
+    }
+    if wants(Section::Orders) {
+        report.orders = Some(orders::measure()?);
     }
     Ok(report)
 }

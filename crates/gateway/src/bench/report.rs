@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::allocations::{self as asked, Allocations};
-use super::{decode, replay, websocket};
+use super::{decode, orders, replay, websocket};
 
 /// What was measured; a section that was not is `null`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -22,8 +22,8 @@ pub struct Report {
     pub pipeline: Option<()>,
     /// How often memory is asked for.
     pub allocations: Option<Allocations>,
-    /// Of a later version.
-    pub orders: Option<()>,
+    /// The way of an order out and back.
+    pub orders: Option<orders::Orders>,
     /// Of a later version.
     pub stall_ms: Option<()>,
 }
@@ -64,6 +64,10 @@ impl fmt::Display for Report {
         if let Some(found) = &self.allocations {
             f.write_str(std::mem::replace(&mut gap, "\n"))?;
             allocations(f, found)?;
+        }
+        if let Some(found) = &self.orders {
+            f.write_str(std::mem::replace(&mut gap, "\n"))?;
+            ways(f, found)?;
         }
         if let Some(cases) = &self.replay {
             f.write_str(gap)?;
@@ -116,6 +120,21 @@ fn websocket(f: &mut fmt::Formatter<'_>, cases: &[websocket::Case]) -> fmt::Resu
             f,
             "{reads:30} {frame_bytes:>6} {ns:>7.1} {theirs:>14} {less:>9} {tuned:>8} {library:>19.1}"
         )?;
+    }
+    Ok(())
+}
+
+fn ways(f: &mut fmt::Formatter<'_>, found: &orders::Orders) -> fmt::Result {
+    writeln!(f, "{:30} {:>9} {:>9}", "orders", "p50 µs", "p99 µs")?;
+    let submit = found.submit_to_socket_us;
+    for (what, orders::Quantiles { p50, p99 }) in [
+        ("the disk's own sync", found.disk_sync_us),
+        ("submit to socket, os", submit.os),
+        ("submit to socket, batch", submit.batch),
+        ("submit to socket, each", submit.each),
+        ("report to consumer", found.report_to_consumer_us),
+    ] {
+        writeln!(f, "{what:30} {p50:>9.1} {p99:>9.1}")?;
     }
     Ok(())
 }

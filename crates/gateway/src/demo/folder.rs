@@ -35,6 +35,12 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The demo account.
     #[must_use]
     pub fn account(&self) -> Account {
