@@ -10,6 +10,7 @@ use model::Nanos;
 use serde_json::{Value, json};
 
 use super::errors::Wrong;
+use crate::faults::Trouble;
 use crate::machine::Reply;
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -65,6 +66,16 @@ impl Weight {
     #[must_use]
     pub fn used(&self) -> u32 {
         self.used
+    }
+
+    /// The answer to a request that is turned away whatever it asks for.
+    #[must_use]
+    pub fn turn_away(&self, now: Nanos, why: Trouble) -> Reply {
+        match why {
+            Trouble::Unavailable => Wrong::Overloaded.reply(),
+            Trouble::TooOften(wait) => refusal(Wrong::Weight(self.max), wait),
+            Trouble::Banned(wait) => refusal(Wrong::Banned((now + wait).0 / 1_000_000), wait),
+        }
     }
 }
 
