@@ -66,7 +66,7 @@ fn turned_away(venue: &str, faults: Faults) -> Option<(u16, Vec<(String, String)
 
 #[test]
 fn each_venue_turns_requests_away_in_its_own_words() {
-    let wait = |seconds: &str| vec![("Retry-After".to_owned(), seconds.to_owned())];
+    let wait = |seconds: &str| vec![("retry-after".to_owned(), seconds.to_owned())];
     let of = |venue: &str| {
         let unavailable = Faults { answer_5xx: 1_000_000, ..Faults::default() };
         let too_often = Faults { answer_429: 1_000_000, ..Faults::default() };

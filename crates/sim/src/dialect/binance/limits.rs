@@ -82,7 +82,7 @@ impl Weight {
 fn refusal(wrong: Wrong<'_>, wait: Duration) -> Reply {
     let seconds = wait.as_millis().div_ceil(1_000).max(1);
     let mut reply = wrong.reply();
-    reply.headers.push(("Retry-After".to_owned(), seconds.to_string()));
+    reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
     reply
 }
 
@@ -142,7 +142,7 @@ pub struct OrderLimit {
     pub interval_num: u64,
     /// All of it, in seconds.
     pub seconds: u64,
-    /// The end of the name of the header that tells the count: `10S`, `1M`, `1D`.
+    /// The end of the name of the header that tells the count: `10s`, `1m`, `1d`.
     pub header: &'static str,
     /// So many orders.
     pub limit: u32,

@@ -170,8 +170,8 @@ impl Coinbase {
         let body = format!("[{}]", rows.collect::<Vec<_>>().join(","));
         let mut reply = Reply::new(200, body);
         if let (Some(first), Some(last)) = (told.first(), told.last()) {
-            reply.headers.push(("CB-BEFORE".to_owned(), first.id.to_string()));
-            reply.headers.push(("CB-AFTER".to_owned(), last.id.to_string()));
+            reply.headers.push(("cb-before".to_owned(), first.id.to_string()));
+            reply.headers.push(("cb-after".to_owned(), last.id.to_string()));
         }
         Ok(reply)
     }
