@@ -369,7 +369,7 @@ fn a_run_on_a_simulated_venue_has_live_books() {
     assert_eq!(ready["venues"][1]["venue"], "binance-coinm");
     let answer = get(&url(1, "rest_url"), "/dapi/v1/exchangeInfo");
     assert!(
-        answer.contains("BTCUSD_PERP") && answer.contains("X-MBX-USED-WEIGHT-1M: 1"),
+        answer.contains("BTCUSD_PERP") && answer.contains("x-mbx-used-weight-1m: 1"),
         "{answer}"
     );
     let (ws, rest) = (url(0, "ws_url"), url(0, "rest_url"));

@@ -10,7 +10,7 @@ use common::{Call, PROFILE, request};
 use model::event::Reason;
 use model::venue::{Bulk, Profile, Rate};
 use model::{Nanos, RequestId};
-use net::session::{BACKOFF_BASE, BACKOFF_CAP, PAUSE_AFTER_418, PAUSE_AFTER_429};
+use net::session::{BACKOFF_BASE, BACKOFF_CAP, PAUSE_AFTER_418};
 use net::{FetchError, Reply, ReplyBody, SessionConfig};
 
 const JITTER: Duration = Duration::from_millis(250);
@@ -179,8 +179,11 @@ fn a_429_pauses_every_request_until_the_time_it_names() {
 
 #[test]
 fn without_a_named_time_the_pause_is_long_enough() {
-    for (status, pause) in [(429, PAUSE_AFTER_429), (418, PAUSE_AFTER_418)] {
-        let mut desk = Desk::new();
+    let budget = |per| Rate { count: 40, per };
+    for (status, per, pause) in
+        [(429, sec(60), sec(60)), (429, sec(2), sec(2)), (418, sec(2), PAUSE_AFTER_418)]
+    {
+        let mut desk = Desk::with(Profile { weight: budget(per), ..PROFILE }, |_| {});
         ask(&mut desk, [1], 1);
         desk.take_log();
         desk.answer(1, status, "");

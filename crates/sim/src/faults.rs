@@ -40,18 +40,25 @@ pub trait Subject: Machine {
         false
     }
 
-    /// The answer to a request whose outcome the venue does not know itself.
-    fn unknown_outcome(&self, _request: &Request) -> Reply {
-        Reply::new(503, "{}")
+    /// The answer to an order, a cancel or an amendment whose outcome the venue does not know itself;
+    /// `None` where the request is none of them.
+    fn unknown_outcome(&self, _request: &Request) -> Option<Reply> {
+        None
     }
 
-    /// The same, to a message on a private connection; `None` where there is no answer to it.
+    /// The same of a message on a private connection.
     fn unknown_outcome_to(&self, _message: &[u8]) -> Option<Bytes> {
         None
     }
 
-    /// A request was refused before the machine saw it.
-    fn turned_away(&mut self, _request: &Request) {}
+    /// Whether what is said on a private connection reports what became of an order.
+    fn is_report(&self, _payload: &[u8]) -> bool {
+        false
+    }
+
+    /// The answer that turns a request away before the machine sees it, with the venue's own status,
+    /// headers and words; `None` where the venue has none of that sort.
+    fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply>;
 
     /// What the venue says on a connection that will end for maintenance, where it says anything.
     fn farewell(&self, _now: Nanos, _client: ClientId) -> Option<Bytes> {
@@ -62,6 +69,17 @@ pub trait Subject: Machine {
     fn reset(&mut self) -> bool {
         false
     }
+}
+
+/// Why a venue turns a request away, whatever it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It serves nobody at the moment.
+    Unavailable,
+    /// It was asked too often, and is to be left alone for so long.
+    TooOften(Duration),
+    /// It was asked far too often: nothing is answered for so long.
+    Banned(Duration),
 }
 
 /// One fault.
@@ -389,16 +407,15 @@ impl<M: Subject> Machine for Faulty<M> {
     }
 
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
-        if let Some(reply) = self.refusal(now) {
-            self.inner.turned_away(request);
+        if let Some(reply) = self.refusal(now, request) {
             out.push(Output::Answer { request: id, reply });
             return;
         }
         if self.chance(self.faults.answer_lost) {
             self.note(now, "answer_lost", None);
             self.fates.insert(id, Fate::Lost);
-        } else if request.method != "GET"
-            && let Some(fate) = self.fate(now, None, |inner| Some(inner.unknown_outcome(request)))
+        } else if let Some(unknown) = self.inner.unknown_outcome(request)
+            && let Some(fate) = self.fate(now, None, unknown)
         {
             self.fates.insert(id, fate);
         }

@@ -44,7 +44,7 @@ impl Request {
 pub struct Reply {
     /// Status code.
     pub status: u16,
-    /// Headers beside length, type and connection.
+    /// Headers beside length, type and connection, their names in lower case.
     pub headers: Vec<(String, String)>,
     /// A JSON body.
     pub body: Bytes,

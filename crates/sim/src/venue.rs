@@ -20,7 +20,7 @@ use model::{Error, Nanos};
 
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
-use crate::faults::{Fault, Faults, Faulty, Subject};
+use crate::faults::{Fault, Faults, Faulty, Subject, Trouble};
 use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
@@ -94,19 +94,32 @@ pub trait Dialect: Send {
         false
     }
 
-    /// The venue's answer to an order whose outcome it does not know itself.
-    fn unknown_outcome(&self) -> Reply {
-        Reply::new(503, "{}")
+    /// The venue's answer to an order, a cancel or an amendment whose outcome it does not know itself;
+    /// `None` where the request is none of them.
+    fn unknown_outcome(&self, _request: &Request) -> Option<Reply> {
+        None
     }
 
-    /// The same, to a message on a private connection; `None` where there is no answer to it.
+    /// The same of a message on a private connection.
     fn unknown_outcome_to(&self, _message: &[u8]) -> Option<Bytes> {
         None
     }
 
-    /// A request was refused before it came here. Orders that it asks for have to be
-    /// [counted](Accounts::asked) all the same.
-    fn turned_away(&mut self, _accounts: &mut Accounts, _request: &Request) {}
+    /// Whether what is said on a private connection reports what became of an order.
+    fn is_report(&self, _payload: &[u8]) -> bool {
+        false
+    }
+
+    /// The venue's answer to a request that it turns away whatever it asks for; `None` where it has
+    /// none of that sort. Orders that the request asks for have to be [counted](Accounts::asked) by
+    /// then.
+    fn turn_away(
+        &mut self,
+        now: Nanos,
+        accounts: &mut Accounts,
+        request: &Request,
+        why: Trouble,
+    ) -> Option<Reply>;
 
     /// What the venue says on a connection that will end for maintenance, where it says anything.
     fn farewell(&self, _now: Nanos, _client: ClientId) -> Option<Bytes> {
@@ -299,16 +312,20 @@ impl Subject for Exchange {
         self.dialect.is_private(client)
     }
 
-    fn unknown_outcome(&self, _request: &Request) -> Reply {
-        self.dialect.unknown_outcome()
+    fn unknown_outcome(&self, request: &Request) -> Option<Reply> {
+        self.dialect.unknown_outcome(request)
     }
 
     fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
         self.dialect.unknown_outcome_to(message)
     }
 
-    fn turned_away(&mut self, request: &Request) {
-        self.dialect.turned_away(&mut self.accounts, request);
+    fn is_report(&self, payload: &[u8]) -> bool {
+        self.dialect.is_report(payload)
+    }
+
+    fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply> {
+        self.dialect.turn_away(now, &mut self.accounts, request, why)
     }
 
     fn farewell(&self, now: Nanos, client: ClientId) -> Option<Bytes> {

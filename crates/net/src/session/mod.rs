@@ -32,7 +32,7 @@ use crate::rng::Rng;
 pub use action::{Action, Reply, ReplyBody, SessionStats};
 pub use backoff::{BACKOFF_BASE, BACKOFF_CAP};
 pub use race::SeatStats;
-pub use requests::{PAUSE_AFTER_418, PAUSE_AFTER_429};
+pub use requests::PAUSE_AFTER_418;
 
 use links::{Conn, Link};
 use pace::Pacer;

@@ -9,7 +9,7 @@ use model::venue::{OnceFrame, Outcome, Pipeline, Request};
 
 use super::Session;
 use super::action::{Action, Reply, ReplyBody};
-use super::requests::{PAUSE_AFTER_418, PAUSE_AFTER_429, Pending};
+use super::requests::{Pending, pause_after};
 use crate::fault::FetchError;
 
 impl Session {
@@ -76,12 +76,7 @@ impl Session {
                 return self.respond(id, url, outcome, now, pipeline);
             }
         };
-        let pause = match reply.status {
-            429 => Some(PAUSE_AFTER_429),
-            418 => Some(PAUSE_AFTER_418),
-            _ => None,
-        };
-        if let Some(usual) = pause {
+        if let Some(usual) = pause_after(reply.status, self.profile.weight) {
             let wait = reply.retry_after.unwrap_or(usual);
             self.requests.pause(wait, &mut self.rng, now);
             self.stats.rate_limited_pauses += 1;

@@ -19,9 +19,6 @@ use crate::fault::FetchError;
 use crate::rng::Rng;
 use crate::upgrade::start_of;
 
-/// How long nothing is asked after a 429 without `Retry-After`: a whole window of the usual
-/// budgets, after which at least a fresh one has begun.
-pub const PAUSE_AFTER_429: Duration = Duration::from_secs(60);
 /// How long nothing is asked after a 418 without `Retry-After`: the shortest ban that is known.
 pub const PAUSE_AFTER_418: Duration = Duration::from_secs(120);
 /// Providers that were paused together do not all come back in the same instant.
@@ -174,7 +171,17 @@ pub(crate) fn changes(request: &Request) -> bool {
     request.method != Method::Get && request.repeat == Repeat::Once { urgent: false }
 }
 
-fn judge<'a>(result: Result<Reply<'a>, FetchError>) -> Verdict<'a> {
+/// How long nothing is asked after a status that asks for it, without `Retry-After`; `None` of others.
+/// After a 429 it is a whole window of the venue's budget: a fresh one has begun by then.
+pub(super) fn pause_after(status: u16, budget: Rate) -> Option<Duration> {
+    match status {
+        429 => Some(budget.per),
+        418 => Some(PAUSE_AFTER_418),
+        _ => None,
+    }
+}
+
+fn judge<'a>(result: Result<Reply<'a>, FetchError>, budget: Rate) -> Verdict<'a> {
     let reply = match result {
         Ok(reply) => reply,
         Err(error @ (FetchError::TooLarge { .. } | FetchError::Url(_))) => {
@@ -186,10 +193,11 @@ fn judge<'a>(result: Result<Reply<'a>, FetchError>) -> Verdict<'a> {
         ReplyBody::Raw(body) => start_of(body),
         ReplyBody::Read(_) => String::new(),
     };
+    if let Some(usual) = pause_after(reply.status, budget) {
+        return Verdict::Pause(reply.status, reply.retry_after.unwrap_or(usual));
+    }
     match reply.status {
         200..=299 => Verdict::Deliver(reply.body),
-        status @ 429 => Verdict::Pause(status, reply.retry_after.unwrap_or(PAUSE_AFTER_429)),
-        status @ 418 => Verdict::Pause(status, reply.retry_after.unwrap_or(PAUSE_AFTER_418)),
         // 408 is the far end's word for a timeout, whatever its class.
         status @ (408 | 500..) => {
             Verdict::Retry(reply.retry_after, format!("HTTP {status}: '{start}'"))
@@ -216,7 +224,7 @@ impl Session {
             self.answered_once(&pending.request, result, now, pipeline);
             return self.settle(now, pipeline);
         }
-        match judge(result) {
+        match judge(result, self.profile.weight) {
             Verdict::Deliver(ReplyBody::Raw(body)) => {
                 self.respond(id, &pending.request.url, Outcome::Answered(body), now, pipeline);
             }

@@ -8,7 +8,13 @@
 //! - a public recording of the feed of April 2021: fields, their order and whose side they tell in
 //!   `snapshot`, `l2update`, `match`, `last_match` and `ticker`, and that trade ids count up by one;
 //!   one of December 2024 shows the ticker's two sizes that came later;
-//! - `api-reference/exchange-api/rest-api`: products, book, trades, ticker, candles, currencies.
+//! - `exchange/rest-api/rate-limits` and `api-reference/exchange-api/rest-api/products/{get-product-trades,
+//!   get-product-candles}`, read whole; `exchange/rest-api/{requests,pagination}` and `…/products/{
+//!   get-product-book,get-all-known-trading-pairs}`, read in excerpts: paths, parameters, what a row
+//!   holds, statuses, that an error is a `message`.
+//!
+//! Of the page on the last trade (`…/get-product-ticker`) no more could be read than what it is for, of
+//! those on statistics, currencies and the time nothing: what these answers hold is unproven.
 //!
 //! Not written there, and so ours: the words of errors, close codes, what `status` holds besides the
 //! example's fields, that sizes of books have all eight places (the recording of 2021 has fewer).
@@ -29,6 +35,8 @@ use bytes::Bytes;
 use model::{Error, Nanos, Side};
 
 use super::Simulated;
+use crate::accounts::Accounts;
+use crate::faults::Trouble;
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
@@ -301,5 +309,15 @@ impl Dialect for Coinbase {
 
     fn deadline(&self) -> Option<Nanos> {
         (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms))
+    }
+
+    fn turn_away(
+        &mut self,
+        _now: Nanos,
+        _accounts: &mut Accounts,
+        _request: &Request,
+        why: Trouble,
+    ) -> Option<Reply> {
+        rest::turn_away(why)
     }
 }

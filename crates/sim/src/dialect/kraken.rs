@@ -22,6 +22,8 @@ use bytes::Bytes;
 use model::{Error, Nanos, Side};
 
 use super::Simulated;
+use crate::accounts::Accounts;
+use crate::faults::Trouble;
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
@@ -252,5 +254,15 @@ impl Dialect for Kraken {
 
     fn deadline(&self) -> Option<Nanos> {
         self.clients.values().filter_map(|client| client.heartbeat_at).min()
+    }
+
+    fn turn_away(
+        &mut self,
+        _now: Nanos,
+        _accounts: &mut Accounts,
+        _request: &Request,
+        why: Trouble,
+    ) -> Option<Reply> {
+        rest::turn_away(why)
     }
 }

@@ -25,6 +25,7 @@ use model::{Error, Nanos};
 
 use super::Simulated;
 use crate::accounts::Accounts;
+use crate::faults::Trouble;
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
@@ -489,8 +490,8 @@ impl Dialect for Okx {
         self.clients.get(&client).is_some_and(logged_in)
     }
 
-    fn unknown_outcome(&self) -> Reply {
-        errors::OUTCOME.reply()
+    fn unknown_outcome(&self, request: &Request) -> Option<Reply> {
+        requests::asks_for_orders(request).then(|| errors::OUTCOME.reply())
     }
 
     fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
@@ -498,8 +499,25 @@ impl Dialect for Okx {
         requests::unknown_outcome(heard.unwrap_or_default(), message).map(Bytes::from)
     }
 
-    fn turned_away(&mut self, accounts: &mut Accounts, request: &Request) {
+    fn is_report(&self, payload: &[u8]) -> bool {
+        requests::is_report(payload)
+    }
+
+    fn turn_away(
+        &mut self,
+        _now: Nanos,
+        accounts: &mut Accounts,
+        request: &Request,
+        why: Trouble,
+    ) -> Option<Reply> {
+        let wrong = match why {
+            Trouble::Unavailable => errors::UNAVAILABLE,
+            Trouble::TooOften(_) => errors::LIMIT,
+            // Who goes on asking is not banned.
+            Trouble::Banned(_) => return None,
+        };
         requests::turned_away(accounts, request);
+        Some(wrong.reply())
     }
 
     fn deadline(&self) -> Option<Nanos> {

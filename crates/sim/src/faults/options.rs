@@ -57,11 +57,12 @@ pub struct Faults {
     pub read_slow: u32,
     /// How late.
     pub read_slow_ms: u32,
-    /// Of a million requests, so many are answered by a 5xx.
+    /// Of a million requests, so many are turned away because the venue serves nobody at the moment: by a
+    /// 5xx, or however it says so.
     pub answer_5xx: u32,
-    /// By 429, with `Retry-After`.
+    /// Because it was asked too often: by 429, with `Retry-After` where the venue has that.
     pub answer_429: u32,
-    /// By 418, with `Retry-After`.
+    /// Because of a ban, at a venue that has them: by 418, with `Retry-After`.
     pub answer_418: u32,
     /// Late, by up to `answer_slow_ms`.
     pub answer_slow: u32,
@@ -69,8 +70,7 @@ pub struct Faults {
     pub answer_slow_ms: u32,
     /// Carried out, and never answered.
     pub answer_lost: u32,
-    /// Of a million orders, cancels and amendments, so many are carried out and never answered. These
-    /// are requests other than `GET`, and all that is asked on a private connection.
+    /// Of a million orders, cancels and amendments, so many are carried out and never answered.
     pub order_answer_lost: u32,
     /// Are carried out at once and answered late, by up to `order_answer_late_ms`.
     pub order_answer_late: u32,
@@ -80,8 +80,7 @@ pub struct Faults {
     pub order_outcome_unknown: u32,
     /// Are answered only after the reports of what they did.
     pub order_report_first: u32,
-    /// Of a million messages on private connections, so many come twice, the second time up to a second
-    /// later.
+    /// Of a million reports of orders, so many come twice, the second time up to a second later.
     pub report_twice: u32,
     /// Are lost with their connection, which breaks.
     pub report_lost: u32,

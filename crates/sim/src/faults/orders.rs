@@ -30,12 +30,13 @@ impl<M: Subject> Faulty<M> {
         self.clients.contains_key(&client) && self.inner.is_private(client)
     }
 
-    /// Decides what becomes of the answer to an order, a cancel or an amendment.
+    /// Decides what becomes of the answer to an order, a cancel or an amendment; `unknown` would say
+    /// that nobody knows its outcome.
     pub(super) fn fate<A>(
         &mut self,
         now: Nanos,
         client: Option<ClientId>,
-        unknown: impl FnOnce(&M) -> Option<A>,
+        unknown: A,
     ) -> Option<Fate<A>> {
         if self.chance(self.faults.order_answer_lost) {
             self.note(now, "order_answer_lost", client);
@@ -46,11 +47,9 @@ impl<M: Subject> Faulty<M> {
             let late = self.rng.below(self.faults.order_answer_late_ms.into());
             return Some(Fate::Late(now + Duration::from_millis(late)));
         }
-        if self.chance(self.faults.order_outcome_unknown)
-            && let Some(answer) = unknown(&self.inner)
-        {
+        if self.chance(self.faults.order_outcome_unknown) {
             self.note(now, "order_outcome_unknown", client);
-            return Some(Fate::Instead(answer));
+            return Some(Fate::Instead(unknown));
         }
         if self.chance(self.faults.order_report_first) {
             self.note(now, "order_report_first", client);
@@ -68,7 +67,8 @@ impl<M: Subject> Faulty<M> {
         message: &[u8],
         out: &mut Vec<Output>,
     ) {
-        let fate = self.fate(now, Some(client), |inner| inner.unknown_outcome_to(message));
+        let unknown = self.inner.unknown_outcome_to(message);
+        let fate = unknown.and_then(|unknown| self.fate(now, Some(client), unknown));
         self.release(now, out);
         let mut clean = Vec::new();
         self.inner.message(self.faults.skewed(now), client, message, &mut clean);
@@ -85,8 +85,8 @@ impl<M: Subject> Faulty<M> {
         }
     }
 
-    /// A message on a private connection: nothing is lost or overtaken while the connection is up.
-    pub(super) fn spoil_private(
+    /// A report of an order: nothing is lost or overtaken while the connection is up.
+    pub(super) fn spoil_report(
         &mut self,
         now: Nanos,
         client: ClientId,

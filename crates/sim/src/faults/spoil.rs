@@ -6,14 +6,19 @@ use bytes::Bytes;
 use model::Nanos;
 
 use super::orders::Fate;
-use super::{Faulty, MUTED_FOR, Subject};
-use crate::machine::{ClientId, Output, Reply, RequestId};
+use super::{Faulty, MUTED_FOR, Subject, Trouble};
+use crate::machine::{ClientId, Output, Reply, Request, RequestId};
 
 /// Neither JSON nor anything else.
 const GARBAGE: &[u8] = b"{\"garbage\":[1,2,";
 /// Every venue's way to say what a message is, with something that none says.
 const UNKNOWN: &[u8] =
     br#"{"e":"brandNew","type":"brand_new","event":"brand_new","channel":"brand_new"}"#;
+
+/// How long a venue that was asked too often is to be left alone.
+const TOO_OFTEN: Duration = Duration::from_secs(1);
+/// How long a ban lasts.
+const BANNED: Duration = Duration::from_secs(2);
 
 /// Fields whose value says nothing of what happened, so that a client can do without it: how long an
 /// order lasts, its sort, how it meets its own account's.
@@ -52,9 +57,13 @@ impl<M: Subject> Faulty<M> {
         }
         if self.inner.is_private(client) {
             self.precede(now, client, out);
+            let is_report = self.inner.is_report(&payload);
             let payload = self.novel(now, client, payload);
             self.stall(now, client);
-            return self.spoil_private(now, client, payload, out);
+            return match is_report {
+                true => self.spoil_report(now, client, payload, out),
+                false => self.pass(now, client, payload, out),
+            };
         }
         if self.is_muted(now, client, &payload) {
             return;
@@ -207,19 +216,19 @@ impl<M: Subject> Faulty<M> {
     }
 
     /// What refuses a request before the machine sees it.
-    pub(super) fn refusal(&mut self, now: Nanos) -> Option<Reply> {
+    pub(super) fn refusal(&mut self, now: Nanos, request: &Request) -> Option<Reply> {
         let faults = &self.faults;
         let kinds = [
-            ("answer_5xx", faults.answer_5xx, 503, None),
-            ("answer_429", faults.answer_429, 429, Some("1")),
-            ("answer_418", faults.answer_418, 418, Some("2")),
+            ("answer_5xx", faults.answer_5xx, Trouble::Unavailable),
+            ("answer_429", faults.answer_429, Trouble::TooOften(TOO_OFTEN)),
+            ("answer_418", faults.answer_418, Trouble::Banned(BANNED)),
         ];
-        for (what, rate, status, retry_after) in kinds {
-            if self.chance(rate) {
+        for (what, rate, why) in kinds {
+            if self.chance(rate)
+                && let Some(reply) = self.inner.turn_away(self.faults.skewed(now), request, why)
+            {
                 self.note(now, what, None);
-                let headers = retry_after.map(|after| ("retry-after".to_owned(), after.to_owned()));
-                let body = Bytes::from_static(br#"{"code":-1003,"msg":"injected"}"#);
-                return Some(Reply { status, headers: headers.into_iter().collect(), body });
+                return Some(reply);
             }
         }
         None

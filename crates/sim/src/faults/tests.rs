@@ -58,7 +58,11 @@ impl Machine for Counter {
     }
 }
 
-impl Subject for Counter {}
+impl Subject for Counter {
+    fn turn_away(&mut self, _: Nanos, _: &Request, why: Trouble) -> Option<Reply> {
+        Some(Reply::new(500, format!("{why:?}")))
+    }
+}
 
 type Run = (Faulty<Counter>, Vec<(Nanos, Output)>);
 

@@ -53,6 +53,51 @@ fn traffic(venue: &str, target: &str, options: &SimOptions, rest: &[&str]) -> St
     log
 }
 
+/// What a venue answers to a request that it turns away; `None` where the fault never happens there.
+fn turned_away(venue: &str, faults: Faults) -> Option<Reply> {
+    let options = SimOptions { faults, ..options(venue, 1) };
+    let mut simulator = super::venue(venue, &options).unwrap().unwrap();
+    let mut out = Vec::new();
+    simulator.request(START, RequestId(1), &Request::get("/time"), &mut out);
+    let Some(Output::Answer { reply, .. }) = out.pop() else { panic!("{venue}: {out:?}") };
+    (simulator.faults_injected() == 1).then_some(reply)
+}
+
+#[test]
+fn each_venue_turns_requests_away_in_its_own_words() {
+    let of = |venue: &str| {
+        let unavailable = Faults { answer_5xx: 1_000_000, ..Faults::default() };
+        let too_often = Faults { answer_429: 1_000_000, ..Faults::default() };
+        let banned = Faults { answer_418: 1_000_000, ..Faults::default() };
+        [unavailable, too_often, banned].map(|faults| turned_away(venue, faults))
+    };
+    let until = (START + Duration::from_secs(2)).0 / 1_000_000;
+    for venue in ["binance", "binance-usdm", "binance-coinm"] {
+        let all = of(venue).map(Option::unwrap);
+        for (reply, (status, wait, words)) in all.iter().zip([
+            (503, None, r#""code":-1008"#),
+            (429, Some("1"), r#""code":-1003"#),
+            (418, Some("2"), &format!("banned until {until}")),
+        ]) {
+            let headers = wait.map(|wait| ("retry-after".to_owned(), wait.to_owned()));
+            assert_eq!(reply.status, status);
+            assert_eq!(reply.headers, Vec::from_iter(headers));
+            let body = String::from_utf8_lossy(&reply.body);
+            assert!(body.contains(words), "no {words} in {body}");
+        }
+    }
+    let said = |status, body: &'static str| Some(Reply::new(status, body));
+    let unavailable = r#"{"code":"50001","data":[],"msg":"Service temporarily unavailable. Please try again later."}"#;
+    let too_often = r#"{"code":"50011","data":[],"msg":"Too Many Requests"}"#;
+    assert_eq!(of("okx"), [said(503, unavailable), said(429, too_often), None]);
+    let unavailable = r#"{"message":"Internal server error"}"#;
+    let too_often = r#"{"message":"Public rate limit exceeded"}"#;
+    assert_eq!(of("coinbase"), [said(500, unavailable), said(429, too_often), None]);
+    let unavailable = r#"{"error":["EService:Unavailable"]}"#;
+    let too_often = r#"{"error":["EAPI:Rate limit exceeded"]}"#;
+    assert_eq!(of("kraken"), [said(200, unavailable), said(200, too_often), None]);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let cases = [

@@ -62,6 +62,8 @@ pub enum Wrong<'a> {
     Interval,
     /// Futures: a number of levels that is not offered.
     DepthLimit(&'a str),
+    /// Nobody is served at the moment.
+    Overloaded,
     /// More weight used than a minute has; the limit.
     Weight(u32),
     /// More connections than five minutes may have.
@@ -91,6 +93,11 @@ impl Wrong<'_> {
             }
             Self::Interval => (400, -1120, "Invalid interval.".to_owned()),
             Self::DepthLimit(limit) => (400, -4021, format!("{limit} is not valid depth limit.")),
+            Self::Overloaded => {
+                let text = "Server is currently overloaded with other requests. Please try again in a \
+                            few minutes.";
+                (503, -1008, text.to_owned())
+            }
             Self::Weight(limit) => {
                 let text = format!(
                     "Too much request weight used; current limit is {limit} request weight per 1 \

@@ -10,6 +10,7 @@ use model::Nanos;
 use serde_json::{Value, json};
 
 use super::errors::Wrong;
+use crate::faults::Trouble;
 use crate::machine::Reply;
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -66,12 +67,22 @@ impl Weight {
     pub fn used(&self) -> u32 {
         self.used
     }
+
+    /// The answer to a request that is turned away whatever it asks for.
+    #[must_use]
+    pub fn turn_away(&self, now: Nanos, why: Trouble) -> Reply {
+        match why {
+            Trouble::Unavailable => Wrong::Overloaded.reply(),
+            Trouble::TooOften(wait) => refusal(Wrong::Weight(self.max), wait),
+            Trouble::Banned(wait) => refusal(Wrong::Banned((now + wait).0 / 1_000_000), wait),
+        }
+    }
 }
 
 fn refusal(wrong: Wrong<'_>, wait: Duration) -> Reply {
     let seconds = wait.as_millis().div_ceil(1_000).max(1);
     let mut reply = wrong.reply();
-    reply.headers.push(("Retry-After".to_owned(), seconds.to_string()));
+    reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
     reply
 }
 
@@ -131,7 +142,7 @@ pub struct OrderLimit {
     pub interval_num: u64,
     /// All of it, in seconds.
     pub seconds: u64,
-    /// The end of the name of the header that tells the count: `10S`, `1M`, `1D`.
+    /// The end of the name of the header that tells the count: `10s`, `1m`, `1d`.
     pub header: &'static str,
     /// So many orders.
     pub limit: u32,

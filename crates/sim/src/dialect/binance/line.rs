@@ -85,14 +85,14 @@ const FUTURES_WEIGHTS: Weights = Weights {
 
 /// "100 orders per 10 SECOND", "200000 orders per 1 DAY" (spot, `exchangeInfo`).
 const SPOT_ORDERS: &[OrderLimit] = &[
-    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10S", limit: 100 },
-    OrderLimit { interval: "DAY", interval_num: 1, seconds: 86_400, header: "1D", limit: 200_000 },
+    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10s", limit: 100 },
+    OrderLimit { interval: "DAY", interval_num: 1, seconds: 86_400, header: "1d", limit: 200_000 },
 ];
 
 /// "300 orders per 10 SECOND", "1200 orders per 1 MINUTE" (USDⓈ-M, `exchangeInfo`).
 const LINEAR_ORDERS: &[OrderLimit] = &[
-    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10S", limit: 300 },
-    OrderLimit { interval: "MINUTE", interval_num: 1, seconds: 60, header: "1M", limit: 1_200 },
+    OrderLimit { interval: "SECOND", interval_num: 10, seconds: 10, header: "10s", limit: 300 },
+    OrderLimit { interval: "MINUTE", interval_num: 1, seconds: 60, header: "1m", limit: 1_200 },
 ];
 
 /// Futures take these numbers of levels and no others.

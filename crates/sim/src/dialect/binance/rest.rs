@@ -35,7 +35,7 @@ impl SimulatedBinance {
             None => Wrong::Path.reply(),
         };
         let used = self.weight.used().to_string();
-        reply.headers.push(("X-MBX-USED-WEIGHT-1M".to_owned(), used));
+        reply.headers.push(("x-mbx-used-weight-1m".to_owned(), used));
         reply
     }
 

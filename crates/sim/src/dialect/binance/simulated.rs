@@ -11,11 +11,12 @@ use super::feed::{Feed, Numbering};
 use super::limits::{Connects, Talk, Weight};
 use super::line::Line;
 use super::streams::{INTERVALS, Topic};
-use super::trading::{Trading, count_refused};
+use super::trading::{Trading, count_refused, is_report};
 use super::wire::{Funding, Print};
 use super::{Binance, failure};
 use crate::accounts::Accounts;
 use crate::dialect::{PlayDialect, Session};
+use crate::faults::Trouble;
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::order::{Event, Index, Trade, What};
@@ -372,16 +373,27 @@ impl Dialect for SimulatedBinance {
         self.trading.is_private(client)
     }
 
-    fn unknown_outcome(&self) -> Reply {
-        self.outcome_unknown()
+    fn unknown_outcome(&self, request: &Request) -> Option<Reply> {
+        self.outcome_unknown(request)
     }
 
     fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
         self.outcome_unknown_to(message)
     }
 
-    fn turned_away(&mut self, accounts: &mut Accounts, request: &Request) {
+    fn is_report(&self, payload: &[u8]) -> bool {
+        is_report(payload)
+    }
+
+    fn turn_away(
+        &mut self,
+        now: Nanos,
+        accounts: &mut Accounts,
+        request: &Request,
+        why: Trouble,
+    ) -> Option<Reply> {
         count_refused(self.line, accounts, request);
+        Some(self.weight.turn_away(now, why))
     }
 
     fn farewell(&self, now: Nanos, client: ClientId) -> Option<Bytes> {

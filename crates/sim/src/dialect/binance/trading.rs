@@ -157,9 +157,12 @@ impl SimulatedBinance {
         }
     }
 
-    /// The answer to a request whose outcome nobody knows.
-    pub(super) fn outcome_unknown(&self) -> Reply {
-        self.outcome().failure().reply()
+    /// The answer to an order whose outcome nobody knows; `None` where a request asks for no order.
+    pub(super) fn outcome_unknown(&self, request: &Request) -> Option<Reply> {
+        let (path, _) = model::capture::split_url(&request.target);
+        let mut asked = requests::at_path(self.line.sort, path);
+        let asked = asked.find(|asked| asked.method == request.method)?;
+        asked.action.changes_orders().then(|| self.outcome().failure().reply())
     }
 
     fn outcome(&self) -> Why {
@@ -172,6 +175,12 @@ impl SimulatedBinance {
         let wrapped = self.trading.sessions.contains_key(&client);
         Bytes::from(if wrapped { format!(r#"{{"event":{event}}}"#) } else { event })
     }
+}
+
+/// Whether what an account is told is about an order.
+pub(super) fn is_report(payload: &[u8]) -> bool {
+    const REPORTS: [&[u8]; 2] = [br#""e":"executionReport""#, br#""e":"ORDER_TRADE_UPDATE""#];
+    REPORTS.iter().any(|report| payload.windows(report.len()).any(|window| window == *report))
 }
 
 /// Counts the order of a request that was refused before anybody looked at it.

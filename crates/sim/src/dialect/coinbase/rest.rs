@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Coinbase;
 use super::payload::{currencies, maker_side, price, short_size, size, time};
 use crate::digits::{rfc3339, seconds_of};
+use crate::faults::Trouble;
 use crate::machine::{Reply, Request};
 use crate::market::order::Index;
 use crate::venue::Floor;
@@ -26,6 +27,22 @@ const NOT_FOUND: (u16, &str) = (404, "NotFound");
 
 fn ok(body: String) -> Answer {
     Ok(Reply::new(200, body))
+}
+
+/// The answer to a request that is turned away whatever it asks for. Statuses are documented, and that
+/// a body has a `message`; the words of 429 are as clients have seen them (askmike/gekko #2859), those of
+/// 500 ours. It says nothing of how long to wait, and bans nobody.
+pub(super) fn turn_away(why: Trouble) -> Option<Reply> {
+    let (status, message) = match why {
+        Trouble::Unavailable => (500, "Internal server error"),
+        Trouble::TooOften(_) => (429, "Public rate limit exceeded"),
+        Trouble::Banned(_) => return None,
+    };
+    Some(refusal((status, message)))
+}
+
+fn refusal((status, message): (u16, &str)) -> Reply {
+    Reply::new(status, json!({"message": message}).to_string())
 }
 
 struct Query<'a>(&'a str);
@@ -76,8 +93,6 @@ impl Coinbase {
             },
             _ => Err(NOT_FOUND),
         };
-        let refusal =
-            |(status, message)| Reply::new(status, json!({"message": message}).to_string());
         answer.unwrap_or_else(refusal)
     }
 
@@ -155,8 +170,8 @@ impl Coinbase {
         let body = format!("[{}]", rows.collect::<Vec<_>>().join(","));
         let mut reply = Reply::new(200, body);
         if let (Some(first), Some(last)) = (told.first(), told.last()) {
-            reply.headers.push(("CB-BEFORE".to_owned(), first.id.to_string()));
-            reply.headers.push(("CB-AFTER".to_owned(), last.id.to_string()));
+            reply.headers.push(("cb-before".to_owned(), first.id.to_string()));
+            reply.headers.push(("cb-after".to_owned(), last.id.to_string()));
         }
         Ok(reply)
     }

@@ -6,6 +6,7 @@ use model::{Nanos, Side};
 
 use super::LOT_PLACES;
 use crate::digits::fixed;
+use crate::faults::Trouble;
 use crate::machine::{Reply, Request};
 use crate::market::instrument::Instrument;
 use crate::market::money;
@@ -32,10 +33,24 @@ pub(super) fn answer(symbols: &[String], floor: &mut Floor<'_>, request: &Reques
         "/0/public/OHLC" => of.candles(floor),
         _ => Err("EGeneral:Unknown method"),
     };
-    // Errors come with status 200 too.
     match result {
         Ok(result) => Reply::new(200, format!(r#"{{"error":[],"result":{result}}}"#)),
-        Err(error) => Reply::new(200, format!(r#"{{"error":["{error}"]}}"#)),
+        Err(error) => refusal(error),
+    }
+}
+
+/// Errors come with status 200 too (docs.kraken.com/exchange/guides/general/errors).
+fn refusal(error: &str) -> Reply {
+    Reply::new(200, format!(r#"{{"error":["{error}"]}}"#))
+}
+
+/// The answer to a request that is turned away whatever it asks for. It says nothing of how long to
+/// wait, and bans nobody.
+pub(super) fn turn_away(why: Trouble) -> Option<Reply> {
+    match why {
+        Trouble::Unavailable => Some(refusal("EService:Unavailable")),
+        Trouble::TooOften(_) => Some(refusal("EAPI:Rate limit exceeded")),
+        Trouble::Banned(_) => None,
     }
 }
 

@@ -70,6 +70,9 @@ pub(super) const BODY: Wrong = rest(400, "50000", "Body for POST request cannot 
 pub(super) const JSON: Wrong = rest(400, "50002", "JSON syntax error");
 pub(super) const CONTENT_TYPE: Wrong =
     rest(400, "50006", "Invalid Content-Type. Please use \"application/JSON\".");
+/// Nobody is served at the moment.
+pub(super) const UNAVAILABLE: Wrong =
+    rest(503, "50001", "Service temporarily unavailable. Please try again later.");
 /// More requests in two seconds than the path, or the act on the instrument, may have.
 pub(super) const LIMIT: Wrong = rest(429, "50011", "Too Many Requests");
 /// The same, where orders are sent over WebSocket.

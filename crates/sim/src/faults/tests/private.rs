@@ -2,7 +2,12 @@
 
 use super::*;
 
-/// Accepts every number that it is told, answers at once and reports with the next tick.
+/// What is said on a private connection, and asked for, and is no order.
+const LOGIN: &[u8] = b"login";
+const LISTEN_KEY: &str = "key";
+
+/// Accepts every number that it is told, answers at once, and reports it and a balance with the next
+/// tick.
 #[derive(Default)]
 struct Desk {
     clients: BTreeSet<ClientId>,
@@ -33,6 +38,9 @@ impl Machine for Desk {
     }
 
     fn message(&mut self, _: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
+        if message == LOGIN {
+            return out.push(Output::Send { client, payload: r#"{"login":1}"#.into() });
+        }
         let number = std::str::from_utf8(message).unwrap().parse().unwrap();
         let payload = self.accept(number);
         out.push(Output::Send { client, payload });
@@ -43,6 +51,10 @@ impl Machine for Desk {
     }
 
     fn request(&mut self, _: Nanos, id: RequestId, asked: &Request, out: &mut Vec<Output>) {
+        if asked.target == LISTEN_KEY {
+            let reply = Reply::new(200, r#"{"key":1}"#);
+            return out.push(Output::Answer { request: id, reply });
+        }
         let body = self.accept(asked.target.parse().unwrap());
         out.push(Output::Answer { request: id, reply: Reply::new(200, body) });
     }
@@ -53,6 +65,8 @@ impl Machine for Desk {
         for number in self.reports.drain(..) {
             for client in &self.clients {
                 let payload = format!(r#"{{"report":{number},"f":"GTC","checksum":9}}"#).into();
+                out.push(Output::Send { client: *client, payload });
+                let payload = format!(r#"{{"balance":{number}}}"#).into();
                 out.push(Output::Send { client: *client, payload });
             }
         }
@@ -68,16 +82,24 @@ impl Subject for Desk {
         true
     }
 
-    fn unknown_outcome(&self, _: &Request) -> Reply {
-        Reply::new(503, "unknown")
+    fn unknown_outcome(&self, asked: &Request) -> Option<Reply> {
+        (asked.target != LISTEN_KEY).then(|| Reply::new(503, "unknown"))
     }
 
-    fn unknown_outcome_to(&self, _: &[u8]) -> Option<Bytes> {
-        Some("unknown".into())
+    fn unknown_outcome_to(&self, message: &[u8]) -> Option<Bytes> {
+        (message != LOGIN).then(|| "unknown".into())
     }
 
-    fn turned_away(&mut self, _: &Request) {
+    fn is_report(&self, payload: &[u8]) -> bool {
+        payload.starts_with(br#"{"report""#)
+    }
+
+    fn turn_away(&mut self, _: Nanos, _: &Request, why: Trouble) -> Option<Reply> {
+        if matches!(why, Trouble::Banned(_)) {
+            return None;
+        }
         self.turned_away += 1;
+        Some(Reply::new(429, format!(r#"{{"turned":"{why:?}"}}"#)))
     }
 
     fn farewell(&self, _: Nanos, _: ClientId) -> Option<Bytes> {
@@ -283,10 +305,44 @@ fn books_are_numbered_anew_now_and_then() {
 }
 
 #[test]
-fn the_machine_hears_of_requests_that_were_turned_away() {
+fn requests_are_turned_away_in_the_machines_words_and_not_as_it_never_does() {
     let (faulty, all) = talk(Faults { answer_5xx: 1_000_000, ..Faults::default() });
     assert_eq!(faulty.inner().turned_away, COUNT / 2);
     assert!(numbers_of(&all, "answer").iter().all(|number| number % 2 == 0));
+    let words = Bytes::from(r#"{"turned":"Unavailable"}"#);
+    let turned =
+        |output: &Output| matches!(output, Output::Answer { reply, .. } if reply.body == words);
+    assert_eq!(all.iter().filter(|(_, output)| turned(output)).count() as u64, COUNT / 2);
+    let (faulty, all) = talk(Faults { answer_418: 1_000_000, ..Faults::default() });
+    assert_eq!((faulty.injected(), faulty.inner().turned_away), (0, 0));
+    assert!(numbers_of(&all, "answer").into_iter().eq(1..=COUNT));
+}
+
+#[test]
+fn faults_of_orders_leave_alone_what_is_no_order() {
+    let faults = [
+        Faults { order_answer_lost: 1_000_000, ..Faults::default() },
+        Faults { order_answer_late: 1_000_000, order_answer_late_ms: 9_000, ..Faults::default() },
+        Faults { order_outcome_unknown: 1_000_000, ..Faults::default() },
+        Faults { order_report_first: 1_000_000, ..Faults::default() },
+        Faults { report_twice: 1_000_000, ..Faults::default() },
+        Faults { report_lost: 1_000_000, ..Faults::default() },
+    ];
+    for faults in faults {
+        let (_, all) = talk(Faults { report_lost: 0, ..faults.clone() });
+        assert!(numbers_of(&all, "balance").into_iter().eq(1..=COUNT), "{faults:?}");
+
+        let mut faulty = Faulty::new(Desk::default(), faults.clone(), 1);
+        let (now, mut out) = (Nanos(0), Vec::new());
+        faulty.connect(now, ONE, "/", &mut out).unwrap();
+        faulty.message(now, ONE, LOGIN, &mut out);
+        let key = Request { method: "POST".to_owned(), ..Request::get(LISTEN_KEY.to_owned()) };
+        faulty.request(now, RequestId(1), &key, &mut out);
+        let all: Vec<_> = out.into_iter().map(|output| (now, output)).collect();
+        assert_eq!(numbers_of(&all, "login"), [1], "{faults:?}");
+        assert_eq!(numbers_of(&all, "key"), [1], "{faults:?}");
+        assert_eq!(faulty.injected(), 0, "{faults:?}");
+    }
 }
 
 #[test]

@@ -427,7 +427,7 @@ fn the_table_of_errors() {
 fn weights_are_counted_in_the_header_and_end_in_a_ban() {
     let mut far = Far::new("binance", 0);
     let used = |reply: &Reply| {
-        let header = reply.headers.iter().find(|(name, _)| name == "X-MBX-USED-WEIGHT-1M");
+        let header = reply.headers.iter().find(|(name, _)| name == "x-mbx-used-weight-1m");
         header.map(|(_, value)| value.parse::<u32>().unwrap()).unwrap()
     };
     let mut sum = 0;

@@ -35,6 +35,12 @@ pub(super) enum Action {
 }
 
 impl Action {
+    /// Whether it places, changes or cancels orders.
+    pub(super) fn changes_orders(self) -> bool {
+        use Action::{Cancel, CancelAll, CancelReplace, Modify, Place};
+        matches!(self, Place | Modify | Cancel | CancelReplace | CancelAll)
+    }
+
     /// Whether a key is enough, without a signature.
     pub(super) fn is_unsigned(self) -> bool {
         let keys = matches!(self, Self::ListenKeyStart | Self::ListenKeyKeep | Self::ListenKeyStop);

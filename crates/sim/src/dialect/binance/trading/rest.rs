@@ -41,13 +41,13 @@ impl SimulatedBinance {
             Err(failure) => failure.reply(),
         };
         let used = self.weight.used().to_string();
-        reply.headers.push(("X-MBX-USED-WEIGHT-1M".to_owned(), used));
+        reply.headers.push(("x-mbx-used-weight-1m".to_owned(), used));
         if let Ok(id) = id
             && matches!(asked.action, Action::Place | Action::CancelReplace)
         {
             let used = self.counts_of(id).used(floor.now);
             reply.headers.extend(used.map(|(limit, count)| {
-                (format!("X-MBX-ORDER-COUNT-{}", limit.header), count.to_string())
+                (format!("x-mbx-order-count-{}", limit.header), count.to_string())
             }));
         }
         Some(reply)

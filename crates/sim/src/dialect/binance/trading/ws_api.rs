@@ -305,7 +305,7 @@ impl SimulatedBinance {
     /// The answer to an order whose outcome nobody knows; `None` where a message asks for no order.
     pub(in super::super) fn outcome_unknown_to(&self, message: &[u8]) -> Option<Bytes> {
         let asked = read(message).ok()?;
-        let is_order = asked.method.starts_with("order.") && asked.method != "order.status";
+        let is_order = named(self.line.sort, &asked.method)?.action.changes_orders();
         let Failure { status, .. } = self.outcome().failure();
         let (id, error) = (&asked.id, self.outcome().failure().body());
         let text = format!(r#"{{"id":{id},"status":{status},"error":{error}}}"#);

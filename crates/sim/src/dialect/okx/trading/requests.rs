@@ -288,6 +288,19 @@ fn count_asked(accounts: &mut Accounts, account: AccountId, args: &[Fields]) {
     }
 }
 
+/// Whether a request places, changes or cancels orders.
+pub(in super::super) fn asks_for_orders(request: &Request) -> bool {
+    let (path, _) = model::capture::split_url(&request.target);
+    request.method == "POST" && WAYS.iter().any(|(known, ..)| *known == path)
+}
+
+/// Whether what an account is told is about an order.
+pub(in super::super) fn is_report(payload: &[u8]) -> bool {
+    const ORDERS: &[u8] = br#""channel":"orders""#;
+    let is_data = payload.starts_with(br#"{"arg":"#);
+    is_data && payload.windows(ORDERS.len()).any(|window| window == ORDERS)
+}
+
 /// Counts the orders of a request that did not come so far.
 pub(in super::super) fn turned_away(accounts: &mut Accounts, request: &Request) {
     let (path, _) = model::capture::split_url(&request.target);

@@ -168,7 +168,7 @@ fn orders_are_counted_and_the_one_too_many_is_told_by_how_much() {
             let header = reply.headers.iter().find(|(header, _)| header == name);
             header.unwrap().1.parse::<u32>().unwrap()
         };
-        (of("X-MBX-ORDER-COUNT-10S"), of("X-MBX-ORDER-COUNT-1D"))
+        (of("x-mbx-order-count-10s"), of("x-mbx-order-count-1d"))
     };
     for n in 1..=100 {
         let query = limit("BUY", "0.001", "59000", &format!("n{n}"));
