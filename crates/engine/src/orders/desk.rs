@@ -227,10 +227,23 @@ struct Record {
     amends: BTreeMap<u32, Amend>,
     /// What it counts with in the exposure.
     counted: Counted,
-    /// The fills of its instrument were asked for and told since it came into doubt.
-    swept: bool,
+    /// Its fills are asked for, or were, before an end of it is believed.
+    sweep: Option<Sweep>,
     /// What its query found is held back until they are.
     held: bool,
+}
+
+/// A venue said that an order is over with more filled than fills were told.
+#[derive(Clone, Debug)]
+struct Sweep {
+    /// Of which venue order.
+    venue_order_id: Name,
+    /// How much it said.
+    filled: Decimal,
+    /// Questions for fills with higher tickets were asked after that.
+    after: u64,
+    /// One of them was answered.
+    told: bool,
 }
 
 /// An amend under way.
@@ -467,10 +480,7 @@ impl Desk {
         let record = self.records.entry(key.clone()).or_default();
         match order.ask_at() {
             Some(at) => drop(self.asks.insert(key.clone(), at)),
-            None => {
-                record.swept = false;
-                self.asks.remove(key);
-            }
+            None => drop(self.asks.remove(key)),
         }
         let counted = counted(order, record);
         let before = std::mem::replace(&mut record.counted, counted);

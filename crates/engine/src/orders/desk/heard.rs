@@ -7,7 +7,7 @@ use model::reply::ReplyAnswer;
 use model::trading::{Heard, Observation, OrderSeen, Ticket, VenueState};
 
 use super::account::{Orphan, Purpose, Question};
-use super::{AccountNews, Desk, Note, Orphans};
+use super::{AccountNews, Desk, Note, Orphans, Sweep};
 
 /// At most so many orphans of an account are remembered as told.
 const ORPHANS_MAX: usize = 1_024;
@@ -55,7 +55,7 @@ impl Desk {
                 if let Some(account) = self.accounts.get_mut(provider) {
                     account.open.remove(&question);
                 }
-                self.told(provider, question, (asked, since), &outcome, now);
+                self.told(provider, (ticket, question), (asked, since), &outcome, now);
             }
             _ => self.note(Note::UnknownTicket(ticket)),
         }
@@ -102,7 +102,8 @@ impl Desk {
 
     /// Whether what is told would end an order with fills that nobody has told. It is held back, since
     /// what ends an order is the last that a restart knows of it: the fills are asked for, and then
-    /// the order once more.
+    /// the order once more. What fills were asked for before the venue said so does not count: more
+    /// may have been filled since.
     fn fills_come_first(
         &mut self,
         provider: &Name,
@@ -117,13 +118,24 @@ impl Desk {
         let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
         let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
         let known = known.unwrap_or_default().saturating_add(fill);
-        if !ends || filled(&told.seen, wanted) <= known {
+        let filled = filled(&told.seen, wanted);
+        if !ends || filled <= known {
             return false;
         }
         let since = order.submit().ts;
         let Some(record) = self.records.get_mut(key) else { return false };
-        if record.swept || order.standing().is_terminal() {
+        if order.standing().is_terminal() {
             return false;
+        }
+        let venue_order_id = told.seen.venue_order_id.clone();
+        let asked = record.sweep.as_ref();
+        match asked.filter(|of| of.venue_order_id == venue_order_id && of.filled >= filled) {
+            Some(sweep) if sweep.told => return false,
+            Some(_) => {}
+            None => {
+                let after = self.last_ticket;
+                record.sweep = Some(Sweep { venue_order_id, filled, after, told: false });
+            }
         }
         if told.ticket.is_some() {
             record.held = true;

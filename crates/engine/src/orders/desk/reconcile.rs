@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::Nanos;
 use model::ledger::{Name, OrderKey, Outcome, Request, Sent};
-use model::trading::{Instruction, Target};
+use model::trading::{Instruction, Target, Ticket};
 
 use super::super::inquiry::{MARGIN, PAUSE_MAX, PAUSE_MIN};
 use super::super::table::Standing;
@@ -36,9 +36,6 @@ impl Desk {
     fn doubt(&mut self, provider: &Name, now: Nanos) {
         self.orders.disconnected(provider, now);
         for key in self.open_orders(provider) {
-            if let Some(record) = self.records.get_mut(&key) {
-                record.swept = false;
-            }
             self.touch(&key);
         }
     }
@@ -146,7 +143,7 @@ impl Desk {
     pub(super) fn told(
         &mut self,
         provider: &Name,
-        question: Question,
+        (ticket, question): (Ticket, Question),
         (asked, since): (Nanos, Nanos),
         outcome: &Outcome,
         now: Nanos,
@@ -168,7 +165,7 @@ impl Desk {
                     account.fills.insert(instrument.clone(), Told { asked, since });
                     account.fills_from.remove(&instrument);
                 }
-                self.fills_told(provider, &instrument, swept);
+                self.fills_told(provider, &instrument, swept.then_some(ticket));
             }
             _ => {}
         }
@@ -188,13 +185,17 @@ impl Desk {
         }
     }
 
-    fn fills_told(&mut self, provider: &Name, instrument: &Name, swept: bool) {
+    /// Fills of an instrument were told, by the answer to that ticket; `None` where that is not known.
+    fn fills_told(&mut self, provider: &Name, instrument: &Name, ticket: Option<Ticket>) {
         for key in self.open_orders(provider) {
-            let terms = self.orders.get(&key).map(|order| &order.submit().terms);
-            if terms.is_some_and(|terms| terms.instrument == *instrument)
-                && let Some(record) = self.records.get_mut(&key)
-            {
-                record.swept |= swept;
+            let Some(order) = self.orders.get(&key) else { continue };
+            let (own, since) = (order.submit().terms.instrument == *instrument, order.submit().ts);
+            let record = self.records.get_mut(&key).filter(|_| own);
+            let Some(sweep) = record.and_then(|record| record.sweep.as_mut()) else { continue };
+            let after = ticket.is_some_and(|ticket| ticket.0 > sweep.after);
+            sweep.told |= after;
+            if !sweep.told {
+                self.want_fills(provider, instrument, since);
             }
         }
     }
