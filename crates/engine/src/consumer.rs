@@ -14,7 +14,7 @@ use crate::doorbell::Doorbell;
 use crate::fanout::Outlet;
 use crate::orders::{NotTaken, OrderPort, OrderSpec};
 use crate::route::is_older;
-use crate::tally::{ConsumerCounts, Tally};
+use crate::tally::{ConsumerCounts, Taken, Tally};
 
 mod panics;
 mod runner;
@@ -210,7 +210,7 @@ pub struct Inbox {
     catalog: Catalog,
     tally: Arc<Tally>,
     counts: ConsumerCounts,
-    latencies_ns: Vec<u64>,
+    taken: Vec<Taken>,
     bell: Arc<Doorbell>,
     room: Arc<Doorbell>,
     /// Calls the shard, to pass an acknowledgement on.
@@ -250,7 +250,7 @@ pub(crate) fn queue(
         catalog: catalog.clone(),
         tally,
         counts: ConsumerCounts::default(),
-        latencies_ns: Vec::with_capacity(BATCH_MAX),
+        taken: Vec::with_capacity(BATCH_MAX),
         bell,
         room,
         shard,
@@ -382,8 +382,8 @@ impl Inbox {
         }
         if handed > 0 {
             self.room.ring();
-            self.tally.publish_inbox(&self.counts, &self.latencies_ns);
-            self.latencies_ns.clear();
+            self.tally.publish_inbox(&self.counts, &self.taken);
+            self.taken.clear();
             if self.tally.acknowledged() != acknowledged {
                 self.shard.wake_by_ref();
             }
@@ -405,7 +405,10 @@ impl Inbox {
     fn count(&mut self, event: &Event, entered: Nanos) {
         self.counts.delivered += 1;
         if !event.kind().is_critical() {
-            self.latencies_ns.push(entered.0.saturating_sub(event.header.ts_recv.0));
+            let model::Header { stream, ts_recv, ts_emit, .. } = event.header;
+            let [latency_ns, queued_ns] =
+                [ts_recv, ts_emit].map(|ts| entered.0.saturating_sub(ts.0));
+            self.taken.push(Taken { stream, latency_ns, queued_ns });
             return;
         }
         self.counts.critical_delivered += 1;

@@ -12,7 +12,7 @@ use crate::critical::Critical;
 use crate::dead_letters::{Content, LetterReason, Letters};
 use crate::doorbell::{Doorbell, LastRing};
 use crate::exec_log::LogRequest;
-use crate::queue::{Backlog, Item};
+use crate::queue::{Backlog, Item, Lost};
 use crate::route::{Filter, RoutingTable};
 use crate::share::{EVENT, Pace, Tokens, divide};
 use crate::tally::{ConsumerCounts, Tally};
@@ -38,11 +38,27 @@ pub(crate) struct Outlet {
     filled: bool,
     /// Something changed since the counters were last published.
     counted: bool,
+    /// Up to when it is counted how long it is behind or stalled.
+    since: Since,
     /// The consumer's end is gone.
     closed: bool,
     /// The next event makes it panic, as a bug would.
     #[cfg(test)]
     broken: bool,
+}
+
+/// While something is so: up to when it is counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Since {
+    behind: Option<Nanos>,
+    stalled: Option<Nanos>,
+}
+
+/// The time that has passed since it was last asked, where it was so all the time; `is` says whether it
+/// is so from now on.
+fn pass(since: &mut Option<Nanos>, is: bool, now: Nanos) -> u64 {
+    let before = std::mem::replace(since, is.then_some(now));
+    before.map_or(0, |before| now.0.saturating_sub(before.0))
 }
 
 impl Outlet {
@@ -67,6 +83,7 @@ impl Outlet {
             room,
             filled: false,
             counted: false,
+            since: Since::default(),
             closed: false,
             #[cfg(test)]
             broken: false,
@@ -168,13 +185,45 @@ impl Outlet {
             }
             self.room.disarm();
         }
+        self.note_depth(now);
         if std::mem::take(&mut self.filled) {
             self.bell.0.ring();
         }
         if std::mem::take(&mut self.counted) {
-            self.counts.waiting = (self.backlog.len() + self.critical.waiting()) as u64;
             self.tally.publish_shard(&self.counts);
         }
+    }
+
+    /// How much is queued and waits at the end of a turn, and since when.
+    #[inline]
+    fn note_depth(&mut self, now: Nanos) {
+        let counts = &mut self.counts;
+        if self.filled {
+            counts.queued = (self.ring.buffer().capacity() - self.ring.slots()) as u64;
+            counts.queued_max = counts.queued_max.max(counts.queued);
+        }
+        if self.counted {
+            counts.waiting = (self.backlog.len() + self.critical.waiting()) as u64;
+            counts.waiting_max = counts.waiting_max.max(counts.waiting);
+        }
+        let behind = counts.waiting > 0;
+        if behind || self.since.behind.is_some() {
+            counts.behind_ns += pass(&mut self.since.behind, behind, now);
+            self.counted = true;
+        }
+        if counts.stalled || self.since.stalled.is_some() {
+            counts.stalled_ns += pass(&mut self.since.stalled, counts.stalled, now);
+            self.counted = true;
+        }
+    }
+
+    /// What was counted, and of a lane.
+    pub(crate) fn counts(&self) -> &ConsumerCounts {
+        &self.counts
+    }
+
+    pub(crate) fn lost(&self, lane: Lane) -> Lost {
+        self.backlog.lost(lane)
     }
 
     /// Something that the critical lane does, where the consumer is still there.
@@ -228,6 +277,7 @@ impl Outlet {
                         Some(event) => {
                             self.counts.snapshots += 1;
                             self.counts.conflated += 1;
+                            self.backlog.note_conflated(lane, 1);
                             event
                         }
                         None => {

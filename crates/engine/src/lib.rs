@@ -17,7 +17,8 @@
 //! Beside the way of an event: [`control`] (commands in, one flip a turn, answers out; what is subscribed
 //! at the venues), [`capacity`] (how many of everything, and for whom), [`catalog`]
 //! (numbers and names), [`share`] (who gets how much of a budget), [`stats`] and [`tally`] (what was
-//! counted, per stream and per consumer),
+//! counted, per stream and per consumer; [`Metrics`] is all of it at one moment), [`histogram`]
+//! (how long things take),
 //! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (what could
 //! not be used or was not delivered, on its way to whoever keeps it), [`orders`] (what becomes of orders; not joined to
 //! venues yet).
@@ -35,6 +36,7 @@ pub mod dead_letters;
 pub mod doorbell;
 pub mod exec_log;
 pub mod fanout;
+pub mod histogram;
 pub mod merge;
 pub mod orders;
 pub mod queue;
@@ -54,9 +56,10 @@ pub use catalog::Catalog;
 pub use consumer::{Consumer, Context, Factory, Inbox, Placement, Resident, Restart, Runner, Stay};
 pub use control::{Command, ControlSettings, Operator, OrderCommand, Rights, Switch};
 pub use exec_log::{ExecLog, LogRequest, MemoryLog, Page};
+pub use histogram::LatencyHistogram;
 pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;
 pub use route::{RoutingTable, Subscription, VersionGate};
-pub use shard::{Port, Shard};
+pub use shard::{Metrics, Port, Shard};
 pub use stats::{ProviderStats, StreamStats};
 pub use tally::{ConsumerCounts, Tally};

@@ -133,10 +133,28 @@ struct Waiting {
     starved: bool,
     /// Dropped since this consumer's last event of the lane.
     dropped: u32,
+    /// What became of the lane's events so far.
+    lost: Lost,
 }
 
-const NOTHING: Waiting =
-    Waiting { data: None, status: None, last: 0, live: 0, starved: false, dropped: 0 };
+/// Of one stream, what one consumer did not get one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Events that newer ones replaced or were merged into, withheld ones included.
+    pub conflated: u64,
+    /// Trades that were dropped.
+    pub dropped: u64,
+}
+
+const NOTHING: Waiting = Waiting {
+    data: None,
+    status: None,
+    last: 0,
+    live: 0,
+    starved: false,
+    dropped: 0,
+    lost: Lost { conflated: 0, dropped: 0 },
+};
 
 /// A line is rebuilt without its gone places when it is this much longer than twice its live ones.
 const SLACK: usize = 64;
@@ -214,6 +232,7 @@ impl Backlog {
 
     /// Takes an event that found no room.
     pub(crate) fn put(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
+        let before = counts.conflated;
         match WhenFull::for_event(&event) {
             Some(WhenFull::LatestWins) => self.put_latest(lane, event, counts),
             Some(WhenFull::TransitionsAdded) => self.put_status(lane, event, counts),
@@ -221,11 +240,30 @@ impl Backlog {
             // What has no policy has no lane, so it never comes here; if it did, it would wait.
             Some(WhenFull::OldestDropped) | None => self.put_trade(lane, event, counts),
         }
+        self.note_conflated(lane, counts.conflated - before);
         self.tidy();
+    }
+
+    /// Counts what was conflated of a lane; in the counters of the consumer it is counted already.
+    pub(crate) fn note_conflated(&mut self, lane: Lane, many: u64) {
+        if many > 0 {
+            self.waiting(lane).lost.conflated += many;
+        }
+    }
+
+    /// What became of each lane's events so far.
+    pub(crate) fn lost(&self, lane: Lane) -> Lost {
+        self.lanes.get(lane.index()).map_or_else(Lost::default, |waiting| waiting.lost)
     }
 
     /// From here on the lane's book changes are withheld, until its place's turn comes.
     pub(crate) fn hold_book(&mut self, lane: Lane, header: Header, counts: &mut ConsumerCounts) {
+        let before = counts.conflated;
+        self.hold(lane, header, counts);
+        self.note_conflated(lane, counts.conflated - before);
+    }
+
+    fn hold(&mut self, lane: Lane, header: Header, counts: &mut ConsumerCounts) {
         self.set_starved(lane, false);
         match self.waiting(lane).data {
             // Keeps its place: the snapshot goes before the state that says it can be relied on.
@@ -241,7 +279,9 @@ impl Backlog {
     pub(crate) fn leave_book(&mut self, lane: Lane, counts: &mut ConsumerCounts) {
         self.set_starved(lane, false);
         if let Some(ticket) = self.waiting(lane).data {
+            let before = counts.conflated;
             self.replace_book(ticket, Item::Gone, counts);
+            self.note_conflated(lane, counts.conflated - before);
             self.erase(ticket);
             self.tidy();
         }
@@ -314,7 +354,7 @@ impl Backlog {
 
     fn put_status(&mut self, lane: Lane, mut event: Event, counts: &mut ConsumerCounts) {
         if self.waiting(lane).starved && is_live(&event) {
-            self.hold_book(lane, event.header, counts);
+            self.hold(lane, event.header, counts);
         }
         let Waiting { status, last, .. } = *self.waiting(lane);
         if let Some(ticket) = status {
@@ -334,7 +374,7 @@ impl Backlog {
     fn put_book(&mut self, lane: Lane, event: Event, counts: &mut ConsumerCounts) {
         if event.kind() == Kind::BookSnapshot || self.waiting(lane).starved {
             counts.conflated += 1;
-            return self.hold_book(lane, event.header, counts);
+            return self.hold(lane, event.header, counts);
         }
         let Waiting { data, last, .. } = *self.waiting(lane);
         let Some(ticket) = data else {
@@ -396,6 +436,7 @@ impl Backlog {
                 let waiting = self.waiting(lane);
                 let owed = waiting.dropped;
                 waiting.dropped = owed.saturating_add(before).saturating_add(1);
+                waiting.lost.dropped += 1;
                 self.owing += usize::from(owed == 0);
                 return;
             }

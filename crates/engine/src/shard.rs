@@ -31,9 +31,11 @@ use crate::tally::Tally;
 mod control;
 mod critical;
 mod merging;
+mod metrics;
 mod order;
 mod summary;
 
+pub use metrics::{ConsumerMetrics, MergeMetrics, Metrics, StreamHanded, StreamMetrics};
 pub use summary::{BookView, InstrumentView, ProviderView};
 
 /// Everything between venue machines and consumers, on one thread: it is made where it runs.
@@ -294,7 +296,7 @@ impl Port<'_> {
         let (now, provider, ts_emit) = (self.now, self.provider, self.ts_emit);
         let shard = &mut *self.shard;
         if let Some(stream) = shard.stream_mut(slot, kind) {
-            stream.emit(event.header.seq_provider);
+            stream.emit(event.header.seq_provider, ts_emit.0.saturating_sub(now.0));
         }
         event.header.trace_id = shard.next_trace();
         event.header.stream.provider = provider;

@@ -7,6 +7,7 @@ use model::event::{Reason, StreamState};
 use model::venue::{Count, Discard, Notice};
 
 use crate::capacity::NOTICES_MAX;
+use crate::histogram::LatencyHistogram;
 
 /// The counters of one stream. The state of a book is kept with its updates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct StreamStats {
     pub transitions: u64,
     /// From leaving `Live` to being back, the last time, in ns.
     pub last_recovery_ns: Option<u64>,
+    /// From the return of the read that completed a frame to the hand-over of its event, the wait
+    /// behind a hole included.
+    pub wait: LatencyHistogram,
     /// The state now.
     pub state: StreamState,
     /// Why.
@@ -83,10 +87,11 @@ impl StreamStats {
         } += 1;
     }
 
-    /// Counts an event that goes out, at that position.
+    /// Counts an event that goes out, at that position, so long after it was read.
     #[inline]
-    pub(crate) fn emit(&mut self, seq: Option<u64>) {
+    pub(crate) fn emit(&mut self, seq: Option<u64>, wait_ns: u64) {
         self.emitted += 1;
+        self.wait.record(wait_ns);
         if let Some(seq) = seq {
             self.out_of_order += u64::from(self.last_seq.is_some_and(|last| seq < last));
             self.last_seq = Some(seq);
@@ -293,9 +298,10 @@ mod tests {
     fn a_position_that_goes_back_is_counted_and_equal_ones_are_not() {
         let mut stats = StreamStats::default();
         for seq in [Some(5), Some(5), None, Some(4), Some(6)] {
-            stats.emit(seq);
+            stats.emit(seq, 7);
         }
         assert_eq!((stats.emitted, stats.out_of_order), (5, 1));
+        assert_eq!((stats.wait.count(), stats.wait.at(1_000_000)), (5, 7));
     }
 
     #[test]

@@ -3,10 +3,17 @@
 //! Each half has one writer (the shard, the consumer's thread) and a cache line pair of its own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
-use model::{Error, Nanos};
+use model::{Error, Nanos, Stream};
+
+use crate::histogram::LatencyHistogram;
+
+mod handed;
+
+pub use handed::Handed;
+use handed::HandedTable;
 
 #[cfg(doc)]
 use crate::capacity::{HANDLER_BLOCKED, HANDLER_SLOW};
@@ -19,7 +26,26 @@ const LATENCY_MAX_NS: u64 = 100_000_000_000;
 pub struct Tally {
     shard: ShardHalf,
     inbox: InboxHalf,
-    latency: Mutex<Histogram<u64>>,
+    taken: Mutex<Times>,
+}
+
+/// How long events took, as the consumer's side saw it.
+#[derive(Debug)]
+struct Times {
+    /// To three digits, in 240 KiB: there is one for each consumer.
+    latency: Histogram<u64>,
+    queued: LatencyHistogram,
+    streams: HandedTable,
+}
+
+/// An event of market data that was handed over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub stream: Stream,
+    /// From the return of the read to the handler's entry.
+    pub latency_ns: u64,
+    /// From the hand-over to the fan-out to the handler's entry.
+    pub queued_ns: u64,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +58,11 @@ struct ShardHalf {
     updates_merged: AtomicU64,
     dropped: AtomicU64,
     waiting: AtomicU64,
+    waiting_max: AtomicU64,
+    queued: AtomicU64,
+    queued_max: AtomicU64,
+    behind_ns: AtomicU64,
+    stalled_ns: AtomicU64,
     read_back: AtomicU64,
     stalls: AtomicU64,
     demand: AtomicU64,
@@ -78,6 +109,16 @@ pub struct ConsumerCounts {
     pub dropped: u64,
     /// Events that wait behind the full ring now.
     pub waiting: u64,
+    /// The most that ever did at the end of a turn.
+    pub waiting_max: u64,
+    /// Events of market data in the ring at the end of the last turn that put something in.
+    pub queued: u64,
+    /// The most that there ever were.
+    pub queued_max: u64,
+    /// How long events waited behind the full ring, up to the last turn, in ns.
+    pub behind_ns: u64,
+    /// How long the critical window was full, up to the last turn, in ns.
+    pub stalled_ns: u64,
     /// Execution events that did not fit the critical window and came from the log later.
     pub read_back: u64,
     /// How often the critical window was full when more came.
@@ -110,6 +151,16 @@ pub struct ConsumerCounts {
     pub restarts: u64,
 }
 
+impl ConsumerCounts {
+    /// With the shard's half as its writer has it now, which is not published before the turn's end.
+    pub(crate) fn with_shard_half(self, shard: &Self) -> Self {
+        let Self { delivered, critical_delivered, panics, acknowledged, skipped, .. } = self;
+        let Self { slow, blocked, overruns, restarts, .. } = self;
+        let inbox = Self { delivered, critical_delivered, panics, acknowledged, skipped, ..*shard };
+        Self { slow, blocked, overruns, restarts, ..inbox }
+    }
+}
+
 impl Tally {
     /// All zero.
     ///
@@ -121,7 +172,11 @@ impl Tally {
         Ok(Self {
             shard: ShardHalf::default(),
             inbox: InboxHalf::default(),
-            latency: Mutex::new(latency),
+            taken: Mutex::new(Times {
+                latency,
+                queued: LatencyHistogram::default(),
+                streams: HandedTable::default(),
+            }),
         })
     }
 
@@ -138,6 +193,11 @@ impl Tally {
             updates_merged: read(&shard.updates_merged),
             dropped: read(&shard.dropped),
             waiting: read(&shard.waiting),
+            waiting_max: read(&shard.waiting_max),
+            queued: read(&shard.queued),
+            queued_max: read(&shard.queued_max),
+            behind_ns: read(&shard.behind_ns),
+            stalled_ns: read(&shard.stalled_ns),
             read_back: read(&shard.read_back),
             stalls: read(&shard.stalls),
             demand: read(&shard.demand),
@@ -159,7 +219,19 @@ impl Tally {
     /// Latencies of market data from `ts_recv` to the handler's entry, in ns, up to now.
     #[must_use]
     pub fn latency(&self) -> Histogram<u64> {
-        self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().latency.clone()
+    }
+
+    /// The same with the part of it from `ts_emit` on (decoding, routing, the queue and the wake; what
+    /// was conflated counts from when it left the backlog), and with what was handed over of each
+    /// stream: all up to the same batch.
+    pub(crate) fn times(&self) -> (Histogram<u64>, LatencyHistogram, Vec<(Stream, Handed)>) {
+        let times = self.lock();
+        (times.latency.clone(), times.queued.clone(), times.streams.iter().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Times> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The position up to which the consumer has dealt with its execution events.
@@ -204,6 +276,11 @@ impl Tally {
         half.updates_merged.store(counts.updates_merged, Ordering::Relaxed);
         half.dropped.store(counts.dropped, Ordering::Relaxed);
         half.waiting.store(counts.waiting, Ordering::Relaxed);
+        half.waiting_max.store(counts.waiting_max, Ordering::Relaxed);
+        half.queued.store(counts.queued, Ordering::Relaxed);
+        half.queued_max.store(counts.queued_max, Ordering::Relaxed);
+        half.behind_ns.store(counts.behind_ns, Ordering::Relaxed);
+        half.stalled_ns.store(counts.stalled_ns, Ordering::Relaxed);
         half.read_back.store(counts.read_back, Ordering::Relaxed);
         half.stalls.store(counts.stalls, Ordering::Relaxed);
         half.demand.store(counts.demand, Ordering::Relaxed);
@@ -212,8 +289,8 @@ impl Tally {
         half.stalled.store(counts.stalled, Ordering::Relaxed);
     }
 
-    /// The inbox's half, as its single writer counted it, and a batch's latencies in ns.
-    pub(crate) fn publish_inbox(&self, counts: &ConsumerCounts, latencies_ns: &[u64]) {
+    /// The inbox's half, as its single writer counted it, and a batch's market data.
+    pub(crate) fn publish_inbox(&self, counts: &ConsumerCounts, taken: &[Taken]) {
         let half = &self.inbox;
         half.delivered.store(counts.delivered, Ordering::Relaxed);
         half.critical_delivered.store(counts.critical_delivered, Ordering::Relaxed);
@@ -222,7 +299,11 @@ impl Tally {
         half.slow.store(counts.slow, Ordering::Relaxed);
         half.overruns.store(counts.overruns, Ordering::Relaxed);
         half.restarts.store(counts.restarts, Ordering::Relaxed);
-        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
-        latencies_ns.iter().for_each(|ns| latency.saturating_record(*ns));
+        let mut times = self.lock();
+        for Taken { stream, latency_ns, queued_ns } in taken {
+            times.latency.saturating_record(*latency_ns);
+            times.queued.record(*queued_ns);
+            times.streams.count(*stream, *latency_ns);
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::consumers::{ConsumerOptions, Seat, Source};
 use crate::control::Control;
 use crate::dead_letters::DeadLetterQueue;
 use crate::live::{self, Parts};
+use crate::metrics::{self, MetricsEnd, MetricsHandle};
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 
 /// A gateway to be run.
@@ -28,6 +29,7 @@ impl Gateway {
             operator,
             operators,
             dead_letters: DeadLetterQueue::new(&config.dead_letters),
+            metrics: metrics::handle(),
             config,
             consumers: Vec::new(),
             record: None,
@@ -44,6 +46,7 @@ pub struct Builder {
     operator: Operator,
     operators: OperatorEnd,
     dead_letters: DeadLetterQueue,
+    metrics: (MetricsHandle, MetricsEnd),
     config: Config,
     consumers: Vec<Seat>,
     record: Option<PathBuf>,
@@ -163,6 +166,12 @@ impl Builder {
         self.dead_letters.clone()
     }
 
+    /// Looks at everything that is counted, from any thread, while it runs.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsHandle {
+        self.metrics.0.clone()
+    }
+
     /// Runs until it is stopped. Blocks the calling thread, which becomes the shard's.
     ///
     /// # Errors
@@ -189,6 +198,7 @@ impl Builder {
             gauges: self.gauges,
             operators: self.operators,
             dead_letters: self.dead_letters,
+            metrics: self.metrics.1,
         };
         let mut summary = live::run(parts, self.consumers)?;
         for recorder in recorders {

@@ -24,6 +24,7 @@
 //! | [`control`] | commanding it while it runs, from any thread |
 //! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
 //! | [`dead_letters`] | what could not be used or delivered, kept, written and shown |
+//! | [`metrics`] | what is counted, asked for while it runs |
 //! | [`outcome`] | how a run is ended, and what it came to |
 //! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
 //! | [`replay`] | a capture through the same machines |
@@ -44,6 +45,7 @@ pub mod gateway;
 mod leak;
 pub mod live;
 pub mod logging;
+pub mod metrics;
 pub mod outcome;
 pub mod replay;
 pub mod report;

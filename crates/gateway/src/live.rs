@@ -28,6 +28,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Merge, Network, Provider};
 use crate::consumers::{ConsumerOptions, Seat, Seated, Source};
 use crate::dead_letters::{Clerk, DeadLetterQueue};
+use crate::metrics::MetricsEnd;
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 use crate::report::{
     ConnectionReport, ConsumerReport, LetterReport, MergeReport, StreamReport, VenueReport,
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub gauges: Gauges,
     pub operators: OperatorEnd,
     pub dead_letters: DeadLetterQueue,
+    pub metrics: MetricsEnd,
 }
 
 use orders::Orders;
@@ -94,13 +96,14 @@ pub(crate) fn run(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
 }
 
 async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> {
-    let Parts { config, clock, taps, duration, stop, signals, gauges, operators, .. } = parts;
+    let Parts { config, clock, taps, duration, stop, signals, gauges, .. } = parts;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    parts.metrics.attach(waker.clone());
     let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
     shard.set_budget(config.dispatch.events_per_s, clock.now());
     gauges.show(shard.pools().manager());
     shard.set_control(config.control);
-    shard.attach_operators(operators);
+    shard.attach_operators(parts.operators);
     let kept = (parts.dead_letters, &config.dead_letters);
     let clerk = Clerk::start(shard.dead_letters(), kept, shard.catalog().clone(), clock)?;
     let network = Wires::new(&config.network, clock)?;
@@ -129,6 +132,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         if turn(&mut lines, &mut orders, &mut shard, &mut seated, cx) {
             cx.waker().wake_by_ref();
         }
+        parts.metrics.serve(&shard, || clock.now());
         if watch_at <= clock.now() {
             shard.watch_handlers(clock.now());
             watch_at = clock.now() + WATCH_EVERY;
@@ -183,6 +187,7 @@ fn what_it_came_to(lines: &[Line], shard: &Shard, clock: SystemClock, started: N
         streams: StreamReport::all(shard, now),
         merges: MergeReport::all(shard),
         dead_letters: shard.letter_counts().map(LetterReport::of).collect(),
+        metrics: shard.metrics(now),
         ..Summary::default()
     }
 }

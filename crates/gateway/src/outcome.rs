@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use engine::Metrics;
 use futures_util::task::AtomicWaker;
 use pool::{Manager, PoolReport, PoolStats};
 
@@ -42,6 +43,8 @@ pub struct Summary {
     pub merges: Vec<MergeReport>,
     /// What could not be used or delivered, by reason.
     pub dead_letters: Vec<LetterReport>,
+    /// Everything that was counted before the connections were closed.
+    pub metrics: Metrics,
     /// Per consumer, when all had what they had coming.
     pub consumers: Vec<ConsumerReport>,
     /// What came of orders.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use engine::dead_letters::{LetterCounts, LetterReason};
-use engine::shard::{BookView, InstrumentView};
-use engine::{ConsumerCounts, Shard};
+use engine::shard::{BookView, InstrumentView, StreamHanded};
+use engine::{ConsumerCounts, LatencyHistogram, Metrics, Shard};
 use hdrhistogram::Histogram;
 use model::decimal::Plain;
 use model::{Kind, Level, Nanos, Side};
@@ -156,6 +156,12 @@ pub struct StreamReport {
     pub duplicates: u64,
     /// Events whose venue position was below the one before it.
     pub out_of_order: u64,
+    /// Events that came before something that they follow, and waited for it.
+    pub early: u64,
+    /// Events that came after the hole that they would have filled was given up.
+    pub late: u64,
+    /// From the return of the read that completed a frame to the hand-over of its event.
+    pub wait_us: Latency,
     /// Venue checksums that agreed.
     pub checksum_ok: u64,
     /// Venue checksums that differed.
@@ -190,6 +196,9 @@ impl StreamReport {
                     resyncs: stats.resyncs,
                     duplicates: stats.duplicates,
                     out_of_order: stats.out_of_order,
+                    early: stats.early,
+                    late: stats.late,
+                    wait_us: Latency::of(&stats.wait),
                     checksum_ok: stats.checksum_ok,
                     checksum_failed: stats.checksum_failed,
                     state: stats.state.name(),
@@ -201,6 +210,133 @@ impl StreamReport {
             }
         }
         all
+    }
+}
+
+/// Durations in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 99 of 100 are below it.
+    pub p99: f64,
+    /// 999 of 1,000 are.
+    pub p999: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Latency {
+    /// Of a histogram that knows each to an eighth.
+    #[must_use]
+    pub fn of(ns: &LatencyHistogram) -> Self {
+        let at = |ppm| us(ns.at(ppm));
+        Self { p50: at(500_000), p99: at(990_000), p999: at(999_000), max: us(ns.max_ns()) }
+    }
+
+    /// Of one that knows each to three digits.
+    #[must_use]
+    pub fn exact(ns: &Histogram<u64>) -> Self {
+        let at = |quantile| us(ns.value_at_quantile(quantile));
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: us(ns.max()) }
+    }
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1_000.0
+}
+
+/// How a consumer's queue did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct QueueReport {
+    /// Stream states that a later one stands for.
+    pub merged: u64,
+    /// Book snapshots that stand for withheld updates.
+    pub snapshots: u64,
+    /// The most events of market data that were in the ring at the end of a turn.
+    pub queued_max: u64,
+    /// The most events that waited behind the full ring at the end of a turn.
+    pub waiting_max: u64,
+    /// How long events waited behind the full ring, in seconds.
+    pub behind_s: f64,
+    /// How often, and for how long, the critical window was full.
+    pub stalls: u64,
+    /// In seconds.
+    pub stalled_s: f64,
+    /// Calls of handlers that took long, and that did not return for long.
+    pub slow: u64,
+    /// See `slow`.
+    pub blocked: u64,
+    /// Panics of handlers.
+    pub panics: u64,
+    /// From the return of the read that completed a frame to the handler's entry, market data.
+    pub latency_us: Latency,
+    /// Of that, from the hand-over to the fan-out on: decoding, routing, the queue and the wake.
+    pub queued_us: Latency,
+    /// By stream of market data, before the connections were closed.
+    pub streams: Vec<HandedReport>,
+}
+
+/// What one consumer got of one stream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HandedReport {
+    /// The provider's name, or the merge's.
+    pub provider: String,
+    /// Canonical name.
+    pub instrument: String,
+    /// The kind.
+    pub kind: &'static str,
+    /// Events handed to it.
+    pub delivered: u64,
+    /// Events that newer ones of the stream replaced or were merged into; of a book with its updates.
+    pub conflated: u64,
+    /// Trades dropped because too many waited.
+    pub dropped: u64,
+    /// Mean of the latency of what was handed to it.
+    pub latency_us_mean: f64,
+    /// The longest.
+    pub latency_us_max: f64,
+}
+
+impl QueueReport {
+    /// Of what a consumer came to, with what the shard counted before the connections were closed.
+    #[must_use]
+    pub fn of(consumer: &ConsumerReport, metrics: &Metrics) -> Self {
+        let ConsumerReport { id, counts, latency_ns } = consumer;
+        let found = metrics.consumers.iter().find(|of| *of.name == **id);
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        Self {
+            merged: counts.merged,
+            snapshots: counts.snapshots,
+            queued_max: counts.queued_max,
+            waiting_max: counts.waiting_max,
+            behind_s: seconds(counts.behind_ns),
+            stalls: counts.stalls,
+            stalled_s: seconds(counts.stalled_ns),
+            slow: counts.slow,
+            blocked: counts.blocked,
+            panics: counts.panics,
+            latency_us: Latency::exact(latency_ns),
+            queued_us: found.map(|of| Latency::of(&of.queued)).unwrap_or_default(),
+            streams: found
+                .map_or_else(Vec::new, |of| of.streams.iter().map(HandedReport::of).collect()),
+        }
+    }
+}
+
+impl HandedReport {
+    fn of(of: &StreamHanded) -> Self {
+        let StreamHanded { provider, instrument, kind, handed, lost } = of;
+        Self {
+            provider: provider.to_string(),
+            instrument: instrument.to_string(),
+            kind: kind.name(),
+            delivered: handed.delivered,
+            conflated: lost.conflated,
+            dropped: lost.dropped,
+            latency_us_mean: us(handed.latency_sum_ns / handed.delivered.max(1)),
+            latency_us_max: us(handed.latency_max_ns),
+        }
     }
 }
 

@@ -15,7 +15,9 @@ use common::host::{
     has_all, has_books, provider, watched,
 };
 use common::rig::{FLOWS, LIVE, LOST, START};
+use engine::dead_letters::LetterReason;
 use meltica::config::load_str;
+use meltica::dead_letters::Filter;
 use meltica::{Consumer, ConsumerOptions, Context, Event, Gateway, Kind, Placement};
 use model::control::Verdict;
 use sim::play::Speed;
@@ -315,6 +317,40 @@ fn unusable(bytes: &[u8], code: u16) {
     // Nobody is left to answer the goodbye, so it need not be waited for.
     drop(second);
     running.stop();
+}
+
+#[test]
+fn what_is_counted_and_what_could_not_be_read_is_seen_from_outside() {
+    let raw = raw_server();
+    let rest_host = Host::start(any_port(), Box::new(Exchange::new(1)));
+    let text = provider("binance", (raw.addr, rest_host.addr), &["BTC-USDT"], "\"trade\"");
+    let (consumer, watch) = watched();
+    let builder = Gateway::builder(load_str(&text, &[]).unwrap()).consumer("watched", consumer);
+    let (letters, metrics) = (builder.dead_letters(), builder.metrics());
+    let running = Running::start(builder);
+    let mut wire = raw.accepted.recv_timeout(LIMIT).unwrap();
+    let broken = br#"{"stream":"btcusdt@aggTrade","data":{"listenKey":"k1" 2}}"#;
+    for frame in [trade(1), text_frame(broken), trade(2)] {
+        wire.write_all(&frame).unwrap();
+    }
+    let name = ("binance".to_owned(), "BTC-USDT".to_owned());
+    watch.until("two trades", |inner| {
+        inner.known.get(&name).is_some_and(|known| known.trades.len() == 2)
+    });
+    let found = metrics.snapshot(LIMIT).expect("an answer while it runs");
+    let trades = found.streams.iter().find(|stream| stream.kind == Kind::Trade).unwrap();
+    assert_eq!((trades.stats.emitted, trades.stats.wait.count()), (2, 2));
+    assert_eq!(&*found.consumers[0].name, "watched");
+    let unreadable = found.dead_letters.iter().find(|(of, _)| *of == LetterReason::Unreadable);
+    assert_eq!(unreadable.map(|(_, counts)| counts.seen), Some(1));
+    running.stop();
+    assert!(metrics.snapshot(LIMIT).is_none(), "and none after its end");
+    let kept = letters.snapshot(&Filter::default(), 10);
+    let [letter] = &kept.letters[..] else { panic!("{kept:?}") };
+    assert_eq!((&*letter.reason, letter.provider.as_deref()), ("unreadable", Some("binance")));
+    let payload = letter.payload.as_deref().unwrap();
+    assert!(payload.contains("(not shown)") && !payload.contains("k1"), "{payload}");
+    rest_host.kill();
 }
 
 #[test]

@@ -30,7 +30,7 @@ mod files;
 mod reader;
 
 pub use files::{Files, FilesOptions, files_of};
-pub use reader::{LINE_BYTES_MAX, ReadError, read};
+pub use reader::{LINE_BYTES_MAX, ReadError, read, read_from};
 
 /// What could not be used or was not delivered, with what is known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -65,7 +65,8 @@ impl Shard {
     /// Sends an event that waited; it keeps the time at which it was received.
     fn send_kept(&mut self, lane: Lane, mut event: Event, now: Nanos, ts_emit: Nanos) {
         if let Some(stream) = self.stream_mut(lane.slot(), event.kind()) {
-            stream.emit(event.header.seq_provider);
+            stream
+                .emit(event.header.seq_provider, ts_emit.0.saturating_sub(event.header.ts_recv.0));
         }
         event.header.trace_id = self.next_trace();
         event.header.ts_emit = ts_emit;

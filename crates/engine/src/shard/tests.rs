@@ -10,6 +10,7 @@ use crate::testing::{self, INSTRUMENT};
 use crate::{Consumer, Context, Subscription};
 
 mod exactness;
+mod metrics;
 mod order;
 mod ownership;
 

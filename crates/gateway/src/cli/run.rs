@@ -12,7 +12,9 @@ use super::{Failure, Outcome, check, finish, print_json};
 use crate::config::{self, Config, Fault};
 use crate::gateway::{Builder, Gateway};
 use crate::outcome::Summary;
-use crate::report::{self, LetterReport, MergeReport, StreamReport, VenueReport};
+use crate::report::{
+    self, ConsumerReport, LetterReport, MergeReport, QueueReport, StreamReport, VenueReport,
+};
 use crate::table::Table;
 
 /// Runs the gateway on the venues of a configuration.
@@ -79,9 +81,21 @@ struct RunReport {
     streams: Vec<StreamReport>,
     merges: Vec<MergeReport>,
     dead_letters: Vec<LetterReport>,
+    consumers: Vec<RunConsumer>,
     elapsed_s: f64,
     frames_per_s: f64,
     lines_lost: u64,
+}
+
+#[derive(Serialize)]
+struct RunConsumer {
+    id: String,
+    delivered: u64,
+    conflated: u64,
+    dropped: u64,
+    critical_delivered: u64,
+    #[serde(flatten)]
+    queue: QueueReport,
 }
 
 #[derive(Serialize)]
@@ -140,15 +154,32 @@ impl RunReport {
     fn new(summary: Summary) -> Self {
         let frames: u64 = summary.providers.iter().map(|report| report.ws_frames).sum();
         let elapsed_s = summary.elapsed.as_secs_f64();
+        let consumers = summary.consumers.iter().map(|of| RunConsumer::new(of, &summary));
+        let consumers = consumers.collect();
         let named = |report: VenueReport| ProviderReport { provider: report.file.clone(), report };
         Self {
             providers: summary.providers.into_iter().map(named).collect(),
             streams: summary.streams,
             merges: summary.merges,
             dead_letters: summary.dead_letters,
+            consumers,
             elapsed_s,
             frames_per_s: frames as f64 / elapsed_s.max(1e-9),
             lines_lost: summary.lines_lost,
+        }
+    }
+}
+
+impl RunConsumer {
+    fn new(of: &ConsumerReport, summary: &Summary) -> Self {
+        let counts = of.counts;
+        Self {
+            id: of.id.clone(),
+            delivered: counts.delivered,
+            conflated: counts.conflated,
+            dropped: counts.dropped,
+            critical_delivered: counts.critical_delivered,
+            queue: QueueReport::of(of, &summary.metrics),
         }
     }
 }

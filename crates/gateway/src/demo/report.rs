@@ -11,7 +11,9 @@ use sim::accounts::Counts;
 
 use super::memory::Slope;
 use crate::outcome::Summary;
-use crate::report::{ConsumerReport, LetterReport, MergeReport, StreamReport};
+use crate::report::{
+    ConsumerReport, Latency, LetterReport, MergeReport, QueueReport, StreamReport,
+};
 use crate::trading::OrderCounts;
 
 /// Growth of memory is said of runs that take at least so long: in shorter ones it is noise.
@@ -48,19 +50,6 @@ pub struct Report {
     pub memory: Memory,
 }
 
-/// Microseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Latency {
-    /// Median.
-    pub p50: f64,
-    /// 99 of 100 are below it.
-    pub p99: f64,
-    /// 999 of 1,000 are.
-    pub p999: f64,
-    /// The longest.
-    pub max: f64,
-}
-
 /// One consumer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Consumer {
@@ -76,6 +65,9 @@ pub struct Consumer {
     pub critical_delivered: u64,
     /// Reports of the simulators that never came.
     pub critical_lost: u64,
+    /// How its queue did.
+    #[serde(flatten)]
+    pub queue: QueueReport,
 }
 
 /// Orders of all consumers.
@@ -155,9 +147,9 @@ impl Report {
             frames: providers.iter().map(|provider| provider.ws_frames).sum(),
             events: summary.streams.iter().map(|stream| stream.events).sum(),
             malformed: providers.iter().map(|provider| provider.malformed).sum(),
-            latency_us: Latency::of(&summary.consumers),
+            latency_us: latency(&summary.consumers),
             streams: summary.streams.clone(),
-            consumers: summary.consumers.iter().map(Consumer::new).collect(),
+            consumers: summary.consumers.iter().map(|of| Consumer::new(of, summary)).collect(),
             orders,
             merges: Merges::of(&summary.merges),
             dead_letters: summary.dead_letters.clone(),
@@ -215,8 +207,14 @@ impl fmt::Display for Report {
             "{live} of {} streams live; {gaps} gaps, {resyncs} resyncs",
             self.streams.len()
         )?;
-        for Consumer { id, delivered, conflated, dropped, .. } in &self.consumers {
-            writeln!(f, "  {id:<12} {delivered} events, {conflated} conflated, {dropped} dropped")?;
+        for Consumer { id, delivered, conflated, dropped, queue, .. } in &self.consumers {
+            let QueueReport { queued_max, waiting_max, behind_s, latency_us, .. } = queue;
+            writeln!(
+                f,
+                "  {id:<14} {delivered} events, {conflated} conflated, {dropped} dropped; p99 \
+                 {:.1} µs; at most {queued_max} queued, {waiting_max} waiting, behind {behind_s:.1} s",
+                latency_us.p99
+            )?;
         }
         let Orders { submitted, acked, filled, cancelled, rejected, unknown, .. } = self.orders;
         writeln!(
@@ -286,25 +284,21 @@ impl Merges {
     }
 }
 
-impl Latency {
-    fn of(consumers: &[ConsumerReport]) -> Self {
-        let mut all: Option<Histogram<u64>> = None;
-        for ConsumerReport { latency_ns, .. } in consumers {
-            match &mut all {
-                None => all = Some(latency_ns.clone()),
-                // All have the same bounds.
-                Some(all) => drop(all.add(latency_ns)),
-            }
+/// Of all consumers together.
+fn latency(consumers: &[ConsumerReport]) -> Latency {
+    let mut all: Option<Histogram<u64>> = None;
+    for ConsumerReport { latency_ns, .. } in consumers {
+        match &mut all {
+            None => all = Some(latency_ns.clone()),
+            // All have the same bounds.
+            Some(all) => drop(all.add(latency_ns)),
         }
-        let Some(all) = all else { return Self::default() };
-        let us = |ns: u64| ns as f64 / 1_000.0;
-        let at = |quantile| us(all.value_at_quantile(quantile));
-        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: us(all.max()) }
     }
+    all.as_ref().map(Latency::exact).unwrap_or_default()
 }
 
 impl Consumer {
-    fn new(of: &ConsumerReport) -> Self {
+    fn new(of: &ConsumerReport, summary: &Summary) -> Self {
         let counts = of.counts;
         Self {
             id: of.id.clone(),
@@ -313,6 +307,7 @@ impl Consumer {
             dropped: counts.dropped,
             critical_delivered: counts.critical_delivered,
             critical_lost: 0,
+            queue: QueueReport::of(of, &summary.metrics),
         }
     }
 }

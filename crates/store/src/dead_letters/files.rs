@@ -31,7 +31,6 @@ pub struct FilesOptions {
 pub struct Files {
     options: FilesOptions,
     current: Option<(File, PathBuf, u64)>,
-    line: Vec<u8>,
 }
 
 impl Files {
@@ -43,7 +42,7 @@ impl Files {
         let folder = &options.folder;
         fs::create_dir_all(folder).map_err(at(folder, "making the folder"))?;
         ours(folder)?;
-        Ok(Self { options, current: None, line: Vec::new() })
+        Ok(Self { options, current: None })
     }
 
     /// Writes one letter.
@@ -52,18 +51,24 @@ impl Files {
     /// When the disk refuses. The letter is not written, or a part of it is, behind which nothing is
     /// ever put; the next one may be tried.
     pub fn write(&mut self, letter: &DeadLetter) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, letter)?;
-        self.line.push(b'\n');
-        let size = self.line.len() as u64;
+        let line = Self::line(letter);
+        let size = line.len() as u64;
         let fits = |bytes: u64| bytes.saturating_add(size) <= self.options.file_bytes_max;
         let (mut file, path, bytes) = match self.current.take().filter(|(_, _, n)| fits(*n)) {
             Some(current) => current,
             None => self.next(Nanos(letter.t), fits)?,
         };
-        file.write_all(&self.line).map_err(at(&path, "writing"))?;
+        file.write_all(&line).map_err(at(&path, "writing"))?;
         self.current = Some((file, path, bytes + size));
         Ok(())
+    }
+
+    /// A letter as its line, with the line feed.
+    #[must_use]
+    pub fn line(letter: &DeadLetter) -> Vec<u8> {
+        let mut line = serde_json::to_vec(letter).unwrap_or_default();
+        line.push(b'\n');
+        line
     }
 
     /// The newest file where it is whole and has room, else a new one.

@@ -34,11 +34,11 @@ pub fn read(path: &Path, take: &mut dyn FnMut(DeadLetter)) -> Result<bool, ReadE
     letters.map_err(|(line, why)| ReadError(format!("{name}:{line}: {why}")))
 }
 
-/// The same of anything; the error has its line, from 1.
-pub(super) fn read_from(
-    from: impl Read,
-    take: &mut dyn FnMut(DeadLetter),
-) -> Result<bool, (u64, String)> {
+/// The same of anything.
+///
+/// # Errors
+/// With the line, from 1, that is no dead letter.
+pub fn read_from(from: impl Read, take: &mut dyn FnMut(DeadLetter)) -> Result<bool, (u64, String)> {
     let (mut from, mut line) = (BufReader::new(from), Vec::new());
     for number in 1.. {
         line.clear();

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::reader::read_from;
 use super::*;
 
 fn letter(t_s: u64, seq: u64, detail: &str) -> DeadLetter {

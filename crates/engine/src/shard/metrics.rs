@@ -1,0 +1,157 @@
+//! Everything that a shard counts, at one moment, as plain values with names.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use model::{Kind, Nanos, Stream};
+
+use super::Shard;
+use crate::dead_letters::{LetterCounts, LetterReason};
+use crate::fanout::Outlet;
+use crate::histogram::LatencyHistogram;
+use crate::merge::MergeCounts;
+use crate::queue::Lost;
+use crate::stats::{ProviderStats, StreamStats};
+use crate::tally::{ConsumerCounts, Handed};
+
+/// A shard's counters. Counters never go back, so that two of these give rates.
+///
+/// # How consistent it is
+/// It is taken on the shard's thread, between turns: streams, providers, merges, dead letters and the
+/// shard's half of each consumer (what was offered, conflated, dropped, how deep its queue is) are of
+/// one moment, and add up. A consumer's own half (what it was handed, latencies) is what its thread had
+/// published by then, at the end of its last batch, and never ahead of the shard's: at any moment
+/// `delivered + skipped + conflated + merged + dropped <= offered + snapshots`, equal once nothing is
+/// under way.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// When.
+    pub at: Nanos,
+    /// The version of the routing table in force.
+    pub routing_version: u32,
+    /// Every stream of which anything was heard, provider by provider.
+    pub streams: Vec<StreamMetrics>,
+    /// Every consumer, in order of arrival.
+    pub consumers: Vec<ConsumerMetrics>,
+    /// Every merge that there ever was.
+    pub merges: Vec<MergeMetrics>,
+    /// Every provider, with what belongs to none of its streams.
+    pub providers: Vec<(Arc<str>, ProviderStats)>,
+    /// Dead letters.
+    pub dead_letters: Vec<(LetterReason, LetterCounts)>,
+}
+
+/// One stream. Both kinds of a book are counted apart; its state stands with the updates.
+#[derive(Clone, Debug)]
+pub struct StreamMetrics {
+    /// The provider's name.
+    pub provider: Arc<str>,
+    /// Canonical name.
+    pub instrument: Arc<str>,
+    /// The kind.
+    pub kind: Kind,
+    /// What was counted.
+    pub stats: StreamStats,
+}
+
+/// One consumer.
+#[derive(Clone, Debug)]
+pub struct ConsumerMetrics {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was counted.
+    pub counts: ConsumerCounts,
+    /// Market data, from the return of the read to the handler's entry, in ns.
+    pub latency_ns: Histogram<u64>,
+    /// Of that, from the hand-over to the fan-out on.
+    pub queued: LatencyHistogram,
+    /// By stream: what it was handed and what it lacks.
+    pub streams: Vec<StreamHanded>,
+}
+
+/// What one consumer got of one stream of market data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamHanded {
+    /// The provider's name, or the merge's.
+    pub provider: Arc<str>,
+    /// Canonical name.
+    pub instrument: Arc<str>,
+    /// The kind.
+    pub kind: Kind,
+    /// What it was handed.
+    pub handed: Handed,
+    /// What it was not handed one by one: of a book with its updates, of which it counts the snapshots
+    /// too.
+    pub lost: Lost,
+}
+
+/// One merge.
+#[derive(Clone, Debug)]
+pub struct MergeMetrics {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Canonical name.
+    pub instrument: Arc<str>,
+    /// What is merged.
+    pub kind: Kind,
+    /// Windows and fragments.
+    pub counts: MergeCounts,
+}
+
+impl Shard {
+    /// Everything that is counted, as it stands now; to be called between turns. Takes about 20 µs for
+    /// each consumer and 1 µs for each stream.
+    #[must_use]
+    pub fn metrics(&self, at: Nanos) -> Metrics {
+        let mut metrics = Metrics {
+            at,
+            routing_version: self.routing_version(),
+            streams: Vec::new(),
+            consumers: self.fanout.outlets().iter().map(|o| self.consumer_metrics(o)).collect(),
+            merges: self.merges().map(MergeMetrics::of).collect(),
+            providers: Vec::new(),
+            dead_letters: self.letter_counts().collect(),
+        };
+        for (provider, view) in self.providers() {
+            for instrument in view.instruments() {
+                let named = |(kind, stats): (Kind, &StreamStats)| StreamMetrics {
+                    provider: provider.clone(),
+                    instrument: instrument.name.clone(),
+                    kind,
+                    stats: stats.clone(),
+                };
+                metrics.streams.extend(instrument.streams().map(named));
+            }
+            metrics.providers.push((provider, view.stats()));
+        }
+        metrics
+    }
+
+    fn consumer_metrics(&self, outlet: &Outlet) -> ConsumerMetrics {
+        let tally = outlet.tally();
+        // The consumer's own half first: what it has handed over was offered before.
+        let (latency_ns, queued, handed) = tally.times();
+        let streams = handed.into_iter().filter_map(|of| self.stream_handed(outlet, of)).collect();
+        let counts = tally.counts().with_shard_half(outlet.counts());
+        let name = self.catalog().consumer_name(outlet.consumer()).unwrap_or_default();
+        ConsumerMetrics { name, counts, latency_ns, queued, streams }
+    }
+
+    fn stream_handed(&self, outlet: &Outlet, of: (Stream, Handed)) -> Option<StreamHanded> {
+        let (Stream { provider, instrument, kind }, handed) = of;
+        let lane = self.books.find(provider, instrument)?.lane(kind)?;
+        // What is lost of a book is counted once, with its updates.
+        let lost = if lane.kind() == kind { outlet.lost(lane) } else { Lost::default() };
+        let provider = self.catalog.provider_name(provider)?;
+        let instrument = self.catalog.instrument_name(instrument)?;
+        Some(StreamHanded { provider, instrument, kind, handed, lost })
+    }
+}
+
+impl MergeMetrics {
+    fn of(merge: &crate::merge::Merge) -> Self {
+        let (spec, counts) = (merge.spec(), merge.counts().clone());
+        let (name, instrument) = (Arc::from(&*spec.name), Arc::from(&*spec.instrument));
+        Self { name, instrument, kind: spec.kind, counts }
+    }
+}
