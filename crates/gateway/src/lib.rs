@@ -24,6 +24,7 @@
 //! | [`control`] | commanding it while it runs, from any thread |
 //! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
 //! | [`dead_letters`] | what could not be used or delivered, kept, written and shown |
+//! | [`orders`] | the words of orders, for strategies |
 //! | [`metrics`] | what is counted, asked for while it runs |
 //! | [`outcome`] | how a run is ended, and what it came to |
 //! | [`virtual_time`] | the same rooms joined by plain calls, in a time of their own |
@@ -46,6 +47,7 @@ mod leak;
 pub mod live;
 pub mod logging;
 pub mod metrics;
+pub mod orders;
 pub mod outcome;
 pub mod replay;
 pub mod report;
@@ -62,6 +64,7 @@ pub use engine::{
     VersionGate,
 };
 pub use gateway::{Builder, Gateway};
-pub use model::{Body, Event, Kind};
+pub use model::event::Side;
+pub use model::{Body, Decimal, Event, InstrumentId, Kind, Nanos, ProviderId};
 pub use outcome::{RunError, Stop, Summary};
 pub use trading::OrderCounts;
