@@ -100,9 +100,8 @@ impl Binance {
         }
         track.seen = now;
         if kind == Kind::BookUpdate {
-            if market.assembler.on_diff(event, now, sink.pipeline) == Ask::Snapshot {
-                self.ask_snapshot(index, now, sink);
-            }
+            let ask = market.assembler.on_diff(event, now, sink.pipeline);
+            self.see_to_book(index, ask, now, sink);
             return Ok(());
         }
         // Without a position (no kind of this venue today) every message passes. What the engine
@@ -125,6 +124,24 @@ impl Binance {
         }
         sink.pipeline.emit(event);
         Ok(())
+    }
+
+    /// Does what a market's assembler asks for.
+    fn see_to_book(&mut self, index: usize, ask: Ask, now: Nanos, sink: &mut Sink<'_>) {
+        if let Some(at) = self.markets.all[index].assembler.look_at() {
+            sink.outbox.wake_at(at);
+        }
+        if ask == Ask::Snapshot {
+            self.ask_snapshot(index, now, sink);
+        }
+    }
+
+    /// Looks at the diffs that wait for one before them.
+    fn look(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        for index in 0..self.markets.all.len() {
+            let ask = self.markets.all[index].assembler.on_look(now, sink.pipeline);
+            self.see_to_book(index, ask, now, sink);
+        }
     }
 
     /// Takes an instrument that a recording speaks of.
@@ -391,6 +408,11 @@ impl Venue for Binance {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        self.look(now, sink);
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.list_again_at.is_some_and(|at| at <= now) {
             self.list_again_at = None;

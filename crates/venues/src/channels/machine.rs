@@ -372,6 +372,10 @@ impl Venue for Machine {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.list_again_at.is_some_and(|at| at <= now) {
             self.list_again_at = None;

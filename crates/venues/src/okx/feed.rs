@@ -420,6 +420,11 @@ impl Venue for Okx {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        self.look(now, sink);
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.lists_again_at.is_some_and(|at| at <= now) {
             self.lists_again_at = None;
