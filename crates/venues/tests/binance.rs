@@ -161,7 +161,7 @@ fn reordered_diffs_go_out_in_order_without_a_repair() {
     spot(&mut bench, 101, 102, 5);
     bench.pass(300);
     assert!(bench.take_request("depth").is_none());
-    assert_eq!(bench.pipeline.counts, []);
+    assert_eq!(bench.pipeline.count(Count::Gap), 0);
     let [first, second] = [&bench.pipeline.emitted[0], bench.pipeline.derived.last().unwrap()];
     assert_eq!([first, second].map(|event| event.header.seq_provider), [Some(102), Some(103)]);
     assert_eq!(bench.levels("BTC-USDT", Side::Buy)[0], "10×7");

@@ -258,9 +258,15 @@ impl Machine {
                     // A book's subscription is answered by its snapshot.
                     let index = self.markets.index(&symbol).filter(|_| kind != Kind::BookUpdate);
                     if let Some(index) = index {
-                        let track = self.markets.all[index].track(kind);
+                        let market = &mut self.markets.all[index];
+                        let instrument = market.instrument;
+                        let track = market.track(kind);
                         track.conn = Some(conn);
                         track.repeat.answered();
+                        if track.wanted && track.state == StreamState::Syncing {
+                            let (state, reason) = (StreamState::Syncing, Reason::Confirmed);
+                            sink.pipeline.status(instrument, kind, state, reason);
+                        }
                     }
                 }
             }

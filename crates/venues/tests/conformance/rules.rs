@@ -76,11 +76,14 @@ pub fn r03_instrument_mapping(far: Far<'_>) {
     desk.agree(0);
 }
 
-/// Rule 4: Each kind that the venue offers reaches the consumer with its fields, once.
+/// Rule 4: Each kind that the venue offers is confirmed before anything of it comes, and reaches the
+/// consumer with its fields, once.
 pub fn r04_fields_of_each_kind(far: Far<'_>) {
     let mut desk = Desk::new(far());
     for kind in desk.facts.kinds {
         desk.subscribe(&[(0, *kind)]);
+        let confirmed = (desk.name(0).to_owned(), *kind, StreamState::Syncing, Reason::Confirmed);
+        assert_eq!(desk.bench.pipeline.statuses.last(), Some(&confirmed));
         let (text, body) = desk.far.event(0, *kind);
         let before = desk.bench.pipeline.emitted.len();
         desk.say(&text);
