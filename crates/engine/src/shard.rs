@@ -300,7 +300,10 @@ impl Port<'_> {
         }
         event.header.trace_id = shard.next_trace();
         event.header.stream.provider = provider;
-        event.header.ts_recv = now;
+        // What was early says itself when it was received.
+        if event.header.ts_recv == Nanos::default() {
+            event.header.ts_recv = now;
+        }
         event.header.ts_emit = ts_emit;
         event.header.routing_version = shard.fanout.version();
         if let (Kind::BookSnapshot, Body::Book(meta)) = (kind, &event.body) {

@@ -223,7 +223,8 @@ impl Pace {
         self.refill_at = Nanos(self.refill_at.0.saturating_add(refills.saturating_mul(step)));
         let window = now >= self.window_at;
         if window {
-            self.window_at = now + WINDOW;
+            // Windows begin with refills: one that is noticed late does not make the next one longer.
+            self.window_at = Nanos(self.refill_at.0.saturating_sub(step)) + WINDOW;
         }
         Some(Due { refills, window })
     }

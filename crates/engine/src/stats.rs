@@ -77,12 +77,13 @@ impl StreamStats {
         } += 1;
     }
 
-    /// Counts a decoded message that reaches nobody.
+    /// Counts a decoded message that reaches nobody, or nobody yet.
     pub(crate) fn discard(&mut self, why: Discard) {
         self.decoded += 1;
         *match why {
             Discard::Duplicate => &mut self.duplicates,
             Discard::Absorbed => &mut self.absorbed,
+            Discard::Early => &mut self.early,
             Discard::Unsubscribed => &mut self.unsubscribed,
         } += 1;
     }

@@ -2,7 +2,8 @@
 //!
 //! `now` is the line's `t`. Nothing is asked of anybody: the file's own answers are handed to the
 //! machine as they come, which knows by their address what they answer; what the file does not
-//! answer stays open. No timer runs, so nothing is repaired or refreshed that the file does not.
+//! answer stays open. No timer runs but for what waits behind a hole, so nothing is repaired or
+//! refreshed that the file does not.
 
 use std::path::{Path, PathBuf};
 use std::task::Waker;
@@ -22,6 +23,8 @@ pub struct Replay {
     shard: Shard,
     provider: ProviderId,
     outbox: Outbox,
+    /// When the machine wants to look at what waits for something before it.
+    wake_at: Option<Nanos>,
     /// The recording's connections, by its names; the number is the place.
     conns: Vec<String>,
     /// Those that are up.
@@ -53,6 +56,7 @@ impl Replay {
             shard,
             provider,
             outbox: Outbox::default(),
+            wake_at: None,
             conns: Vec::new(),
             up: Vec::new(),
             ws_frames: 0,
@@ -96,18 +100,25 @@ impl Replay {
     /// Lets the time after the last line pass, until nothing waits any more; says when that was.
     pub fn finish(&mut self) -> Option<Nanos> {
         let mut last = None;
-        while let Some(at) = self.shard.deadline() {
+        while let Some(at) = self.deadline() {
             self.pass(at);
             last = Some(at);
         }
         last
     }
 
-    /// What the engine does by itself until then.
+    /// What the machine and the engine do by themselves until then.
     fn pass(&mut self, until: Nanos) {
-        while let Some(at) = self.shard.deadline().filter(|at| *at <= until) {
+        while let Some(at) = self.deadline().filter(|at| *at <= until) {
+            if self.wake_at.take_if(|wake_at| *wake_at <= at).is_some() {
+                self.with(at, |machine, sink| machine.on_timer(at, sink));
+            }
             self.shard.end_turn(at);
         }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        self.shard.deadline().into_iter().chain(self.wake_at).min()
     }
 
     /// What the capture's venue came to.
@@ -167,7 +178,9 @@ impl Replay {
         let mut port = self.shard.port(self.provider, now);
         let mut sink = Sink { pipeline: &mut port, outbox: &mut self.outbox };
         let result = call(&mut *self.machine, &mut sink);
-        self.outbox = Outbox::default();
+        // A recording's machine may only want to look at what waits; what it asks for it has.
+        let Outbox { wake_at, .. } = std::mem::take(&mut self.outbox);
+        self.wake_at = self.wake_at.into_iter().chain(wake_at).min();
         result
     }
 

@@ -48,6 +48,8 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, 
         scene.run_for(SLICE);
         broken = scene.differences(&parts);
     }
+    // What the maker handed in last is taken; nobody hands in more.
+    scene.world.run_for(SLICE);
     broken.extend(scene.broken_promises());
     let twice: u64 = parts.iter().map(|part| part.counts().sent_twice).sum();
     if twice > 0 {

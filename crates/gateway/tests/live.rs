@@ -14,7 +14,7 @@ use common::host::{
     Host, LIMIT, Running, VENUES, Watch, Watched, any_port, book_states, config_of, expected,
     has_all, has_books, provider, watched,
 };
-use common::rig::{FLOWS, LIVE, LOST, START};
+use common::rig::{FLOWS, LIVE, LOST, START, TAKEN};
 use engine::dead_letters::LetterReason;
 use meltica::config::load_str;
 use meltica::dead_letters::Filter;
@@ -311,9 +311,9 @@ fn unusable(bytes: &[u8], code: u16) {
     watch.until("the other goes on", |inner| trades(inner, "calm") > calm_trades + 2);
     assert_eq!(book_states(&watch, "binance", "BTC-USDT"), [START, LIVE, LOST, LIVE]);
     let states = watch.follower.states("binance", "BTC-USDT", Kind::Trade);
-    assert_eq!(states, [START, FLOWS, LOST, FLOWS]);
+    assert_eq!(states, [START, TAKEN, FLOWS, LOST, FLOWS]);
     assert_eq!(book_states(&watch, "calm", "BTC-USDT"), [START, LIVE], "it was not touched");
-    assert_eq!(watch.follower.states("calm", "BTC-USDT", Kind::Trade), [START, FLOWS]);
+    assert_eq!(watch.follower.states("calm", "BTC-USDT", Kind::Trade), [START, TAKEN, FLOWS]);
     // Nobody is left to answer the goodbye, so it need not be waited for.
     drop(second);
     running.stop();

@@ -232,6 +232,7 @@ fn some<T: Copy>(places: &[T]) -> impl Iterator<Item = T> {
 fn replayed(lines: &[&CaptureLine]) -> VenueReport {
     let mut replay = Replay::new(&lines[0].venue).unwrap();
     lines.iter().for_each(|line| replay.line(line));
+    replay.finish();
     replay.report("lines").unwrap()
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::exchange::Faults;
 use common::follower::Follower;
 use common::rig::{
-    FAULTY, FLOWS, GAP, INSTRUMENTS, LIVE, LOST, NAME, REPAIR, Rig, START, gapped, is_contiguous,
-    shard_with_consumer, subscribe,
+    FAULTY, FLOWS, GAP, INSTRUMENTS, LIVE, LOST, NAME, REPAIR, Rig, START, TAKEN, gapped,
+    is_contiguous, shard_with_consumer, subscribe,
 };
 use common::{fixture_lines, replayed};
 use meltica::Kind;
@@ -36,7 +36,7 @@ fn assert_books(rig: &Rig, after: &[(StreamState, Reason)]) {
 #[track_caller]
 fn assert_trades(rig: &Rig, after: &[(StreamState, Reason)]) {
     for instrument in INSTRUMENTS {
-        let expected = [&[START, FLOWS], after].concat();
+        let expected = [&[START, TAKEN, FLOWS], after].concat();
         let found = rig.follower.states(NAME, instrument, Kind::Trade);
         assert_eq!(found, expected, "{instrument}");
     }
@@ -154,9 +154,9 @@ fn a_lost_connection_takes_only_its_own_streams_with_it() {
     let states = |of| played.follower.states(venue, instrument, of);
     // Nothing had come yet when the first player was replaced.
     assert_eq!(states(Kind::BookUpdate), [START, LIVE]);
-    assert_eq!(states(Kind::Quote), [START, FLOWS]);
+    assert_eq!(states(Kind::Quote), [START, TAKEN, FLOWS]);
     for of in [Kind::Trade, Kind::Funding] {
-        assert_eq!(states(of), [START, FLOWS, LOST, FLOWS], "{}", of.name());
+        assert_eq!(states(of), [START, TAKEN, FLOWS, LOST, FLOWS], "{}", of.name());
     }
     let expected = replayed(&fixture_lines(venue)).instruments[instrument].book.clone();
     assert_eq!(played.report(venue).instruments[instrument].book, expected);
@@ -238,11 +238,15 @@ fn a_lost_trade_is_told_in_its_stream_and_nothing_waits_for_it_for_long() {
 }
 
 #[test]
-fn reordered_diffs_end_in_the_right_book() {
+fn a_diff_that_comes_after_the_one_behind_it_is_put_in_its_place() {
     let mut rig = Rig::live();
     rig.during(Faults { swap: 1, ..Faults::default() }, SECOND);
     rig.assert_recovers();
-    assert_books(&rig, &[GAP, LIVE]);
+    assert_books(&rig, &[]);
+    let (provider, catalog) = (rig.world.provider(FAULTY), rig.world.shard.catalog());
+    let id = catalog.find_instrument("BTC-USDT").unwrap();
+    let stats = rig.world.shard.stream(provider, id, Kind::BookUpdate).unwrap();
+    assert_eq!((stats.early, stats.gaps, stats.out_of_order), (1, 0, 0));
 }
 
 #[test]

@@ -84,7 +84,8 @@ pub trait Pipeline {
     fn emit(&mut self, event: LocalPooled<CanonicalEvent>) -> bool;
 
     /// An event that the gateway derived goes to whoever subscribed: the snapshot after a repair,
-    /// a quote from a book. Not counted as a venue message.
+    /// a quote from a book. Not counted as a venue message. So does what was [early](Discard::Early)
+    /// and counted then; it says in its header when it was received.
     fn derive(&mut self, event: LocalPooled<CanonicalEvent>);
 
     /// A decoded venue message goes to nobody, for the reason given.
@@ -123,6 +124,8 @@ pub enum Discard {
     Duplicate,
     /// Taken into a book that is not `Live`: kept for it, or covered by its snapshot.
     Absorbed,
+    /// Kept because something before it is missing; if that comes, it goes out behind it.
+    Early,
     /// The stream was unsubscribed, or never subscribed.
     Unsubscribed,
 }

@@ -9,6 +9,9 @@
 //! 3. From then on every diff must continue the last one, and the book after it must agree with
 //!    the venue's checksum, where there is one, and not be crossed. Where it doesn't, the book
 //!    stops being `Live` at once, and a snapshot is asked for.
+//! 4. A diff whose numbers say that one before it is missing waits for that one, as long as events
+//!    wait in the engine's resequencing ([`LATENESS`], [`LOOK_EVERY`], [`EARLY_MAX`]): what came over
+//!    another connection, or in another order, is no gap. What is in order is not delayed.
 //!
 //! Consumers see one `book_snapshot` of a new generation per recovery, then updates while `Live`.
 
@@ -21,6 +24,7 @@ mod rules;
 mod waiting;
 
 pub use rules::{Checksum, Continuity, Places, Rules};
+pub use waiting::{EARLY_MAX, LATENESS, LOOK_EVERY};
 
 use rules::{Position, Step, Verdict};
 use waiting::Waiting;
@@ -45,13 +49,15 @@ pub struct Assembler {
     /// The book's last id came from a snapshot by request, which may lie within the next diff's
     /// range.
     anchored: bool,
+    /// When to look at the diffs that wait for one before them, while the book is `Live` and any do.
+    look_at: Option<Nanos>,
 }
 
 impl Assembler {
     /// An assembler for an instrument whose book is proven in that way.
     #[must_use]
     pub fn new(instrument: InstrumentId, rules: Rules) -> Self {
-        Self { instrument, rules, waiting: Waiting::default(), anchored: false }
+        Self { instrument, rules, waiting: Waiting::default(), anchored: false, look_at: None }
     }
 
     /// Whether a diff that came another way than those before it (over a second connection) goes
@@ -66,9 +72,37 @@ impl Assembler {
     }
 
     /// The diffs come another way from here on, cut at other numbers: the next one may reach back
-    /// behind the book's.
+    /// behind the book's. What waits for one of the other way will not get it.
     pub fn change_source(&mut self) {
         self.anchored = true;
+        if self.look_at.take().is_some() {
+            self.waiting.clear();
+        }
+    }
+
+    /// When [`on_look`](Self::on_look) is wanted, while any diff waits for one before it.
+    #[must_use]
+    pub fn look_at(&self) -> Option<Nanos> {
+        self.look_at
+    }
+
+    /// Time has passed: a diff that has waited for long enough is a gap.
+    pub fn on_look(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) -> Ask {
+        if self.look_at.is_none_or(|at| now < at) {
+            return Ask::Nothing;
+        }
+        self.look_at = None;
+        if pipeline.book(self.instrument).state != StreamState::Live {
+            return Ask::Nothing;
+        }
+        // What could go on, but for want of a free event.
+        if self.release(now, pipeline) == Ask::Snapshot {
+            return Ask::Snapshot;
+        }
+        if self.waiting.is_late(now) {
+            return self.fault(Reason::SequenceGap, now, pipeline);
+        }
+        Ask::Nothing
     }
 
     /// The venue's list says, or says anew, what its checksum is computed with.
@@ -81,7 +115,7 @@ impl Assembler {
     /// Takes a decoded diff: emits it, keeps it, or drops it.
     pub fn on_diff(
         &mut self,
-        event: LocalPooled<CanonicalEvent>,
+        mut event: LocalPooled<CanonicalEvent>,
         now: Nanos,
         pipeline: &mut dyn Pipeline,
     ) -> Ask {
@@ -99,18 +133,37 @@ impl Assembler {
             book = pipeline.book(self.instrument);
         }
         if book.state != StreamState::Live {
-            self.keep(&event, step);
+            self.keep(&event, meta, step, now);
             pipeline.discard(event, Discard::Absorbed);
             return Ask::Snapshot;
         }
+        let position = self.position(book);
         match verdict {
-            Verdict::Continues => self.advance(event, meta, now, pipeline),
+            Verdict::Continues => match self.advance(&mut event, meta, pipeline) {
+                Ok(()) => {
+                    pipeline.emit(event);
+                    self.release(now, pipeline)
+                }
+                Err(reason) => {
+                    pipeline.discard(event, Discard::Absorbed);
+                    self.fault(reason, now, pipeline)
+                }
+            },
             Verdict::Duplicate => {
                 pipeline.discard(event, Discard::Duplicate);
                 Ask::Nothing
             }
+            Verdict::Gap if self.rules.continuity.leaves_hole(position, &step) => {
+                let is_new = self.waiting.keep(&event, meta, step, now);
+                pipeline.discard(event, if is_new { Discard::Early } else { Discard::Duplicate });
+                self.look_at.get_or_insert(now + LOOK_EVERY);
+                if self.waiting.len() > EARLY_MAX {
+                    return self.fault(Reason::SequenceGap, now, pipeline);
+                }
+                Ask::Nothing
+            }
             Verdict::Gap => {
-                self.keep(&event, step);
+                self.keep(&event, meta, step, now);
                 pipeline.discard(event, Discard::Absorbed);
                 self.fault(Reason::SequenceGap, now, pipeline)
             }
@@ -139,7 +192,7 @@ impl Assembler {
             return Ask::Nothing;
         }
         self.waiting.clear();
-        self.anchored = false;
+        (self.anchored, self.look_at) = (false, None);
         book.clear();
         if let Err(reason) = self.change(&event, &meta, pipeline) {
             pipeline.discard(event, Discard::Absorbed);
@@ -164,9 +217,13 @@ impl Assembler {
         now: Nanos,
         pipeline: &mut dyn Pipeline,
     ) -> Ask {
-        let state = pipeline.book(self.instrument).state;
-        if state == StreamState::Live {
-            return Ask::Nothing;
+        let book = pipeline.book(self.instrument);
+        if book.state == StreamState::Live {
+            // Nobody waits any longer for a diff that the venue has gone beyond.
+            if self.look_at.is_none() || Some(snapshot.seq_last) <= book.seq_last {
+                return Ask::Nothing;
+            }
+            let _ = self.fault(Reason::SequenceGap, now, pipeline);
         }
         self.waiting.drop_covered(snapshot.seq_last);
         if !self.waiting.follow(self.rules.continuity, snapshot.seq_last) {
@@ -207,30 +264,44 @@ impl Assembler {
     }
 
     /// Keeps a diff for the snapshot to come, where numbers can connect it to one.
-    fn keep(&mut self, event: &CanonicalEvent, step: Step) {
+    fn keep(&mut self, event: &CanonicalEvent, meta: BookMeta, step: Step, now: Nanos) {
         if step.last.is_some() {
-            self.waiting.keep(event, step);
+            self.waiting.keep(event, meta, step, now);
         }
     }
 
-    /// Applies a diff that continues the book, and sends it on.
+    /// Applies a diff that continues the book.
     fn advance(
         &mut self,
-        mut event: LocalPooled<CanonicalEvent>,
+        event: &mut CanonicalEvent,
         mut meta: BookMeta,
-        now: Nanos,
         pipeline: &mut dyn Pipeline,
-    ) -> Ask {
-        match self.change(&event, &meta, pipeline) {
-            Ok(generation) => meta.generation = generation,
-            Err(reason) => {
-                pipeline.discard(event, Discard::Absorbed);
-                return self.fault(reason, now, pipeline);
-            }
-        }
+    ) -> Result<(), Reason> {
+        meta.generation = self.change(event, &meta, pipeline)?;
         event.body = Body::Book(meta);
         self.anchored = false;
-        pipeline.emit(event);
+        Ok(())
+    }
+
+    /// Sends what waited and goes on from the book as it stands now; what still waits is looked at
+    /// later.
+    #[inline]
+    fn release(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) -> Ask {
+        if self.waiting.len() == 0 { Ask::Nothing } else { self.release_waiting(now, pipeline) }
+    }
+
+    fn release_waiting(&mut self, now: Nanos, pipeline: &mut dyn Pipeline) -> Ask {
+        while let Some(mut event) = pipeline.event() {
+            let position = self.position(pipeline.book(self.instrument));
+            let Some(diff) = self.waiting.take_next(self.rules.continuity, position) else { break };
+            let meta = diff.fill(&mut event);
+            if let Err(reason) = self.advance(&mut event, meta, pipeline) {
+                return self.fault(reason, now, pipeline);
+            }
+            pipeline.derive(event);
+        }
+        let waits = self.waiting.len() > 0;
+        self.look_at = waits.then(|| self.look_at.unwrap_or(now + LOOK_EVERY));
         Ask::Nothing
     }
 
@@ -327,7 +398,16 @@ impl Assembler {
     }
 
     /// Changes the book's state, in the book and in the stream.
-    fn turn(&self, state: StreamState, reason: Reason, now: Nanos, pipeline: &mut dyn Pipeline) {
+    fn turn(
+        &mut self,
+        state: StreamState,
+        reason: Reason,
+        now: Nanos,
+        pipeline: &mut dyn Pipeline,
+    ) {
+        if state != StreamState::Live {
+            self.look_at = None;
+        }
         let book = pipeline.book(self.instrument);
         if book.state == state && book.reason == reason {
             return;

@@ -134,6 +134,8 @@ fn check(line: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
         if let Some(late) = held.take() {
             bench.frame(conn, &late).unwrap();
         }
+        // What waits for one before it has it, or is a gap.
+        bench.pass(200);
         if bench.state(name) == StreamState::Live {
             prop_assert_eq!(bench.levels(name, Side::Buy), venue.levels());
         }
@@ -147,6 +149,7 @@ fn check(line: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
         let diff = venue.step(1, 1, 0, 0, futures);
         bench.frame(conn, &diff).unwrap();
     }
+    bench.pass(200);
     prop_assert_eq!(bench.state(name), StreamState::Live);
     prop_assert_eq!(bench.levels(name, Side::Buy), venue.levels());
     Ok(())

@@ -101,6 +101,7 @@ fn a_refused_list_is_asked_for_again() {
 fn a_gap_subscribes_anew_once_and_ignores_diffs_until_the_snapshot() {
     let mut bench = live();
     bench.frame(1, &book("update", 12, 15, "100", 5)).unwrap();
+    bench.pass(200);
     assert_eq!(bench.state("BTC-USDT"), StreamState::Gapped);
     assert_eq!(sent(&mut bench), RESUBSCRIBED);
     for (previous, seq) in [(15, 20), (20, 22)] {
@@ -134,6 +135,7 @@ fn a_book_without_a_snapshot_in_the_stream_is_started_by_request() {
     let probe = bench.take_request("sz=20").unwrap();
     bench.answer(&probe, &rest(20, "99")).unwrap();
     bench.frame(1, &book("update", 22, 25, "100", 7)).unwrap();
+    bench.pass(200);
     assert!(sent(&mut bench).is_empty());
     let request = bench.take_request("sz=400").unwrap();
     bench.answer(&request, &rest(21, "98")).unwrap();
@@ -146,6 +148,7 @@ fn a_book_without_a_snapshot_in_the_stream_is_started_by_request() {
     bench.frame(1, &book("snapshot", -1, 40, "100", 9)).unwrap();
     bench.pass(31_000);
     bench.frame(1, &book("update", 41, 42, "100", 7)).unwrap();
+    bench.pass(200);
     assert_eq!(sent(&mut bench), RESUBSCRIBED);
 }
 

@@ -93,6 +93,10 @@ fn refills_come_ten_times_a_window_and_are_made_up_for() {
     assert_eq!(pace.due(Nanos(0) + 4 * REFILL), Some(Due { refills: 3, window: false }));
     assert_eq!(pace.due(Nanos(0) + WINDOW), Some(Due { refills: 6, window: true }));
     assert_eq!(pace.refill_at(), Nanos(0) + 11 * REFILL);
+    let late = Nanos(0) + 2 * WINDOW + REFILL / 2;
+    assert_eq!(pace.due(late), Some(Due { refills: 10, window: true }));
+    let next = Nanos(0) + 3 * WINDOW;
+    assert_eq!(pace.due(next), Some(Due { refills: 10, window: true }), "a second each");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | [`decode`] | frame bytes to a filled event |
 //! | [`websocket`] | bytes of a connection to messages |
 //! | [`replay`] | a capture through the whole way to a consumer |
+//! | [`fanout`] | an event until it is in every subscriber's queue |
 //! | [`allocations`] | how often memory is asked for, with the pools and without |
 //! | [`orders`] | the way of an order out and back, over sockets |
 //! | [`report`] | the result, as JSON and as a table |
@@ -20,6 +21,7 @@ use std::time::Instant;
 
 pub mod allocations;
 pub mod decode;
+pub mod fanout;
 pub mod frames;
 pub mod orders;
 mod readers;
@@ -55,6 +57,8 @@ pub enum Section {
     Websocket,
     /// A capture through the whole way to a consumer.
     Replay,
+    /// An event until it is in every subscriber's queue.
+    Fanout,
     /// How often memory is asked for, with the pools and without.
     Allocations,
     /// The way of an order out and back, over sockets.
@@ -89,6 +93,9 @@ pub fn run(options: &Options) -> Result<Report, String> {
     }
     if wants(Section::Websocket) {
         report.websocket = Some(websocket::measure()?);
+    }
+    if wants(Section::Fanout) {
+        report.fanout = Some(fanout::measure()?);
     }
     if wants(Section::Allocations) {
         report.allocations = allocations()?;

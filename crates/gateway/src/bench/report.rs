@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::allocations::{self as asked, Allocations};
-use super::{decode, orders, replay, websocket};
+use super::{decode, fanout, orders, replay, websocket};
 
 /// What was measured; a section that was not is `null`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -16,8 +16,8 @@ pub struct Report {
     pub websocket: Option<Vec<websocket::Case>>,
     /// Captures through the whole way to a consumer.
     pub replay: Option<Vec<replay::Case>>,
-    /// Of a later version.
-    pub fanout: Option<()>,
+    /// An event until it is in every subscriber's queue.
+    pub fanout: Option<Vec<fanout::Case>>,
     /// Of a later version.
     pub pipeline: Option<()>,
     /// How often memory is asked for.
@@ -60,6 +60,10 @@ impl fmt::Display for Report {
         if let Some(cases) = &self.websocket {
             f.write_str(std::mem::replace(&mut gap, "\n"))?;
             websocket(f, cases)?;
+        }
+        if let Some(cases) = &self.fanout {
+            f.write_str(std::mem::replace(&mut gap, "\n"))?;
+            fanout(f, cases)?;
         }
         if let Some(found) = &self.allocations {
             f.write_str(std::mem::replace(&mut gap, "\n"))?;
@@ -135,6 +139,18 @@ fn ways(f: &mut fmt::Formatter<'_>, found: &orders::Orders) -> fmt::Result {
         ("report to consumer", found.report_to_consumer_us),
     ] {
         writeln!(f, "{what:30} {p50:>9.1} {p99:>9.1}")?;
+    }
+    Ok(())
+}
+
+fn fanout(f: &mut fmt::Formatter<'_>, cases: &[fanout::Case]) -> fmt::Result {
+    writeln!(
+        f,
+        "{:30} {:>11} {:>8} {:>14}",
+        "fan-out", "subscribers", "trade ns", "book_update ns"
+    )?;
+    for fanout::Case { subscribers, ns, book_update_ns } in cases {
+        writeln!(f, "{:30} {subscribers:>11} {ns:>8.1} {book_update_ns:>14.1}", "into all queues")?;
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ pub fn fixture_lines(venue: &str) -> Vec<CaptureLine> {
 pub fn replayed(lines: &[CaptureLine]) -> VenueReport {
     let mut replay = Replay::new(&lines[0].venue).unwrap();
     lines.iter().for_each(|line| replay.line(line));
+    replay.finish();
     replay.report("lines").unwrap()
 }
 

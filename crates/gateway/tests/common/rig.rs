@@ -29,6 +29,7 @@ pub const LIVE: (StreamState, Reason) = (StreamState::Live, Reason::Synced);
 pub const LOST: (StreamState, Reason) = (StreamState::Gapped, Reason::Disconnected);
 pub const GAP: (StreamState, Reason) = (StreamState::Gapped, Reason::SequenceGap);
 pub const START: (StreamState, Reason) = (StreamState::Syncing, Reason::Subscribed);
+pub const TAKEN: (StreamState, Reason) = (StreamState::Syncing, Reason::Confirmed);
 pub const FLOWS: (StreamState, Reason) = (StreamState::Live, Reason::Flowing);
 
 pub fn gapped(reason: Reason) -> (StreamState, Reason) {
@@ -202,7 +203,11 @@ impl Rig {
         for instrument in INSTRUMENTS {
             let books = self.follower.states(CALM, instrument, Kind::BookUpdate);
             let trades = self.follower.states(CALM, instrument, Kind::Trade);
-            assert_eq!((books, trades), (vec![START, LIVE], vec![START, FLOWS]), "{instrument}");
+            assert_eq!(
+                (books, trades),
+                (vec![START, LIVE], vec![START, TAKEN, FLOWS]),
+                "{instrument}"
+            );
             assert!(is_contiguous(&self.follower.known(CALM, instrument).trades));
         }
         for exchange in [&self.faulty, &self.calm] {

@@ -44,8 +44,14 @@ impl Pipeline for Watch<'_> {
     fn discard(&mut self, event: LocalPooled<CanonicalEvent>, why: Discard) {
         // While two connections overlap, the new one's data are mostly duplicates: data all the same.
         self.saw_data = true;
-        if let (Some((race, seat, now)), Discard::Duplicate) = (&mut self.race, why) {
-            race.again(*seat, race::key(&event.header), *now);
+        match (&mut self.race, why) {
+            (Some((race, seat, now)), Discard::Duplicate) => {
+                race.again(*seat, race::key(&event.header), *now);
+            }
+            (Some((race, seat, now)), Discard::Early) => {
+                race.first(*seat, race::key(&event.header), *now);
+            }
+            _ => {}
         }
         self.inner.discard(event, why);
     }

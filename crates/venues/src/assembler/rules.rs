@@ -119,6 +119,19 @@ impl Step {
 }
 
 impl Continuity {
+    /// Whether something is missing between a book at `position` and a diff, so that the diff would
+    /// continue it if that came.
+    pub(super) fn leaves_hole(self, position: Position, step: &Step) -> bool {
+        let (Some(at), Some(last)) = (position.last, step.last) else { return false };
+        let behind = |id: Option<u64>, least: u64| id.is_some_and(|id| id > least);
+        last > at
+            && match self {
+                Self::Ranges => behind(step.first, at.saturating_add(1)),
+                Self::PreviousId | Self::PreviousSequence => behind(step.previous, at),
+                Self::Unnumbered => false,
+            }
+    }
+
     /// What a diff is to a book at `position`.
     pub(super) fn judge(self, position: Position, step: &Step) -> Verdict {
         let (at, last) = match (position.last, step.last) {

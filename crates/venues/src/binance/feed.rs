@@ -13,7 +13,7 @@ use model::{Body, CanonicalEvent, ConnId, Error, Instrument, Kind, LinkId, Nanos
 use pool::LocalPooled;
 
 use super::line::Line;
-use super::links::Links;
+use super::links::{Link, Links};
 use super::markets::Markets;
 use super::rest;
 use super::wire::{self, Message};
@@ -100,9 +100,8 @@ impl Binance {
         }
         track.seen = now;
         if kind == Kind::BookUpdate {
-            if market.assembler.on_diff(event, now, sink.pipeline) == Ask::Snapshot {
-                self.ask_snapshot(index, now, sink);
-            }
+            let ask = market.assembler.on_diff(event, now, sink.pipeline);
+            self.see_to_book(index, ask, now, sink);
             return Ok(());
         }
         // Without a position (no kind of this venue today) every message passes. What the engine
@@ -125,6 +124,24 @@ impl Binance {
         }
         sink.pipeline.emit(event);
         Ok(())
+    }
+
+    /// Does what a market's assembler asks for.
+    fn see_to_book(&mut self, index: usize, ask: Ask, now: Nanos, sink: &mut Sink<'_>) {
+        if let Some(at) = self.markets.all[index].assembler.look_at() {
+            sink.outbox.wake_at(at);
+        }
+        if ask == Ask::Snapshot {
+            self.ask_snapshot(index, now, sink);
+        }
+    }
+
+    /// Looks at the diffs that wait for one before them.
+    fn look(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        for index in 0..self.markets.all.len() {
+            let ask = self.markets.all[index].assembler.on_look(now, sink.pipeline);
+            self.see_to_book(index, ask, now, sink);
+        }
     }
 
     /// Takes an instrument that a recording speaks of.
@@ -242,6 +259,23 @@ impl Binance {
         }
     }
 
+    /// Streams of a link are subscribed, of which nothing need come for a long time; a book's
+    /// snapshot says so by itself.
+    fn confirmed(&self, link: LinkId, which: fn(&Link, &str) -> bool, sink: &mut Sink<'_>) {
+        let Some(link) = self.links.get(link) else { return };
+        for market in &self.markets.all {
+            for kind in Kind::ALL.into_iter().take(KINDS).filter(|kind| *kind != Kind::BookUpdate) {
+                let track = &market.tracks[kind.index()];
+                let waits = track.wanted && track.state == StreamState::Syncing;
+                let stream = self.line.stream(&market.symbol, kind).filter(|_| waits);
+                if stream.is_some_and(|stream| which(link, &stream)) {
+                    let (state, reason) = (StreamState::Syncing, Reason::Confirmed);
+                    sink.pipeline.status(market.instrument, kind, state, reason);
+                }
+            }
+        }
+    }
+
     /// Fetches the books of a link's markets that have none; all of them after a connect.
     fn ask_missing_snapshots(&mut self, link: LinkId, now: Nanos, sink: &mut Sink<'_>) {
         for index in 0..self.markets.all.len() {
@@ -304,6 +338,7 @@ impl Venue for Binance {
             return;
         }
         self.links.opened(link, conn, sink.outbox);
+        self.confirmed(link, Link::is_in_address, sink);
         if self.links.get(link).is_some_and(|link| link.conns.len() == 1) {
             self.ask_missing_snapshots(link, now, sink);
         }
@@ -327,6 +362,7 @@ impl Venue for Binance {
             // Streams that were subscribed by message are effective from here on.
             Message::Reply { error: None } => {
                 if let Some(link) = self.links.of_conn(conn) {
+                    self.confirmed(link, Link::has, sink);
                     self.ask_missing_snapshots(link, now, sink);
                 }
             }
@@ -391,6 +427,11 @@ impl Venue for Binance {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        self.look(now, sink);
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.list_again_at.is_some_and(|at| at <= now) {
             self.list_again_at = None;

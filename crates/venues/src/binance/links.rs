@@ -179,6 +179,12 @@ impl Link {
         self.streams.iter().any(|other| other == stream)
     }
 
+    /// Whether the stream is there as soon as a connection of this link is up.
+    #[must_use]
+    pub fn is_in_address(&self, stream: &str) -> bool {
+        self.has(stream) && !self.late.iter().any(|other| other == stream)
+    }
+
     /// The address that names the link's streams, as many as fit; `None` without streams.
     fn address(&mut self, base: &str) -> Option<String> {
         if self.streams.is_empty() {

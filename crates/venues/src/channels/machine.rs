@@ -258,9 +258,15 @@ impl Machine {
                     // A book's subscription is answered by its snapshot.
                     let index = self.markets.index(&symbol).filter(|_| kind != Kind::BookUpdate);
                     if let Some(index) = index {
-                        let track = self.markets.all[index].track(kind);
+                        let market = &mut self.markets.all[index];
+                        let instrument = market.instrument;
+                        let track = market.track(kind);
                         track.conn = Some(conn);
                         track.repeat.answered();
+                        if track.wanted && track.state == StreamState::Syncing {
+                            let (state, reason) = (StreamState::Syncing, Reason::Confirmed);
+                            sink.pipeline.status(instrument, kind, state, reason);
+                        }
                     }
                 }
             }
@@ -372,6 +378,10 @@ impl Venue for Machine {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.list_again_at.is_some_and(|at| at <= now) {
             self.list_again_at = None;

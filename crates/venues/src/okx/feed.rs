@@ -248,12 +248,12 @@ impl Okx {
                     self.on_event(index, conn, event, now, sink);
                 }
             }
-            Message::Subscribed { channel, symbol } if channel == "books" => {
-                if let Some(index) = self.markets.index(&symbol) {
-                    self.expect_snapshot(index, now, sink);
-                }
-            }
-            Message::Subscribed { .. } | Message::Nothing => {}
+            Message::Subscribed { channel, symbol } => match self.markets.index(&symbol) {
+                Some(index) if channel == "books" => self.expect_snapshot(index, now, sink),
+                Some(index) => self.markets.all[index].confirmed(&channel, sink),
+                None => {}
+            },
+            Message::Nothing => {}
             Message::Refused(words) => sink.pipeline.notice(Notice::SubscriptionRefused(&words)),
             Message::ShutdownAnnounced => {
                 sink.pipeline.notice(Notice::ShutdownAnnounced("notice 64008"));
@@ -274,6 +274,20 @@ impl Market {
     fn stream(&self, kind: Kind) -> Option<String> {
         let (_, _, contract) = split_symbol(&self.symbol)?;
         channel(kind, contract).map(|channel| stream(channel, &self.symbol))
+    }
+
+    /// The venue has taken a subscription, of which nothing need come for a long time.
+    fn confirmed(&self, name: &str, sink: &mut Sink<'_>) {
+        let Some((_, _, contract)) = split_symbol(&self.symbol) else { return };
+        let kind = Kind::ALL.into_iter().find(|kind| channel(*kind, contract) == Some(name));
+        let waits = |kind: &Kind| {
+            let track = &self.tracks[kind.index()];
+            track.wanted && track.state == StreamState::Syncing
+        };
+        if let Some(kind) = kind.filter(waits) {
+            let (state, reason) = (StreamState::Syncing, Reason::Confirmed);
+            sink.pipeline.status(self.instrument, kind, state, reason);
+        }
     }
 
     /// Whether an event is newer than its stream's position, which then becomes its own. A candle
@@ -420,6 +434,11 @@ impl Venue for Okx {
     }
 
     fn on_timer(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        self.look(now, sink);
+        // Of a recording nothing can be asked.
+        if self.settings.adopt {
+            return;
+        }
         self.ticking = false;
         if self.lists_again_at.is_some_and(|at| at <= now) {
             self.lists_again_at = None;

@@ -66,7 +66,11 @@ impl Exchange for Coinbase {
     }
 
     fn replies(&mut self, said: &str) -> Vec<String> {
-        self.names_books(said).into_iter().map(|of| self.snapshot(of)).collect()
+        let mut replies: Vec<_> =
+            self.names_books(said).into_iter().map(|of| self.snapshot(of)).collect();
+        let now = said.replace(r#""type":"subscribe""#, r#""type":"subscriptions""#);
+        replies.extend((now != said).then_some(now));
+        replies
     }
 
     fn diff(&mut self, of: usize, side: Side, (price, size): (&str, &str), _: bool) -> String {

@@ -100,7 +100,20 @@ impl Exchange for Kraken {
         if said.contains(r#""channel":"instrument""#) {
             return vec![Self::list()];
         }
-        self.names_books(said).into_iter().map(|of| self.snapshot(of)).collect()
+        let confirmed = |channel: &str, symbol: &str| {
+            format!(
+                r#"{{"method":"subscribe","result":{{"channel":"{channel}","symbol":"{symbol}"}},"success":true}}"#
+            )
+        };
+        let subscribes = said.contains(r#""method":"subscribe""#);
+        let named = |word: &str| subscribes && said.contains(&format!("\"{word}\""));
+        let mut replies = Vec::new();
+        for channel in ["trade", "ticker", "ohlc"].into_iter().filter(|channel| named(channel)) {
+            let symbols = SYMBOLS.iter().filter(|symbol| named(symbol));
+            replies.extend(symbols.map(|symbol| confirmed(channel, symbol)));
+        }
+        replies.extend(self.names_books(said).into_iter().map(|of| self.snapshot(of)));
+        replies
     }
 
     fn diff(&mut self, of: usize, side: Side, changed: (&str, &str), lie: bool) -> String {

@@ -101,6 +101,12 @@ impl Exchange for Okx {
                 replies.push(format!(r#"{{"event":"subscribe","arg":{arg},"connId":"a4d3ae55"}}"#));
                 replies.push(self.snapshot(of));
             }
+            for channel in ["trades", "bbo-tbt", "tickers", "candle1m", "funding-rate"] {
+                let arg = format!(r#"{{"channel":"{channel}","instId":"{symbol}"}}"#);
+                if said.starts_with(r#"{"op":"subscribe""#) && said.contains(&arg) {
+                    replies.push(format!(r#"{{"event":"subscribe","arg":{arg},"connId":"a"}}"#));
+                }
+            }
         }
         replies
     }

@@ -76,11 +76,14 @@ pub fn r03_instrument_mapping(far: Far<'_>) {
     desk.agree(0);
 }
 
-/// Rule 4: Each kind that the venue offers reaches the consumer with its fields, once.
+/// Rule 4: Each kind that the venue offers is confirmed before anything of it comes, and reaches the
+/// consumer with its fields, once.
 pub fn r04_fields_of_each_kind(far: Far<'_>) {
     let mut desk = Desk::new(far());
     for kind in desk.facts.kinds {
         desk.subscribe(&[(0, *kind)]);
+        let confirmed = (desk.name(0).to_owned(), *kind, StreamState::Syncing, Reason::Confirmed);
+        assert_eq!(desk.bench.pipeline.statuses.last(), Some(&confirmed));
         let (text, body) = desk.far.event(0, *kind);
         let before = desk.bench.pipeline.emitted.len();
         desk.say(&text);
@@ -141,17 +144,22 @@ pub fn r06_snapshot_and_diffs(far: Far<'_>) {
     desk.agree(1);
 }
 
-/// Rule 7: A diff that is missing shows with the next: `Gapped`, nothing goes out, one repair, and no
-/// other instrument notices.
+/// Rule 7: A diff that is missing shows with the next, once it can't be only late: `Gapped`, nothing
+/// goes out, one repair, and no other instrument notices. Two that came in the wrong order are no gap.
 pub fn r07_gap(far: Far<'_>) {
     let mut desk = Desk::live(far());
     if !desk.facts.numbered {
         return;
     }
+    let first = desk.far.diff(0, Side::Buy, ("94", "4"), false);
+    desk.diff(0, Side::Sell, ("104", "4"));
+    desk.say(&first);
+    desk.agree(0);
     desk.answering = false;
     let _lost = desk.far.diff(0, Side::Buy, ("95", "4"), false);
     let before = desk.bench.pipeline.emitted.len();
     desk.diff(0, Side::Sell, ("105", "4"));
+    desk.pass(250);
     desk.diff(0, Side::Sell, ("106", "4"));
     let name = desk.name(0);
     assert_eq!(desk.bench.state(name), StreamState::Gapped);

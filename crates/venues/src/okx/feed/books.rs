@@ -54,8 +54,24 @@ impl Okx {
         } else {
             market.assembler.on_diff(event, now, sink.pipeline)
         };
+        self.see_to_book(index, ask, now, sink);
+    }
+
+    /// Does what a market's assembler asks for.
+    fn see_to_book(&mut self, index: usize, ask: Ask, now: Nanos, sink: &mut Sink<'_>) {
+        if let Some(at) = self.markets.all[index].assembler.look_at() {
+            sink.outbox.wake_at(at);
+        }
         if ask == Ask::Snapshot {
             self.ask_book(index, now, sink);
+        }
+    }
+
+    /// Looks at the diffs that wait for one before them.
+    pub(super) fn look(&mut self, now: Nanos, sink: &mut Sink<'_>) {
+        for index in 0..self.markets.all.len() {
+            let ask = self.markets.all[index].assembler.on_look(now, sink.pipeline);
+            self.see_to_book(index, ask, now, sink);
         }
     }
 
