@@ -115,6 +115,7 @@ impl Desk {
         let ends = told.seen.state.is_some_and(|state| state != VenueState::Open);
         let (known, wanted) = (order.legs().iter(), order.quantity());
         let leg = known.clone().find(|leg| *leg.venue_order_id() == told.seen.venue_order_id);
+        let new = leg.is_none();
         let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
         let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
         let known = known.unwrap_or_default().saturating_add(fill);
@@ -137,6 +138,18 @@ impl Desk {
                 record.sweep = Some(Sweep { venue_order_id, filled, after, told: false });
             }
         }
+        if new {
+            // Fills are told by the venue's id alone at some venues: it has to be known first.
+            let stands = Observation {
+                state: Some(VenueState::Open),
+                filled: None,
+                venue_event_id: None,
+                ..told.seen.clone()
+            };
+            let effects = self.orders.observe(key, &stands).unwrap_or_default();
+            self.apply(key, effects);
+        }
+        let Some(record) = self.records.get_mut(key) else { return false };
         if told.ticket.is_some() {
             record.held = true;
         } else {

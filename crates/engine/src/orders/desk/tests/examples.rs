@@ -246,6 +246,22 @@ fn an_order_that_moves_while_nobody_listens_is_told_at_the_reconnect() {
 }
 
 #[test]
+fn an_order_that_was_filled_before_anything_was_heard_of_it_gets_its_fills_before_its_end() {
+    let mut world = world();
+    world.submit("1");
+    write_all(&mut world);
+    world.take();
+    world.set_link(false);
+    world.lose_answer = true;
+    world.venue();
+    (0..5).for_each(|_| world.trade("1"));
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    assert_eq!(world.read.iter().filter(|(_, report)| report.fill.is_some()).count(), 5);
+    world.check();
+}
+
+#[test]
 fn an_amend_has_the_new_terms_and_needs_the_switch() {
     let mut world = world();
     world.submit("1");
