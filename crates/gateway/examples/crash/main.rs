@@ -95,7 +95,6 @@ fn main() -> ExitCode {
     let runtime = runtime.map_err(|error| error.to_string());
     ended(runtime.and_then(|runtime| runtime.block_on(campaign(&arguments))).and_then(|report| {
         println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
-        report.broken.iter().for_each(|broken| eprintln!("crash: {broken}"));
         Ok(if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
     }))
 }
@@ -169,6 +168,7 @@ impl Report {
         if let Some(folder) = world.end(!broken.is_empty()).await {
             broken.push(format!("round {} is kept in {folder}", self.rounds));
         }
+        broken.iter().for_each(|broken| eprintln!("crash: {broken}"));
         self.broken.extend(broken);
         Ok(())
     }

@@ -174,6 +174,8 @@ impl World {
             0
         };
         self.acknowledged.push(acknowledged);
+        // Nobody starts a gateway every second: an address may not connect so often.
+        self.parts.iter().for_each(|part| part.simulator.new_address());
         self.life.number += 1;
         let failed = |error: std::io::Error| format!("the gateway's process: {error}");
         let log = self.life.folder.join("gateway.log");
