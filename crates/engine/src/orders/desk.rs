@@ -227,7 +227,9 @@ struct Record {
     amends: BTreeMap<u32, Amend>,
     /// What it counts with in the exposure.
     counted: Counted,
-    /// The fills of its instrument were asked for and told since it came into doubt.
+    /// Since when its end waits for fills that nobody has told.
+    wanted: Option<Nanos>,
+    /// The fills of its instrument were asked for after that, and told.
     swept: bool,
     /// What its query found is held back until they are.
     held: bool,
@@ -468,7 +470,7 @@ impl Desk {
         match order.ask_at() {
             Some(at) => drop(self.asks.insert(key.clone(), at)),
             None => {
-                record.swept = false;
+                (record.wanted, record.swept) = (None, false);
                 self.asks.remove(key);
             }
         }

@@ -114,6 +114,7 @@ impl Desk {
         let ends = told.seen.state.is_some_and(|state| state != VenueState::Open);
         let (known, wanted) = (order.legs().iter(), order.quantity());
         let leg = known.clone().find(|leg| *leg.venue_order_id() == told.seen.venue_order_id);
+        let new = leg.is_none();
         let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
         let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
         let known = known.unwrap_or_default().saturating_add(fill);
@@ -125,12 +126,18 @@ impl Desk {
         if record.swept || order.standing().is_terminal() {
             return false;
         }
+        record.wanted.get_or_insert(now);
         if told.ticket.is_some() {
             record.held = true;
         } else {
             // What the stream said comes again as an answer.
             self.orders.update(key, |order| order.doubt(now));
             self.touch(key);
+        }
+        if new {
+            // Fills may be told under the venue's id alone: the order has to be known by it first.
+            let effects = self.orders.observe(key, &that_it_is_there(&told.seen));
+            self.apply(key, effects.unwrap_or_default());
         }
         self.want_fills(provider, &told.instrument, since);
         true
@@ -161,6 +168,20 @@ impl Desk {
             let Orphan { instrument, venue_order_id, .. } = orphan;
             self.note(Note::Orphan { provider, instrument, venue_order_id });
         }
+    }
+}
+
+/// Of what was seen of an order, that the venue has it, and nothing more.
+fn that_it_is_there(seen: &Observation) -> Observation {
+    Observation {
+        state: Some(VenueState::Open),
+        quantity: None,
+        filled: None,
+        fill: None,
+        venue_event_id: None,
+        text: "".into(),
+        ts_event: None,
+        ..seen.clone()
     }
 }
 

@@ -37,7 +37,7 @@ impl Desk {
         self.orders.disconnected(provider, now);
         for key in self.open_orders(provider) {
             if let Some(record) = self.records.get_mut(&key) {
-                record.swept = false;
+                (record.wanted, record.swept) = (None, false);
             }
             self.touch(&key);
         }
@@ -168,7 +168,9 @@ impl Desk {
                     account.fills.insert(instrument.clone(), Told { asked, since });
                     account.fills_from.remove(&instrument);
                 }
-                self.fills_told(provider, &instrument, swept);
+                if swept {
+                    self.fills_told(provider, &instrument, asked);
+                }
             }
             _ => {}
         }
@@ -188,13 +190,15 @@ impl Desk {
         }
     }
 
-    fn fills_told(&mut self, provider: &Name, instrument: &Name, swept: bool) {
+    /// What was asked before an order's end was seen need not have all its fills, and what was told
+    /// before the order was known by the venue's id could not be claimed.
+    fn fills_told(&mut self, provider: &Name, instrument: &Name, asked: Nanos) {
         for key in self.open_orders(provider) {
             let terms = self.orders.get(&key).map(|order| &order.submit().terms);
             if terms.is_some_and(|terms| terms.instrument == *instrument)
                 && let Some(record) = self.records.get_mut(&key)
             {
-                record.swept |= swept;
+                record.swept |= record.wanted.is_some_and(|since| since <= asked);
             }
         }
     }

@@ -214,6 +214,24 @@ fn a_lost_answer_is_asked_about_and_not_sent_again() {
 }
 
 #[test]
+fn an_order_that_ended_while_nobody_was_there_ends_here_after_all_its_fills() {
+    let mut world = world();
+    world.link = false;
+    world.lose_answer = true;
+    world.submit("1");
+    run(&mut world);
+    (0..5).for_each(|_| world.trade("1"));
+    // Not even the venue's id is known, under which alone the fills are told.
+    world.crash();
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    let fills = world.read.iter().filter(|(_, report)| report.fill.is_some()).count();
+    let ends = world.read.iter().filter(|(_, report)| report.state.is_terminal()).count();
+    assert_eq!((fills, ends), (5, 1), "{:?}", world.read);
+    world.check();
+}
+
+#[test]
 fn a_request_that_never_arrived_is_absent_by_the_rule_and_not_before() {
     let mut world = world();
     world.lose_request = true;

@@ -365,7 +365,8 @@ impl World {
         let seen = OrderSeen {
             ticket,
             instrument: BTC.into(),
-            venue_client_id: Some(id.clone()),
+            // As at some venues: a fill in a list is told under the venue's id alone.
+            venue_client_id: (!list).then(|| id.clone()),
             side: Some(Side::Buy),
             price: None,
             seen,
