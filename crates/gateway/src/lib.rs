@@ -23,6 +23,7 @@
 //! | [`consumers`] | how consumers are seated: threads, rights, restarts |
 //! | [`control`] | commanding it while it runs, from any thread |
 //! | [`live`] | the shard's thread over real sockets; consumers have threads of their own |
+//! | [`crash_points`] | where a build for the crash harness can be told to die |
 //! | [`dead_letters`] | what could not be used or delivered, kept, written and shown |
 //! | [`orders`] | the words of orders, for strategies |
 //! | [`metrics`] | what is counted, asked for while it runs |
@@ -38,6 +39,7 @@ pub mod clock;
 pub mod config;
 pub mod consumers;
 pub mod control;
+pub mod crash_points;
 pub mod dead_letters;
 pub mod demo;
 pub mod event_json;

@@ -126,6 +126,9 @@ pub trait Dialect: Send {
         None
     }
 
+    /// Clients come from another address from here on: what is counted by address begins anew.
+    fn new_address(&mut self) {}
+
     /// Books are numbered anew from here on; `false` where the venue never does that.
     fn reset(&mut self) -> bool {
         false
@@ -408,6 +411,12 @@ impl Simulator {
     /// Lets a stopped market go on with the driver's next tick.
     pub fn thaw(&self) {
         self.lock().inner_mut().freeze = Some(false);
+    }
+
+    /// Clients come from another address from here on: what the venue counts by address over a
+    /// minute or more begins anew. For who starts more often than an address may.
+    pub fn new_address(&self) {
+        self.lock().inner_mut().dialect.new_address();
     }
 
     /// No more faults, or faults again.

@@ -190,8 +190,9 @@ impl Consumer for Maker {
     }
 }
 
-/// How much is worth an order at that price, in whole lots.
-fn quantity(facts: &Instrument, price: Decimal) -> Option<Decimal> {
+/// How much is worth an order at that price, in whole lots; `None` where no orders are taken.
+#[must_use]
+pub fn quantity(facts: &Instrument, price: Decimal) -> Option<Decimal> {
     let lot = facts.lot.filter(|_| facts.trading == Trading::Open)?;
     let unit = price.checked_mul(facts.contract_size.unwrap_or(Decimal::ONE))?;
     let worth = facts.notional_min.unwrap_or(Decimal::ONE).checked_mul(Decimal::from(WORTH))?;

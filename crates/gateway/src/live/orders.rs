@@ -19,6 +19,7 @@ use net::{Session, SessionConfig, Wire, WireParts};
 use super::{Guest, ShardPorts, Wires};
 use crate::clock::SystemClock;
 use crate::config::{Account, Config, OrdersConfig, Provider};
+use crate::crash_points;
 use crate::outcome::RunError;
 use crate::trading::{OrderCounts, Party, Room, Threads, ledger};
 
@@ -97,7 +98,9 @@ impl Orders {
         let mut busy = self.poll_wires(shard, clock, cx);
         while self.carry(shard, clock) {
             // Written at once: an order does not wait for market data.
+            crash_points::pass("write-before");
             busy |= self.poll_wires(shard, clock, cx);
+            crash_points::pass("write-after");
         }
         self.confirm_switches(shard, clock);
         busy
@@ -126,7 +129,9 @@ impl Orders {
             let line = self.lines.iter_mut().find(|line| line.provider == provider);
             if let Some(Line { provider, wire }) = line {
                 let ports = &mut ShardPorts { shard, provider: *provider, clock };
+                crash_points::pass("send-before");
                 wire.command(&Command::Trade(instruction), ports);
+                crash_points::pass("send-after");
             }
         }
         told

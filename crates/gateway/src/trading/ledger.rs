@@ -5,6 +5,8 @@ use std::path::Path;
 use store::ledger::{LedgerRead, LedgerWrite, SqliteReader, SqliteWriter};
 
 use crate::config::LedgerPlace;
+#[cfg(feature = "crash-points")]
+use crate::crash_points;
 use crate::outcome::RunError;
 
 /// The writing side; makes the ledger where there is none.
@@ -12,6 +14,13 @@ use crate::outcome::RunError;
 /// # Errors
 /// When it can't be opened or made.
 pub(crate) fn writer(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
+    let writer = open(place)?;
+    #[cfg(feature = "crash-points")]
+    let writer: Box<dyn LedgerWrite> = Box::new(Mortal(writer));
+    Ok(writer)
+}
+
+fn open(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
     match place {
         LedgerPlace::File(path) => {
             make_folder(path)?;
@@ -68,4 +77,34 @@ fn make_folder(path: &Path) -> Result<(), RunError> {
 
 fn failed(error: store::ledger::LedgerError) -> RunError {
     RunError::new("the ledger", error)
+}
+
+/// A ledger at each of whose writes the process can be told to die.
+#[cfg(feature = "crash-points")]
+struct Mortal(Box<dyn LedgerWrite>);
+
+#[cfg(feature = "crash-points")]
+impl LedgerWrite for Mortal {
+    fn append(
+        &mut self,
+        batch: &[model::ledger::LedgerAppend],
+        reach: store::ledger::Reach,
+    ) -> Result<Vec<model::ledger::Verdict>, store::ledger::LedgerError> {
+        let points = || batch.iter().map(|append| crash_points::of_fact(&append.fact));
+        points().for_each(|[before, _]| crash_points::pass(before));
+        let verdicts = self.0.append(batch, reach)?;
+        points().for_each(|[_, after]| crash_points::pass(after));
+        Ok(verdicts)
+    }
+
+    fn sync(&mut self) -> Result<(), store::ledger::LedgerError> {
+        crash_points::pass("ledger-sync-before");
+        self.0.sync()?;
+        crash_points::pass("ledger-sync-after");
+        Ok(())
+    }
+
+    fn recover(&mut self) -> Result<(), store::ledger::LedgerError> {
+        self.0.recover()
+    }
 }

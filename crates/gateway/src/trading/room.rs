@@ -20,6 +20,7 @@ use super::Ledger;
 use super::counts::OrderCounts;
 use super::reader::{Ask, Told};
 use super::restore::restore;
+use crate::crash_points;
 use crate::outcome::RunError;
 
 /// A consumer that trades.
@@ -177,7 +178,10 @@ impl Room {
     fn hear_venues(&mut self, shard: &mut Shard, now: Nanos) {
         while let Some((provider, heard)) = shard.take_heard() {
             if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
+                let points = crash_points::of_heard(&heard);
+                points.iter().for_each(|[before, _]| crash_points::pass(before));
                 self.desk.heard(name, heard, now);
+                points.iter().for_each(|[_, after]| crash_points::pass(after));
             }
         }
     }
@@ -274,7 +278,9 @@ impl Room {
             let Some(id) = self.number(whose) else { continue };
             self.counts.delivered(delivery.report.state);
             let event = exec_event(delivery.position, delivery.report, shard.catalog());
+            crash_points::pass("delivery-before");
             shard.execution(id, event, now);
+            crash_points::pass("delivery-after");
         }
         self.deliver_replies(shard, now);
         self.deliver_news(shard, now);

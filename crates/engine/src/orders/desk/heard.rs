@@ -139,15 +139,9 @@ impl Desk {
             }
         }
         if new {
-            // Fills are told by the venue's id alone at some venues: it has to be known first.
-            let stands = Observation {
-                state: Some(VenueState::Open),
-                filled: None,
-                venue_event_id: None,
-                ..told.seen.clone()
-            };
-            let effects = self.orders.observe(key, &stands).unwrap_or_default();
-            self.apply(key, effects);
+            // Fills may be told under the venue's id alone: the order has to be known by it first.
+            let effects = self.orders.observe(key, &that_it_is_there(&told.seen));
+            self.apply(key, effects.unwrap_or_default());
         }
         let Some(record) = self.records.get_mut(key) else { return false };
         if told.ticket.is_some() {
@@ -186,6 +180,20 @@ impl Desk {
             let Orphan { instrument, venue_order_id, .. } = orphan;
             self.note(Note::Orphan { provider, instrument, venue_order_id });
         }
+    }
+}
+
+/// Of what was seen of an order, that the venue has it, and nothing more.
+fn that_it_is_there(seen: &Observation) -> Observation {
+    Observation {
+        state: Some(VenueState::Open),
+        quantity: None,
+        filled: None,
+        fill: None,
+        venue_event_id: None,
+        text: "".into(),
+        ts_event: None,
+        ..seen.clone()
     }
 }
 

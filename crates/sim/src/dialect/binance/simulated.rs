@@ -399,6 +399,11 @@ impl Dialect for SimulatedBinance {
     fn farewell(&self, now: Nanos, client: ClientId) -> Option<Bytes> {
         Some(self.says_farewell(now, client))
     }
+
+    fn new_address(&mut self) {
+        self.weight = Weight::new(self.line.weight_max);
+        self.connects = Connects::default();
+    }
 }
 
 impl SimulatedBinance {

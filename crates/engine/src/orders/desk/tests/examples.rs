@@ -214,6 +214,24 @@ fn a_lost_answer_is_asked_about_and_not_sent_again() {
 }
 
 #[test]
+fn an_order_that_ended_while_nobody_was_there_ends_here_after_all_its_fills() {
+    let mut world = world();
+    world.link = false;
+    world.lose_answer = true;
+    world.submit("1");
+    run(&mut world);
+    (0..5).for_each(|_| world.trade("1"));
+    // Not even the venue's id is known, under which alone the fills are told.
+    world.crash();
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    let fills = world.read.iter().filter(|(_, report)| report.fill.is_some()).count();
+    let ends = world.read.iter().filter(|(_, report)| report.state.is_terminal()).count();
+    assert_eq!((fills, ends), (5, 1), "{:?}", world.read);
+    world.check();
+}
+
+#[test]
 fn a_request_that_never_arrived_is_absent_by_the_rule_and_not_before() {
     let mut world = world();
     world.lose_request = true;
@@ -242,22 +260,6 @@ fn an_order_that_moves_while_nobody_listens_is_told_at_the_reconnect() {
     world.set_link(true);
     world.settle();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
-    world.check();
-}
-
-#[test]
-fn an_order_that_was_filled_before_anything_was_heard_of_it_gets_its_fills_before_its_end() {
-    let mut world = world();
-    world.submit("1");
-    write_all(&mut world);
-    world.take();
-    world.set_link(false);
-    world.lose_answer = true;
-    world.venue();
-    (0..5).for_each(|_| world.trade("1"));
-    world.settle();
-    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
-    assert_eq!(world.read.iter().filter(|(_, report)| report.fill.is_some()).count(), 5);
     world.check();
 }
 

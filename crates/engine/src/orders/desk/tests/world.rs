@@ -288,17 +288,8 @@ impl World {
                     order.fills.iter().map(|fill| (id.clone(), fill.clone()))
                 });
                 let fills: Vec<_> = fills.collect();
-                let before = self.heard.len();
                 for (id, fill) in fills {
                     self.tell(&id, Some(fill), Some(*ticket));
-                }
-                // Some venues list fills by their own id of the order alone, and nothing else of it.
-                for heard in self.heard.iter_mut().skip(before) {
-                    let Heard::Order(told) = heard else { continue };
-                    told.venue_client_id = None;
-                    let seen = &mut told.seen;
-                    (seen.state, seen.filled, seen.quantity) = (None, None, None);
-                    seen.venue_event_id = None;
                 }
                 accepted
             }
@@ -374,7 +365,8 @@ impl World {
         let seen = OrderSeen {
             ticket,
             instrument: BTC.into(),
-            venue_client_id: Some(id.clone()),
+            // As at some venues: a fill in a list is told under the venue's id alone.
+            venue_client_id: (!list).then(|| id.clone()),
             side: Some(Side::Buy),
             price: None,
             seen,
