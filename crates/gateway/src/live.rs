@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use engine::control::OperatorEnd;
 use engine::resequence::Limits;
-use engine::{Capacity, Catalog, Inbox, MergeSpec, Shard};
+use engine::{Capacity, Catalog, Inbox, MergeSpec, Shard, Tally};
 use model::venue::{self, Pipeline};
 use model::{Kind, Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
@@ -159,13 +159,12 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     summary.stuck = seated.join(CLOSE_WITHIN);
     clerk.join();
     come_home(&manager, &mut summary);
-    let consumers = tallies.iter().map(|(name, tally)| ConsumerReport {
-        id: name.clone(),
-        counts: tally.counts(),
-        latency_ns: tally.latency(),
-    });
-    summary.consumers = consumers.collect();
+    summary.consumers = tallies.iter().map(|(name, tally)| of_consumer(name, tally)).collect();
     Ok(summary)
+}
+
+fn of_consumer(name: &str, tally: &Tally) -> ConsumerReport {
+    ConsumerReport { id: name.to_owned(), counts: tally.counts(), latency_ns: tally.latency() }
 }
 
 /// Waits until every pooled object is back, and tells of those that are not.

@@ -7,7 +7,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ fn orders(durability: Durability) -> Result<(Quantiles, Vec<Duration>), String> 
     let part = parts.first().ok_or("nothing is simulated")?;
     let far = Stamping { inner: Box::new(part.simulator.clone()), arrivals: arrivals.clone() };
     let (stop_server, address) = serve(far)?;
-    let (send, taken) = channel();
+    let (send, taken) = sync_channel(1);
     let stop = Stop::default();
     let seen = Seen { stop: stop.clone(), send };
     let trading = ConsumerOptions { trading: true, ..ConsumerOptions::of(Maker::wants(&[VENUE])) };
@@ -253,7 +253,7 @@ struct Taken {
 #[derive(Clone)]
 struct Seen {
     stop: Stop,
-    send: Sender<Taken>,
+    send: SyncSender<Taken>,
 }
 
 /// Submits one order after the other.
@@ -302,7 +302,7 @@ impl Consumer for Trader {
                     self.under_way = false;
                     if self.taken.submits.len() == ORDERS {
                         // Nobody to hear it means that nobody measures any more.
-                        let _ = self.seen.send.send(std::mem::take(&mut self.taken));
+                        let _ = self.seen.send.try_send(std::mem::take(&mut self.taken));
                         self.seen.stop.stop();
                     }
                 }
