@@ -21,8 +21,9 @@ const BROKEN: u8 = 3;
 /// The whole system on this machine with nothing to set up.
 ///
 /// Simulated venues on loopback sockets that speak the venues' real protocols, the gateway connected
-/// to them as it would be to the real ones, and some consumers. At the end the market stands still,
-/// and every book is compared with its venue's own.
+/// to them as it would be to the real ones, and some consumers, of which one trades. At the end the
+/// market stands still, every book is compared with its venue's own, and every report of an order with
+/// what the venues did.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   meltica demo

@@ -140,6 +140,7 @@ impl Orders {
     /// Tells whoever threw a switch that nothing leaves any more, once that is so.
     fn confirm_switches(&mut self, shard: &mut Shard, clock: SystemClock) {
         if !shard.switches_seen() {
+            self.writing_since = None;
             return;
         }
         if self.has_written() {

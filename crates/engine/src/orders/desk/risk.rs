@@ -52,7 +52,8 @@ pub struct Limits {
 pub struct Market<'a> {
     /// The venue's list on it.
     pub instrument: Option<&'a Instrument>,
-    /// The middle of the last quote or of the proven book, in quote currency.
+    /// The middle of the proven book's best levels, in quote currency; `None` where there is no such book
+    /// now, also where the provider follows quotes alone.
     pub price: Option<Decimal>,
 }
 
