@@ -22,6 +22,9 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub struct Inquiry {
     next: Nanos,
     pause: Duration,
+    /// What gave the last reason to ask happened then: a picture that was asked for before may not
+    /// show it.
+    since: Nanos,
     /// How many times "not found" was said when it counted.
     not_found: u8,
 }
@@ -30,7 +33,24 @@ impl Inquiry {
     /// A question to be asked at once.
     #[must_use]
     pub fn new(now: Nanos) -> Self {
-        Self { next: now, pause: PAUSE_MIN, not_found: 0 }
+        Self { next: now, pause: PAUSE_MIN, since: now, not_found: 0 }
+    }
+
+    /// A question to be asked unless what is expected is told soon.
+    #[must_use]
+    pub fn soon(now: Nanos) -> Self {
+        Self { next: now + PAUSE_MIN, ..Self::new(now) }
+    }
+
+    /// There is one more reason to ask.
+    pub fn again(&mut self, now: Nanos) {
+        self.since = now;
+    }
+
+    /// Whether the answer to a question that went out then answers this.
+    #[must_use]
+    pub fn is_answered(&self, asked: Nanos) -> bool {
+        asked >= self.since
     }
 
     /// When to ask.

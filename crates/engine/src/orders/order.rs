@@ -1,6 +1,6 @@
 //! One client order: its intent, its requests, and the venue orders behind it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::ledger::{
@@ -78,8 +78,8 @@ pub struct Order {
     answered: Standing,
     /// In the order in which they were seen.
     legs: Vec<Leg>,
-    /// The numbers of those on their way.
-    changes: BTreeSet<u32>,
+    /// Those on their way by number, and whether one is to end the order.
+    changes: BTreeMap<u32, bool>,
     /// Whether fills that reach the quantity say that it is filled. Not once an amend may have moved
     /// the quantity, nor after a restart: then only the venue's word counts.
     infer: bool,
@@ -98,7 +98,7 @@ impl Order {
             submit,
             answered: Standing::Pending,
             legs: Vec::new(),
-            changes: BTreeSet::new(),
+            changes: BTreeMap::new(),
             infer: true,
             inquiry: None,
             told: None,
@@ -244,8 +244,9 @@ impl Order {
         if self.changes.len() >= CHANGES_MAX || self.standing().is_terminal() {
             return false;
         }
-        self.changes.insert(change.number);
-        self.infer &= !matches!(change.terms, ChangeTerms::Amend { .. });
+        let ends = change.terms == ChangeTerms::Cancel;
+        self.changes.insert(change.number, ends);
+        self.infer &= ends;
         true
     }
 
@@ -255,7 +256,7 @@ impl Order {
         match sent.request {
             Request::Submit => self.take(Input::Sent, &mut effects.oddities),
             Request::Change(number) => {
-                if !self.changes.contains(&number) {
+                if !self.changes.contains_key(&number) {
                     effects.oddities.push(Oddity::UnknownChange { number });
                 }
             }
@@ -311,30 +312,40 @@ impl Order {
     }
 
     /// A change that is refused, or of which nothing is known, says that the order may not be what
-    /// it is taken for; one that was accepted shows in what the venue reports.
+    /// it is taken for; one that was accepted shows in what the venue reports. Where that report is
+    /// lost an order that is over would be taken for open: after a cancel it is asked about unless
+    /// its end is told soon.
     fn change_answered(&mut self, number: u32, answer: &Answer, now: Nanos) -> Effects {
         let mut effects = Effects::default();
-        if !self.changes.remove(&number) {
+        let ends = self.changes.remove(&number);
+        if ends.is_none() {
             effects.oddities.push(Oddity::UnknownChange { number });
         }
-        if !matches!(answer.outcome, Outcome::Accepted { .. }) {
-            self.doubt(now);
+        match &answer.outcome {
+            Outcome::Accepted { .. } if ends != Some(true) => {}
+            Outcome::Accepted { .. } => self.ask(Inquiry::soon(now), now),
+            _ => self.doubt(now),
         }
         effects
     }
 
     /// Something may have happened that nobody told: the venue is to be asked.
     pub fn doubt(&mut self, now: Nanos) {
+        self.ask(Inquiry::new(now), now);
+    }
+
+    fn ask(&mut self, inquiry: Inquiry, now: Nanos) {
         let standing = self.standing();
         if standing != Standing::Pending && !standing.is_terminal() {
-            self.inquiry.get_or_insert(Inquiry::new(now));
+            self.inquiry.get_or_insert(inquiry).again(now);
         }
     }
 
-    /// The venue's whole picture of the order was taken in by [`observe`](Self::observe): there is
-    /// nothing to ask any more.
-    pub fn settled(&mut self) {
-        if self.standing() != Standing::Unknown {
+    /// The venue's whole picture of the order, asked for at that time, was taken in by
+    /// [`observe`](Self::observe): there is nothing to ask any more, unless something happened since.
+    pub fn settled(&mut self, asked: Nanos) {
+        let answered = self.inquiry.is_none_or(|inquiry| inquiry.is_answered(asked));
+        if answered && self.standing() != Standing::Unknown {
             self.inquiry = None;
         }
     }

@@ -212,7 +212,7 @@ impl Desk {
         let missed = self.accounts.get(provider).is_some_and(|account| account.missed);
         match outcome {
             Outcome::Accepted { .. } if !held && !missed => {
-                self.orders.update(key, |order| order.settled());
+                self.orders.update(key, |order| order.settled(asked));
                 self.touch(key);
             }
             Outcome::NotFound => self.not_found(provider, key, asked, now),

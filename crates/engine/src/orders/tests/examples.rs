@@ -71,12 +71,45 @@ fn a_lost_answer_leaves_the_order_unknown_for_as_long_as_it_takes() {
             order.answer(&answer(Request::Submit, Outcome::Unknown(lost)), at(second));
             assert_eq!(order.standing(), Standing::Unknown);
         }
-        order.settled();
+        order.settled(at(50));
         assert_eq!(order.ask_at(), Some(at(5)), "nothing was found yet");
         order.observe(&says(VenueState::Open, 0));
-        order.settled();
+        order.settled(at(50));
         assert_eq!((order.standing(), order.ask_at()), (Standing::Acknowledged, None));
     }
+}
+
+#[test]
+fn a_picture_from_before_the_last_doubt_leaves_the_question_open() {
+    let mut order = sent();
+    order.observe(&says(VenueState::Open, 0));
+    order.doubt(at(5));
+    order.sent(&Sent { order: key("1"), request: Request::Query, ts: at(6) });
+    order.doubt(at(7));
+    order.settled(at(6));
+    assert!(order.ask_at().is_some());
+    order.settled(at(7));
+    assert_eq!(order.ask_at(), None);
+}
+
+#[test]
+fn after_an_accepted_cancel_the_order_is_asked_about_unless_its_end_is_told() {
+    let cancelled = |terms| {
+        let mut order = sent();
+        order.observe(&says(VenueState::Open, 0));
+        order.change(&Change { order: key("1"), number: 1, terms, ts: at(3) });
+        let accepted = Outcome::Accepted { venue_order_id: None };
+        order.answer(&answer(Request::Change(1), accepted), at(5));
+        order
+    };
+    let mut order = cancelled(ChangeTerms::Cancel);
+    assert_eq!(order.ask_at(), Some(at(5) + PAUSE_MIN), "the report comes by itself as a rule");
+    order.settled(at(4));
+    assert!(order.ask_at().is_some(), "what was asked before does not show it");
+    order.observe(&says(VenueState::Cancelled, 0));
+    assert_eq!(order.ask_at(), None);
+    let amend = ChangeTerms::Amend { price: None, quantity: Some(Decimal::TWO) };
+    assert_eq!(cancelled(amend).ask_at(), None);
 }
 
 #[test]
@@ -356,6 +389,6 @@ fn a_lost_private_stream_puts_each_open_order_of_its_provider_in_doubt() {
     orders.disconnected("p", at(9));
     assert_eq!(orders.due(at(8)).count(), 0);
     assert_eq!(orders.due(at(9)).collect::<Vec<_>>(), [&key("1")]);
-    orders.update(&key("1"), Order::settled).unwrap();
+    orders.update(&key("1"), |order| order.settled(at(9))).unwrap();
     assert_eq!(orders.due(at(99)).count(), 0);
 }
