@@ -10,6 +10,11 @@ use model::trading::TradingProfile;
 use super::super::inquiry::PAUSE_MIN;
 use super::budget::Budget;
 
+/// So many questions are with a machine at the same time; the others wait here. More than a session has
+/// under way are refused unsent, and a start with many open orders would refuse most of them, each to
+/// be asked again after a longer pause.
+pub(super) const ASKED_MAX: usize = 4;
+
 /// What waits for the rate budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
@@ -38,6 +43,19 @@ pub(super) enum Question {
     DeadMan {
         instrument: Name,
     },
+}
+
+impl Question {
+    /// Whether it takes orders back, or may: that waits for no question.
+    fn takes_back(&self) -> bool {
+        match self {
+            Self::CancelAll { .. }
+            | Self::KillOne(_)
+            | Self::CancelOrphan(_)
+            | Self::DeadMan { .. } => true,
+            Self::Fills { .. } | Self::OpenOrders | Self::Balances | Self::Query(_) => false,
+        }
+    }
 }
 
 /// An open venue order that no order of ours claims.
@@ -134,11 +152,25 @@ impl Account {
         }
     }
 
-    /// Asks something, unless it is being asked already.
+    /// Asks something, unless it is being asked already; what takes orders back goes first.
     pub(super) fn ask(&mut self, question: Question) {
-        if self.open.insert(question.clone()) {
-            self.questions.push_back(question);
+        if !self.open.insert(question.clone()) {
+            return;
         }
+        match question.takes_back() {
+            true => self.questions.push_front(question),
+            false => self.questions.push_back(question),
+        }
+    }
+
+    /// The next question that may go now.
+    pub(super) fn next_question(&mut self) -> Option<Question> {
+        let asked = self.open.len().saturating_sub(self.questions.len());
+        let next = self.questions.front()?;
+        if asked >= ASKED_MAX && !next.takes_back() {
+            return None;
+        }
+        self.questions.pop_front()
     }
 
     /// Whether nothing that reconciliation asks is open.

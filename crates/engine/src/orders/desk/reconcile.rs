@@ -80,7 +80,7 @@ impl Desk {
     pub(super) fn take_question(&mut self, provider: &Name, now: Nanos) -> Option<Instruction> {
         loop {
             let account = self.accounts.get_mut(provider)?;
-            let question = account.questions.pop_front()?;
+            let question = account.next_question()?;
             let since = match &question {
                 Question::Fills { instrument } => account.fills_since(instrument, now),
                 _ => now,

@@ -7,6 +7,7 @@ use model::trading::{Heard, Instruction, VenueState};
 
 use super::world::World;
 use super::*;
+use crate::orders::desk::account::ASKED_MAX;
 
 /// A world that trades.
 fn world() -> World {
@@ -300,6 +301,30 @@ fn the_kill_switch_takes_everything_back_with_a_stuck_ledger_too() {
     assert!(!world.desk.is_on("c"));
     world.settle();
     assert_eq!(world.placed.len(), 2);
+    world.check();
+}
+
+#[test]
+fn few_questions_are_under_way_and_what_takes_orders_back_passes_them() {
+    let mut world = world();
+    ["1", "2", "3", "4", "5", "6"].iter().for_each(|id| world.submit(id));
+    for _ in 0..4 {
+        run(&mut world);
+        world.tick(1_000);
+    }
+    assert_eq!(world.placed.len(), 6);
+    for up in [false, true] {
+        world.set_link(up);
+        world.hear();
+    }
+    world.tick(1);
+    (0..50).for_each(|_| world.take());
+    assert_eq!(world.wire.len(), ASKED_MAX, "{:?}", world.wire);
+    world.desk.kill(world.now);
+    world.take();
+    let last = world.wire.back();
+    assert!(matches!(last, Some(Instruction::CancelAll { .. })), "{last:?}");
+    world.settle();
     world.check();
 }
 

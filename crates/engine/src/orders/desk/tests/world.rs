@@ -45,7 +45,7 @@ pub struct World {
     /// The venue, by client id.
     pub venue: BTreeMap<Name, VenueOrder>,
     trades: u64,
-    wire: VecDeque<Instruction>,
+    pub wire: VecDeque<Instruction>,
     heard: VecDeque<Heard>,
     pub link: bool,
     /// The next request's answer is lost, whether it arrives or not.
