@@ -208,10 +208,12 @@ impl Desk {
             } else {
                 self.until_done(Self::write)?;
             }
+            // Reports go on from here: they don't wait for a sync that is due as well.
+            (self.wake)();
             if self.dirty.is_some_and(|since| since.elapsed() >= self.options.sync_within) {
                 self.until_done(Self::sync)?;
+                (self.wake)();
             }
-            (self.wake)();
         }
         self.until_done(Self::sync)?;
         Ok(LedgerReport {

@@ -224,6 +224,23 @@ fn reports_without_end_are_synced_all_the_same() {
 }
 
 #[test]
+fn a_report_does_not_wait_for_the_sync_that_is_due_behind_it() {
+    let (give, turns) = mpsc::sync_channel(2);
+    let options = WriterOptions { sync_within: Duration::ZERO, ..options(Durability::Batch) };
+    let rig = Rig::new(options, Some(turns));
+    rig.append(1, [fill(1)]);
+    // For the append alone.
+    give.send(()).unwrap();
+    rig.woken.recv_timeout(Duration::from_secs(20)).expect("woken before the sync");
+    rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+    give.send(()).unwrap();
+    rig.until_durable(1);
+    drop(give);
+    rig.writer.finish().unwrap();
+    assert_eq!(rig.calls.try_iter().last(), Some(Call::Sync));
+}
+
+#[test]
 fn while_the_disk_refuses_nothing_is_durable_and_then_everything_is() {
     for durability in [Durability::Each, Durability::Batch, Durability::Os] {
         let rig = Rig::new(options(durability), None);
