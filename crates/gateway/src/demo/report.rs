@@ -121,6 +121,8 @@ pub struct Pool {
     pub high_water: u16,
     /// Waits that ended with nothing.
     pub timeouts: u64,
+    /// How often something was wanted at once, and nothing was free.
+    pub exhausted: u64,
 }
 
 /// Memory of the process.
@@ -320,6 +322,7 @@ impl Pool {
             in_use: stats.in_use,
             high_water: stats.high_water,
             timeouts: stats.timeouts,
+            exhausted: stats.exhausted,
         }
     }
 }
