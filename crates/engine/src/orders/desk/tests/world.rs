@@ -81,7 +81,7 @@ impl World {
             trades: 0,
             wire: VecDeque::new(),
             heard: VecDeque::new(),
-            reports: LocalPool::boxed("ExecReport", u16::MAX),
+            reports: LocalPool::boxed("ExecReport", 4_096),
             exhausted: 0,
             link: true,
             lose_answer: false,
