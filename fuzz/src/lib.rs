@@ -13,21 +13,28 @@ use model::venue::{
     Venue,
 };
 use model::{
-    Book, CanonicalEvent, ConnId, Decimal, Error, Instrument, InstrumentId, Kind, LinkId, Nanos,
-    StreamState,
+    Book, CanonicalEvent, ConnId, Decimal, Error, ExecReport, Instrument, InstrumentId, Kind,
+    LinkId, Nanos, StreamState,
 };
-use pool::LocalPooled;
+use pool::{LocalPool, LocalPooled};
 use venues::{Credentials, OrderWay, Settings, create_trading};
 
 /// What is open when the venue speaks: all instructions with a ticket.
 pub const INSTRUCTIONS: usize = 9;
 
 /// What a machine tells, and how often each ticket was answered.
-#[derive(Default)]
 struct Ears {
     heard: Vec<Heard>,
+    reports: LocalPool<ExecReport>,
     notices: usize,
     book: Book,
+}
+
+impl Default for Ears {
+    fn default() -> Self {
+        let (heard, notices, book) = Default::default();
+        Self { heard, reports: LocalPool::boxed("ExecReport", 256), notices, book }
+    }
 }
 
 impl Pipeline for Ears {
@@ -45,6 +52,9 @@ impl Pipeline for Ears {
         self.notices += format!("{notice:?}").len();
     }
     fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {}
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>> {
+        self.reports.try_acquire()
+    }
     fn heard(&mut self, heard: Heard) {
         self.heard.push(heard);
     }

@@ -43,7 +43,7 @@ impl Default for Capacity {
                 + 49, // spare: the written starting point is 50
             order_requests: 16 // one per consumer, from submit until its intent is queued
                 + ORDER_REQUESTS_FOR_CANCELS,
-            exec_reports: 1 // of the report that is received; the next is read after it
+            exec_reports: 1 // of the report that is received; the desk takes it in before the next
                 + 19, // spare: the written starting point is 20
             boxed: false,
         }
@@ -161,7 +161,8 @@ pub struct Pools {
     /// Orders from submit, on a consumer's thread, until the intent is queued and the bytes are
     /// encoded.
     pub order_requests: Pool<OrderRequest>,
-    /// Reports from receipt until the fact is queued and the copies are enqueued.
+    /// What venues say of orders, from receipt until what follows from it is queued: facts, and the
+    /// report that goes to the consumer once it is written.
     pub exec_reports: LocalPool<ExecReport>,
     manager: Arc<Manager>,
 }

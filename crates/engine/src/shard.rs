@@ -1,7 +1,6 @@
 //! A shard: one thread's pools, books, routes, queues and counters, joined by plain calls.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
@@ -10,8 +9,8 @@ use model::event::{CanonicalEvent, Reason, StreamState};
 use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
 use model::{
-    Body, Book, ConnId, Decimal, Error, Header, Instrument, InstrumentId, Kind, Nanos, ProviderId,
-    Side, Stream,
+    Body, Book, ConnId, Decimal, Error, ExecReport, Header, Instrument, InstrumentId, Kind, Nanos,
+    ProviderId, Side, Stream,
 };
 use pool::LocalPooled;
 
@@ -65,8 +64,6 @@ pub struct Shard {
     /// Handed to consumers, who call it when they made room that is waited for.
     waker: Waker,
     trace_id: u64,
-    /// What trading machines have heard; taken after each call into one.
-    heard: VecDeque<(ProviderId, Heard)>,
 }
 
 impl Shard {
@@ -88,7 +85,6 @@ impl Shard {
             letters: Letters::default(),
             waker,
             trace_id: 0,
-            heard: VecDeque::new(),
         }
     }
 
@@ -144,7 +140,17 @@ impl Shard {
 
     /// What a provider's machine sees of the engine at that moment.
     pub fn port(&mut self, provider: ProviderId, now: Nanos) -> Port<'_> {
-        Port { shard: self, provider, now, ts_emit: now }
+        Port { shard: self, provider, now, ts_emit: now, room: None }
+    }
+
+    /// The same for a provider's trading machine: what it hears is taken in by `room` at once.
+    pub fn trading_port<'a>(
+        &'a mut self,
+        provider: ProviderId,
+        now: Nanos,
+        room: &'a mut dyn TradingRoom,
+    ) -> Port<'a> {
+        Port { room: Some(room), ..self.port(provider, now) }
     }
 
     /// Ends a turn: what is due by now is done, commands are taken and the table is flipped, what waits goes on as far as there is room, and
@@ -174,6 +180,12 @@ impl Shard {
         self.pools.have_room()
     }
 
+    /// The same for frames of a trading machine and its reports.
+    #[must_use]
+    pub fn can_hear(&self) -> bool {
+        self.pools.exec_reports.has_free()
+    }
+
     /// From here on dead letters are handed over. Whoever had the end before gets no more.
     pub fn dead_letters(&mut self) -> DeadLetters {
         self.letters.open()
@@ -182,12 +194,6 @@ impl Shard {
     /// How many dead letters there were, by reason.
     pub fn letter_counts(&self) -> impl Iterator<Item = (LetterReason, LetterCounts)> {
         self.letters.counts()
-    }
-
-    /// The next thing that a trading machine has heard: to be asked for until there is none after
-    /// each call into one.
-    pub fn take_heard(&mut self) -> Option<(ProviderId, Heard)> {
-        self.heard.pop_front()
     }
 
     /// Calls for the end of a turn soon; see [`new`](Self::new).
@@ -286,6 +292,19 @@ pub struct Port<'a> {
     now: Nanos,
     /// Stamped on events as the time of their hand-over; the same as `now` unless set later.
     pub ts_emit: Nanos,
+    /// Of a trading machine: where what it hears is taken in.
+    room: Option<&'a mut dyn TradingRoom>,
+}
+
+/// Who takes in what trading machines hear, in the call that tells it: nothing of it waits, so that no
+/// [`ExecReport`] is out for longer than that.
+pub trait TradingRoom: std::fmt::Debug {
+    /// A provider's machine has heard something.
+    fn heard(&mut self, provider: ProviderId, heard: Heard, now: Nanos);
+
+    /// A provider's machine had something to tell, and no [`ExecReport`] was free for it: its account
+    /// is to be asked for it.
+    fn missed(&mut self, provider: ProviderId, now: Nanos);
 }
 
 impl Port<'_> {
@@ -441,8 +460,21 @@ impl Pipeline for Port<'_> {
         stats.unreadable_not_kept += u64::from(!kept);
     }
 
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>> {
+        let report = self.shard.pools.exec_reports.try_acquire();
+        if report.is_none() {
+            self.shard.provider_mut(self.provider).exhausted += 1;
+            if let Some(room) = &mut self.room {
+                room.missed(self.provider, self.ts_emit);
+            }
+        }
+        report
+    }
+
     fn heard(&mut self, heard: Heard) {
-        self.shard.heard.push_back((self.provider, heard));
+        if let Some(room) = &mut self.room {
+            room.heard(self.provider, heard, self.ts_emit);
+        }
     }
 
     fn book(&mut self, instrument: InstrumentId) -> &mut Book {

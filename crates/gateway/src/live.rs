@@ -282,16 +282,17 @@ async fn close(
     shard: &mut Shard,
     clock: SystemClock,
 ) {
-    let of_orders = orders.iter_mut().flat_map(Orders::wires);
-    let of_data = lines.iter_mut().map(|line| (line.provider, &mut line.wire));
-    let mut wires: Vec<_> = of_orders.chain(of_data).collect();
-    for (provider, wire) in &mut wires {
+    if let Some(orders) = orders {
+        orders.begin_close(shard, clock);
+    }
+    for Line { provider, wire, .. } in &mut *lines {
         wire.begin_close(&mut ShardPorts { shard, provider: *provider, clock });
     }
+    let of_orders = orders.iter_mut().flat_map(Orders::wires);
+    let mut wires: Vec<_> = of_orders.chain(lines.iter_mut().map(|line| &mut line.wire)).collect();
     let all = poll_fn(|cx| {
-        let open = wires
-            .iter_mut()
-            .filter_map(|(_, wire)| wire.poll_closed(cx).is_pending().then_some(()));
+        let open =
+            wires.iter_mut().filter_map(|wire| wire.poll_closed(cx).is_pending().then_some(()));
         if open.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
     });
     if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {

@@ -469,7 +469,12 @@ impl World {
         call: impl FnOnce(&mut Session, Nanos, &mut dyn Pipeline),
     ) {
         let Link { provider, session, .. } = &mut self.links[link];
-        let mut port = self.shard.port(*provider, self.now);
+        let mut port = match &mut self.trading {
+            Some(trading) if trading.has(link) => {
+                trading.port(&mut self.shard, *provider, self.now)
+            }
+            _ => self.shard.port(*provider, self.now),
+        };
         call(session, self.now, &mut port);
         while let Some(action) = self.links[link].session.next_action() {
             let what = match action {

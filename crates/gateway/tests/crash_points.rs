@@ -144,9 +144,13 @@ impl Story {
     }
 
     /// A last process under which everything comes to rest; what does not hold after it.
-    fn rest(mut self, point: &str) {
+    fn rest(self, point: &str) {
         let mut life = Life::begin(&self.parts, &self.ledger, &self.seen, self.now, self.processes);
         life.run_for(Duration::from_millis(200));
+        self.rest_under(life, point);
+    }
+
+    fn rest_under(mut self, mut life: Life, point: &str) {
         self.seen.set_calm(true);
         self.parts.iter().for_each(|part| part.set_calm(true));
         for _ in 0..40 {
@@ -213,4 +217,26 @@ fn so_it_is_where_the_next_process_dies_too_and_the_venues_are_in_chaos() {
         story.live(Some(1 + point * 17 % 211));
         story.rest(&format!("chaos, dead at {point}"));
     }
+}
+
+/// Whoever holds the pooled reports, what venues say is not lost: it could not be told, so it is asked
+/// for once it can be, by the same process.
+#[test]
+fn while_no_report_is_free_nothing_is_lost_and_the_flow_recovers() {
+    let story = Story::new(Faults::default());
+    let mut life = Life::begin(&story.parts, &story.ledger, &story.seen, story.now, 0);
+    life.run_for(Duration::from_secs(2));
+    let pool = life.world.shard.pools().exec_reports.clone();
+    assert_eq!(pool.stats().high_water, 1, "a report is out until it was heard");
+    let held: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
+    let (before, missed) = (life.world.order_counts(), pool.stats().exhausted);
+    life.run_for(Duration::from_secs(3));
+    let missed = pool.stats().exhausted - missed;
+    assert!(missed > 3 && story.lost() > 0, "{missed} reports found no room");
+    drop(held);
+    life.run_for(Duration::from_secs(10));
+    assert_eq!(story.lost(), 0, "what was missed was asked for");
+    let after = life.world.order_counts();
+    assert!(after.delivered > before.delivered && after.submitted > before.submitted);
+    story.rest_under(life, "no report was free");
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::rig::{is_contiguous, shard_with_consumer, subscribe};
+use engine::resequence::Limits;
 use meltica::demo::books::Books;
 use meltica::virtual_time::World;
 use meltica::{Body, Consumer, Context, Event, Kind};
@@ -17,6 +18,7 @@ use model::event::StreamState;
 use net::SessionConfig;
 use sim::faults::Faults;
 use sim::venue::{SimOptions, Simulator};
+use venues::assembler;
 
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
 const INSTRUMENTS: [&str; 2] = ["BTC-USDT", "ETH-USDT"];
@@ -110,6 +112,14 @@ impl Rig {
 /// after 40 s.
 fn disconnects() -> Faults {
     Faults { disconnect_every_s: 40, ..Faults::default() }
+}
+
+/// What comes out of order waits alike, whether the engine or a book's assembler has it wait.
+#[test]
+fn diffs_wait_as_long_as_other_events_do() {
+    let Limits { lateness, look_every, events_max } = Limits::default();
+    let of_diffs = (assembler::LATENESS, assembler::LOOK_EVERY, assembler::EARLY_MAX);
+    assert_eq!(of_diffs, (lateness, look_every, events_max));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -25,7 +25,13 @@ const SECOND: Duration = Duration::from_secs(1);
 type Sent = Arc<Mutex<Vec<(Nanos, ClientId, String)>>>;
 
 /// A venue that keeps what its clients send.
-struct Overheard(Simulator, Sent);
+struct Overheard {
+    venue: Simulator,
+    sent: Sent,
+    /// It takes so long to hear that something is to be subscribed.
+    deaf_for: Arc<Mutex<Duration>>,
+    unheard: VecDeque<(Nanos, ClientId, String)>,
+}
 
 impl Machine for Overheard {
     fn connect(
@@ -35,27 +41,35 @@ impl Machine for Overheard {
         target: &str,
         out: &mut Vec<Output>,
     ) -> Result<(), Reply> {
-        self.0.connect(now, client, target, out)
+        self.venue.connect(now, client, target, out)
     }
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         let text = String::from_utf8(message.to_vec()).unwrap();
-        self.1.lock().unwrap().push((now, client, text));
-        self.0.message(now, client, message, out);
+        self.sent.lock().unwrap().push((now, client, text.clone()));
+        let deaf_for = *self.deaf_for.lock().unwrap();
+        if text.contains(r#""method":"SUBSCRIBE""#) && !deaf_for.is_zero() {
+            return self.unheard.push_back((now + deaf_for, client, text));
+        }
+        self.venue.message(now, client, message, out);
     }
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
-        self.0.disconnected(now, client, out);
+        self.venue.disconnected(now, client, out);
     }
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
-        self.0.request(now, id, request, out);
+        self.venue.request(now, id, request, out);
     }
     fn answered(&mut self, now: Nanos, id: RequestId, written: bool, out: &mut Vec<Output>) {
-        self.0.answered(now, id, written, out);
+        self.venue.answered(now, id, written, out);
     }
     fn tick(&mut self, now: Nanos, out: &mut Vec<Output>) {
-        self.0.tick(now, out);
+        while let Some((_, client, text)) = self.unheard.pop_front_if(|(at, ..)| *at <= now) {
+            self.venue.message(now, client, text.as_bytes(), out);
+        }
+        self.venue.tick(now, out);
     }
     fn deadline(&self) -> Option<Nanos> {
-        self.0.deadline()
+        let heard = self.unheard.front().map(|(at, ..)| *at);
+        self.venue.deadline().into_iter().chain(heard).min()
     }
 }
 
@@ -86,6 +100,7 @@ struct Rig {
     world: World,
     inboxes: Vec<(Inbox, Seen)>,
     sent: Sent,
+    deaf_for: Arc<Mutex<Duration>>,
     symbols: Vec<String>,
 }
 
@@ -110,14 +125,20 @@ impl Rig {
         let (simulator, sent) = (sim::venue(VENUE, &options).unwrap().unwrap(), Sent::default());
         let mut world = World::new(shard, START, Duration::from_millis(3));
         let machine = venues::create(VENUE, venues::Settings::default()).unwrap();
-        let far = Overheard(simulator, sent.clone());
+        let deaf_for = Arc::<Mutex<Duration>>::default();
+        let far = Overheard {
+            venue: simulator,
+            sent: sent.clone(),
+            deaf_for: deaf_for.clone(),
+            unheard: VecDeque::new(),
+        };
         let link = world.add(VENUE, machine, Box::new(far)).unwrap();
         let provider = world.provider(link);
         let kinds = [Kind::BookUpdate, Kind::Trade, Kind::Quote];
         let first = symbols[0].as_str();
         let pinned = kinds.map(|kind| venue::Subscription { instrument: first.into(), kind });
         world.shard.pin(provider, &pinned).unwrap();
-        let mut rig = Self { world, inboxes, sent, symbols };
+        let mut rig = Self { world, inboxes, sent, deaf_for, symbols };
         rig.run_for(3 * SECOND);
         rig
     }
@@ -191,6 +212,31 @@ fn a_new_stream_is_effective_within_two_seconds_and_given_up_a_linger_after_its_
     let trades = rig.inboxes[1].1.events[&(name, Kind::Trade)].len();
     rig.run_for(5 * SECOND);
     assert_eq!(rig.inboxes[1].1.events[&(rig.symbols[2].clone(), Kind::Trade)].len(), trades);
+}
+
+#[test]
+fn a_command_is_effective_when_the_venue_has_confirmed_it_and_a_silent_venue_is_told_of() {
+    let mut rig = Rig::new(1, 4);
+    let within = engine::ControlSettings::default().confirm_within;
+    let deaf_for = 3 * SECOND;
+    for (command, deaf_for) in [(1, deaf_for), (2, 2 * within)] {
+        *rig.deaf_for.lock().unwrap() = deaf_for;
+        let asked_at = rig.world.now;
+        rig.subscribe(0, command, 1 + command as usize, Kind::Trade);
+        rig.run_for(deaf_for.min(within) - Duration::from_millis(20));
+        let answers = std::mem::take(&mut rig.inboxes[0].1.answers);
+        let [(_, id, false, Verdict::Pending { .. })] = answers[..] else { panic!("{answers:?}") };
+        assert_eq!(id, command, "pending, and no more until the venue has spoken");
+        rig.run_for(SECOND);
+        let answers = std::mem::take(&mut rig.inboxes[0].1.answers);
+        let [(at, id, true, verdict)] = answers[..] else { panic!("{answers:?}") };
+        let expected = match command {
+            1 => Verdict::Effective,
+            _ => Verdict::Refused(Refusal::VenueSilent),
+        };
+        assert_eq!((id, verdict), (command, expected));
+        assert!(at.since(asked_at) >= deaf_for.min(within), "{answers:?}");
+    }
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! Trade orders on their way out, and what became of them on the way back: the pooled forms.
 //!
-//! Both are filled in place and hold nothing that has to wait: an order that waits for its venue,
-//! or a report that waits for its consumer, is a fact in the ledger.
+//! Both are filled in place and hold nothing that has to wait: an order that waits for its venue is
+//! plain memory, and a report that waits for the ledger or its consumer is a
+//! [`Report`](crate::ledger::Report).
 
 use pool::{Reset, reset_string};
 use rust_decimal::Decimal;
 
 use crate::event::Side;
 use crate::ids::{ConsumerId, InstrumentId, ProviderId};
+use crate::ledger::Fill;
 use crate::time::Nanos;
+use crate::trading::{Ticket, VenueState};
 
 /// The longest id that a returned object keeps room for; venues take 32 to 36 characters.
 pub const ID_KEPT: usize = 64;
@@ -166,86 +169,89 @@ impl OrderState {
     }
 }
 
-/// What became of an order, from receipt until its fact is queued and its copies are enqueued.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What a venue says of one of the account's orders, by whichever way (its stream, an answer, a list),
+/// from receipt until what follows from it is queued: its fact for the ledger, with the report that
+/// goes to the consumer once that is written. A string is empty where the venue does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecReport {
-    /// Who says so.
-    pub provider: ProviderId,
-    /// What it is about.
-    pub instrument: InstrumentId,
-    /// Whose order it is.
-    pub consumer: ConsumerId,
-    /// The consumer's id of the order.
-    pub client_order_id: String,
+    /// What it answers; `None` where the venue says it unasked.
+    pub ticket: Option<Ticket>,
+    /// Canonical name of what it is about.
+    pub instrument: String,
+    /// The id that the order was sent with.
+    pub venue_client_id: String,
     /// The venue's id of the order, unique per instrument on some venues.
     pub venue_order_id: String,
-    /// The venue's id of the trade, where it is a fill.
-    pub trade_id: Option<u64>,
-    /// The state from here on.
-    pub state: OrderState,
     /// Which side.
-    pub side: Side,
-    /// The last quantity that the venue confirmed.
-    pub quantity: Decimal,
-    /// Filled in all.
-    pub filled: Decimal,
-    /// Price of this fill.
-    pub last_price: Option<Decimal>,
-    /// Quantity of this fill.
-    pub last_quantity: Option<Decimal>,
-    /// The venue's reason for a rejection, as it came.
+    pub side: Option<Side>,
+    /// The order's price, in quote currency.
+    pub price: Option<Decimal>,
+    /// Its state; `None` where only a trade is told.
+    pub state: Option<VenueState>,
+    /// Its whole quantity.
+    pub quantity: Option<Decimal>,
+    /// What is filled in all.
+    pub filled: Option<Decimal>,
+    /// The venue's id of the trade, where it is a fill.
+    pub trade_id: String,
+    /// The fill's price, in quote currency.
+    pub last_price: Decimal,
+    /// The fill's quantity, in base currency or contracts.
+    pub last_quantity: Decimal,
+    /// The venue's number of what happened, where it has one.
+    pub venue_event_id: Option<u64>,
+    /// The venue's reason, as it came.
     pub text: String,
     /// When it happened, by the venue's clock.
     pub ts_event: Option<Nanos>,
-    /// When its frame arrived.
+    /// When it arrived.
     pub ts_recv: Nanos,
 }
 
 impl ExecReport {
-    /// What is not filled, in every state.
+    /// The fill that it tells, where it is one.
     #[must_use]
-    pub fn remaining(&self) -> Decimal {
-        self.quantity - self.filled
+    pub fn fill(&self) -> Option<Fill> {
+        let told = (!self.trade_id.is_empty()).then_some(self.trade_id.as_str())?;
+        Some(Fill { trade_id: told.into(), price: self.last_price, quantity: self.last_quantity })
     }
 
-    /// What can still be filled: [`remaining`](Self::remaining) while the order is open, else zero.
-    #[must_use]
-    pub fn leaves(&self) -> Decimal {
-        if self.state.is_terminal() { Decimal::ZERO } else { self.remaining() }
+    /// It tells of no fill.
+    pub fn clear_fill(&mut self) {
+        self.trade_id.clear();
+        (self.last_price, self.last_quantity) = (Decimal::ZERO, Decimal::ZERO);
     }
 }
 
 impl Reset for ExecReport {
     fn reset(&mut self) {
         let Self {
-            provider,
+            ticket,
             instrument,
-            consumer,
-            client_order_id,
+            venue_client_id,
             venue_order_id,
-            trade_id,
-            state,
             side,
+            price,
+            state,
             quantity,
             filled,
+            trade_id,
             last_price,
             last_quantity,
+            venue_event_id,
             text,
             ts_event,
             ts_recv,
         } = self;
-        *provider = ProviderId::default();
-        *instrument = InstrumentId::default();
-        *consumer = ConsumerId::default();
-        reset_string(client_order_id, ID_KEPT);
+        *ticket = None;
+        reset_string(instrument, ID_KEPT);
+        reset_string(venue_client_id, ID_KEPT);
         reset_string(venue_order_id, ID_KEPT);
-        *trade_id = None;
-        *state = OrderState::default();
-        *side = Side::default();
-        *quantity = Decimal::ZERO;
-        *filled = Decimal::ZERO;
-        *last_price = None;
-        *last_quantity = None;
+        (*side, *price, *state) = (None, None, None);
+        (*quantity, *filled) = (None, None);
+        reset_string(trade_id, ID_KEPT);
+        (*last_price, *last_quantity) = (Decimal::ZERO, Decimal::ZERO);
+        *venue_event_id = None;
         reset_string(text, TEXT_KEPT);
         *ts_event = None;
         *ts_recv = Nanos::default();

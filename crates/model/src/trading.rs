@@ -9,11 +9,12 @@
 
 use std::time::Duration;
 
+use pool::LocalPooled;
 use rust_decimal::Decimal;
 
 use crate::event::Side;
-use crate::ledger::{Fill, Name, OrderKey, Outcome};
-use crate::order::{OrderType, TimeInForce};
+use crate::ledger::{Name, OrderKey, Outcome};
+use crate::order::{ExecReport, OrderType, TimeInForce};
 use crate::time::Nanos;
 use crate::venue::Rate;
 
@@ -138,7 +139,7 @@ pub struct Target {
 }
 
 /// What a trading machine has heard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Every report of the account is heard from here on (`true`), or may be missed (`false`).
     Listening(bool),
@@ -151,7 +152,7 @@ pub enum Heard {
         outcome: Outcome,
     },
     /// The venue says how one of the account's orders stands, or tells a fill of it.
-    Order(Box<OrderSeen>),
+    Order(LocalPooled<ExecReport>),
     /// How much of an asset the account has.
     Balance(Balance),
     /// What the account holds of an instrument.
@@ -160,23 +161,6 @@ pub enum Heard {
 
 /// The code of a refusal by ourselves: nothing was sent.
 pub const NOT_SENT: &str = "not-sent";
-
-/// What a venue says of an order of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderSeen {
-    /// What it answers; `None` where the venue says it unasked.
-    pub ticket: Option<Ticket>,
-    /// Canonical name.
-    pub instrument: Name,
-    /// The id that it was sent with, where the venue says so.
-    pub venue_client_id: Option<Name>,
-    /// Which side, where it is said.
-    pub side: Option<Side>,
-    /// Its price, where it is said; in quote currency.
-    pub price: Option<Decimal>,
-    /// The rest.
-    pub seen: Observation,
-}
 
 /// What a venue says of an order's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,29 +177,6 @@ pub enum VenueState {
     Rejected,
     /// Its time in force has ended it.
     Expired,
-}
-
-/// What a venue says of one of its orders, by whichever way: its stream, an answer, a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// The venue's id of the order.
-    pub venue_order_id: Name,
-    /// Its state; `None` where only a trade is told.
-    pub state: Option<VenueState>,
-    /// Its whole quantity, where it is told.
-    pub quantity: Option<Decimal>,
-    /// What is filled in all, where it is told.
-    pub filled: Option<Decimal>,
-    /// The fill, where it is one.
-    pub fill: Option<Fill>,
-    /// The venue's number of what happened, where it has one.
-    pub venue_event_id: Option<u64>,
-    /// The venue's reason, as it came.
-    pub text: Name,
-    /// When it happened, by the venue's clock.
-    pub ts_event: Option<Nanos>,
-    /// When it arrived.
-    pub ts_recv: Nanos,
 }
 
 /// How much of an asset an account has.

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event::{CanonicalEvent, Kind, Level, Reason, StreamState};
 use crate::ids::{ConnId, InstrumentId, LinkId, RequestId};
 use crate::instrument::Instrument;
+use crate::order::ExecReport;
 use crate::time::Nanos;
 use crate::trading::{Heard, Instruction, TradingProfile};
 
@@ -104,7 +105,11 @@ pub trait Pipeline {
     /// look at where there is room.
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error);
 
-    /// A trading machine has heard something of the account.
+    /// A report to fill, for [`Heard::Order`]; `None` when the pool is exhausted. The pipeline counts
+    /// that, and has the account asked for what could not be told.
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>>;
+
+    /// A trading machine has heard something of the account. It is taken in before this returns.
     fn heard(&mut self, heard: Heard);
 
     /// The shard's book of an instrument; empty and `Syncing` at first.

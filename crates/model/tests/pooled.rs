@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use model::event::{BookMeta, Funding, Kline, Merged, Quote, Reason, StreamStatus, Ticker, Trade};
 use model::merged::Fragment;
-use model::order::{Intent, OrderState, OrderType, TimeInForce};
+use model::order::{Intent, OrderType, TimeInForce};
+use model::trading::{Ticket, VenueState};
 use model::{
     Body, CanonicalEvent, ConnId, ConsumerId, Decimal, ExecReport, Header, InstrumentId, Kind,
     Level, MergedEvent, Nanos, OrderRequest, ProviderId, ProviderRaw, Remedy, Side, Stream,
@@ -211,18 +212,19 @@ impl Fill for OrderRequest {
 impl Fill for ExecReport {
     fn fill(c: &mut Contents) -> Self {
         Self {
-            provider: ProviderId(c.small()),
-            instrument: InstrumentId(c.small().into()),
-            consumer: ConsumerId(c.small()),
-            client_order_id: c.text(),
+            ticket: Some(Ticket(c.number())),
+            instrument: c.text(),
+            venue_client_id: c.text(),
             venue_order_id: c.text(),
-            trade_id: Some(c.number()),
-            state: OrderState::Expired,
-            side: Side::Sell,
-            quantity: c.decimal(),
-            filled: c.decimal(),
-            last_price: Some(c.decimal()),
-            last_quantity: Some(c.decimal()),
+            side: Some(Side::Sell),
+            price: Some(c.decimal()),
+            state: Some(VenueState::Expired),
+            quantity: Some(c.decimal()),
+            filled: Some(c.decimal()),
+            trade_id: c.text(),
+            last_price: c.decimal(),
+            last_quantity: c.decimal(),
+            venue_event_id: Some(c.number()),
             text: c.text(),
             ts_event: Some(c.nanos()),
             ts_recv: c.nanos(),
@@ -270,14 +272,11 @@ fn a_huge_payload_is_not_pinned_for_ever() {
 }
 
 #[test]
-fn what_is_left_of_an_order_follows_its_state() {
-    let mut report = ExecReport {
-        quantity: Decimal::TEN,
-        filled: Decimal::TWO,
-        state: OrderState::Partial,
-        ..ExecReport::default()
-    };
-    assert_eq!((report.remaining(), report.leaves()), (Decimal::from(8), Decimal::from(8)));
-    report.state = OrderState::Cancelled;
-    assert_eq!((report.remaining(), report.leaves()), (Decimal::from(8), Decimal::ZERO));
+fn a_report_without_a_trade_is_no_fill() {
+    let mut report = ExecReport { last_quantity: Decimal::TWO, ..ExecReport::default() };
+    assert_eq!(report.fill(), None);
+    report.trade_id.push('7');
+    assert_eq!(report.fill().unwrap().quantity, Decimal::TWO);
+    report.clear_fill();
+    assert_eq!(report, ExecReport::default());
 }

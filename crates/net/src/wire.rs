@@ -42,7 +42,7 @@ pub trait Ports {
 pub struct Turn {
     /// Messages read.
     pub frames: usize,
-    /// Whether reading stopped because no [`WsFrame`] was free.
+    /// Whether reading stopped because no [`WsFrame`] was free, or the budget was 0.
     pub starved: bool,
     busy: bool,
 }
@@ -50,7 +50,7 @@ pub struct Turn {
 /// What a driver counts, beside its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireStats {
-    /// Turns in which reading stopped because no [`WsFrame`] was free.
+    /// Turns in which reading stopped because no [`WsFrame`] was free, or the budget was 0.
     pub starved_turns: u64,
     /// Bytes of payload sent.
     pub bytes_sent: u64,
@@ -122,9 +122,9 @@ impl Wire {
         self.carry_out(now, ports);
     }
 
-    /// One turn: takes answers and established connections, reads at most `budget_frames` messages
-    /// (at least one), one connection after the other, sees to the deadline, and writes what is
-    /// queued.
+    /// One turn: takes answers and established connections, reads at most `budget_frames` messages,
+    /// one connection after the other, sees to the deadline, and writes what is queued. A budget of 0
+    /// says that there is no room for what would be read.
     ///
     /// Ready when anything was done, and then to be polled again; pending when there is nothing to
     /// do, with the task to be woken when there is.
@@ -280,7 +280,10 @@ impl Wire {
         turn: &mut Turn,
     ) {
         self.sockets.begin_round();
-        let mut reads_left = budget_frames.max(1);
+        if budget_frames == 0 {
+            return self.starve(turn);
+        }
+        let mut reads_left = budget_frames;
         while reads_left > 0 {
             let Some(conn) = self.sockets.next_readable() else { return };
             let slice = reads_left.min(READS_IN_A_ROW);
@@ -306,9 +309,7 @@ impl Wire {
     ) -> usize {
         for used in 0..limit {
             let Some(mut frame) = self.frames.try_acquire() else {
-                turn.starved = true;
-                turn.busy = true;
-                self.stats.starved_turns += 1;
+                self.starve(turn);
                 return used;
             };
             // Gone when a message made the session close its connection.
@@ -339,6 +340,13 @@ impl Wire {
             }
         }
         limit
+    }
+
+    /// What is there stays there until the next turn.
+    fn starve(&mut self, turn: &mut Turn) {
+        turn.starved = true;
+        turn.busy = true;
+        self.stats.starved_turns += 1;
     }
 
     fn take_frame(&mut self, frame: &WsFrame, ports: &mut dyn Ports) {

@@ -184,12 +184,19 @@ impl<T: Reset> LocalPool<T> {
         Some(LocalPooled { object: fresh.or(object), index, shared: Rc::clone(&self.shared) })
     }
 
-    /// Whether [`try_acquire`](Self::try_acquire) would give an object now; counts nothing.
+    /// Whether [`try_acquire`](Self::try_acquire) would give an object now; counted as if it were
+    /// called where it would not.
     #[inline]
     pub fn has_free(&self) -> bool {
         let gauges = &*self.shared.gauges;
-        gauges.in_use.load(Ordering::Relaxed) < gauges.capacity
-            && !gauges.closed.load(Ordering::Acquire)
+        if gauges.closed.load(Ordering::Acquire) {
+            return false;
+        }
+        let free = gauges.in_use.load(Ordering::Relaxed) < gauges.capacity;
+        if !free {
+            Gauges::count(&gauges.exhausted);
+        }
+        free
     }
 
     /// The pool's name.
@@ -283,3 +290,11 @@ impl<T: Reset + fmt::Debug> fmt::Debug for LocalPooled<T> {
         (**self).fmt(f)
     }
 }
+
+impl<T: Reset + PartialEq> PartialEq for LocalPooled<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Reset + Eq> Eq for LocalPooled<T> {}

@@ -19,7 +19,7 @@ pub struct PoolStats {
     pub wait_total: Duration,
     /// How many waits ended without an object because their time was up.
     pub timeouts: u64,
-    /// How many `try_acquire` of an open pool found nothing.
+    /// How often something was wanted at once of an open pool, and nothing was free.
     pub exhausted: u64,
     /// How many returns met a `reset` that panicked (see [`Reset`](crate::Reset)).
     pub reset_panics: u64,

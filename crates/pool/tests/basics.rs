@@ -75,7 +75,7 @@ fn a_local_pool_does_the_same() {
         assert_eq!(pool.report().out, 1);
         drop(second);
         let stats = pool.stats();
-        assert_eq!((stats.in_use, stats.high_water, stats.exhausted), (0, 2, 2));
+        assert_eq!((stats.in_use, stats.high_water, stats.exhausted), (0, 2, 3));
     }
 }
 

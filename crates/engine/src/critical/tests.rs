@@ -2,6 +2,7 @@
 //! every answer, and whoever has something left to read in the log alone is said to be stalled.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 
 use model::ledger::{OrderKey, Report};
@@ -11,7 +12,10 @@ use proptest::prelude::*;
 
 use super::ASK_AGAIN;
 use crate::exec_log::{ExecLog, LogRequest, MemoryLog, Page, exec_event};
-use crate::{Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, Shard, testing};
+use crate::{
+    Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
+    VersionGate, testing,
+};
 
 /// What a consumer was handed: positions of executions, and the numbers of answers and trades.
 #[derive(Debug, Default)]
@@ -20,6 +24,10 @@ struct Taken {
     answers: Vec<u64>,
     trades: Vec<u64>,
     kinds: Vec<Kind>,
+    /// Skips market data of older tables.
+    gate: VersionGate,
+    /// What was skipped that never may be.
+    skipped: usize,
     /// After every so many executions it acknowledges; never where 0.
     acknowledges_each: usize,
 }
@@ -28,6 +36,7 @@ impl Consumer for Taken {
     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
         let position = event.header.seq_provider.unwrap_or_default();
         self.kinds.push(event.kind());
+        self.skipped += usize::from(!self.gate.admits(&event) && event.kind().is_critical());
         match event.kind() {
             Kind::ExecReport => {
                 self.executions.push(position);
@@ -374,6 +383,8 @@ enum Step {
     Reply(usize),
     Trade,
     Later,
+    /// Another table is in force: a consumer gets everything, or nothing of the market.
+    Flip(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -389,6 +400,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => consumer.prop_map(Step::Reply),
         3 => Just(Step::Trade),
         1 => Just(Step::Later),
+        1 => (0..3usize).prop_map(Step::Flip),
     ]
 }
 
@@ -405,6 +417,7 @@ struct World {
     open: [VecDeque<u64>; 2],
     answers: [Vec<u64>; 2],
     numbers: u64,
+    table: RoutingTable,
 }
 
 impl World {
@@ -421,6 +434,7 @@ impl World {
             open: Default::default(),
             answers: Default::default(),
             numbers: 0,
+            table: RoutingTable::default(),
         }
     }
 
@@ -466,6 +480,15 @@ impl World {
                 testing::trade(&mut rig.shard, now, self.numbers);
             }
             Step::Later => rig.now = now + ASK_AGAIN,
+            Step::Flip(routed) => {
+                let all = |inbox: &Inbox| {
+                    let consumer = inbox.id();
+                    Subscription { consumer, ..Subscription::default() }
+                };
+                let wanted: Vec<_> = rig.inboxes.iter().take(routed).map(all).collect();
+                self.table = self.table.next(&wanted, rig.shard.catalog()).unwrap();
+                rig.shard.set_routing(Arc::new(self.table.clone()), now);
+            }
         }
     }
 
@@ -493,6 +516,7 @@ impl World {
         for (consumer, taken) in self.rig.taken.iter().enumerate() {
             assert!(self.truth[consumer].starts_with(&taken.executions), "lost, doubled or moved");
             assert!(self.answers[consumer].starts_with(&taken.answers));
+            assert_eq!(taken.skipped, 0, "a flip makes nothing critical skippable");
             let last = taken.executions.last().copied().unwrap_or_default();
             let only_in_log = self.heard[consumer] > last && self.rig.inboxes[consumer].is_empty();
             assert!(!only_in_log || self.rig.stalled(consumer), "behind, and nobody says so");

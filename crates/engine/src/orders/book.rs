@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use model::ledger::{Change, Name, OrderKey, Submit};
-use model::trading::Observation;
-use model::{Error, Nanos};
+use model::{Error, ExecReport, Nanos};
 
 use super::order::{Effects, Order};
 
@@ -62,17 +61,12 @@ impl Orders {
 
     /// Whose order a venue's order is: by the venue's id, else by the id that we gave it.
     #[must_use]
-    pub fn find(
-        &self,
-        provider: &Name,
-        instrument: &Name,
-        venue_order_id: &Name,
-        venue_client_id: Option<&Name>,
-    ) -> Option<&OrderKey> {
-        let venue = (provider.clone(), instrument.clone(), venue_order_id.clone());
-        self.by_venue.get(&venue).or_else(|| {
-            venue_client_id.and_then(|id| self.by_client.get(&(provider.clone(), id.clone())))
-        })
+    pub fn find(&self, provider: &Name, seen: &ExecReport) -> Option<&OrderKey> {
+        let (instrument, id) = (seen.instrument.as_str(), seen.venue_order_id.as_str());
+        let client = seen.venue_client_id.as_str();
+        self.by_venue
+            .get(&(provider.clone(), instrument.into(), id.into()))
+            .or_else(|| self.by_client.get(&(provider.clone(), client.into())))
     }
 
     /// Takes a new order in. Whether its key was ever used before is for the ledger to say.
@@ -128,7 +122,7 @@ impl Orders {
     }
 
     /// Takes in what a venue says of one of an order's venue orders.
-    pub fn observe(&mut self, key: &OrderKey, seen: &Observation) -> Option<Effects> {
+    pub fn observe(&mut self, key: &OrderKey, seen: &ExecReport) -> Option<Effects> {
         self.update(key, |order| order.observe(seen))
     }
 

@@ -191,8 +191,8 @@ pub enum Note {
         /// What was asked and what came.
         what: String,
     },
-    /// Reports were not taken in because too many facts wait for the ledger; the account will be
-    /// reconciled.
+    /// Reports were not taken in because too many facts wait for the ledger, or no pooled report was
+    /// free; the account will be reconciled.
     Overfull(Name),
 }
 

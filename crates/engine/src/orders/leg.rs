@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::ledger::{Fill, Name, Report};
-use model::order::OrderState;
-use model::trading::{Observation, VenueState};
+use model::order::{ExecReport, OrderState};
+use model::trading::VenueState;
 use model::{Decimal, Nanos};
 
 use super::order::Oddity;
@@ -99,9 +99,9 @@ impl Leg {
     /// Takes in what the venue says. `infer` allows the conclusion that it is filled when the fills
     /// reach the confirmed quantity; without it only the venue's word counts. Returns whether a fill
     /// is new.
-    pub fn observe(&mut self, seen: &Observation, infer: bool, odd: &mut Vec<Oddity>) -> bool {
+    pub fn observe(&mut self, seen: &ExecReport, infer: bool, odd: &mut Vec<Oddity>) -> bool {
         let (before, amounts) = (self.standing(), (self.filled(), self.quantity()));
-        let new_fill = seen.fill.as_ref().is_some_and(|fill| self.add(fill, odd));
+        let new_fill = seen.fill().is_some_and(|fill| self.add(&fill, odd));
         self.cumulative = seen.filled.map_or(self.cumulative, |told| told.max(self.cumulative));
         if let Some(quantity) = seen.quantity {
             let over = seen.state.is_some_and(|state| state != VenueState::Open);

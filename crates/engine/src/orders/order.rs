@@ -6,8 +6,8 @@ use std::time::Duration;
 use model::ledger::{
     Answer, Change, ChangeTerms, Fact, Name, Outcome, Report, Request, Sent, Submit,
 };
-use model::order::OrderState;
-use model::trading::{Observation, VenueState};
+use model::order::{ExecReport, OrderState};
+use model::trading::VenueState;
 use model::{Decimal, Nanos};
 
 use super::inquiry::Inquiry;
@@ -115,7 +115,7 @@ impl Order {
         now: Nanos,
     ) -> Self {
         let mut order = Self { infer: false, ..Self::new(submit) };
-        let mut words: Name = "".into();
+        let mut words = "";
         for fact in facts {
             // What was told stands in the reports alone: a crash may have come between an answer and
             // the report that it led to.
@@ -128,7 +128,7 @@ impl Order {
                     order.answer(answer, answer.ts);
                     order.told = told;
                     if let Outcome::Refused { text, .. } = &answer.outcome {
-                        words = text.clone();
+                        words = text;
                     }
                 }
                 Fact::Report(report) => order.restore_report(report),
@@ -138,7 +138,7 @@ impl Order {
                 Fact::Submit(_) | Fact::Acknowledgement(_) => {}
             }
         }
-        order.owed = order.unreported(&words, now);
+        order.owed = order.unreported(words, now);
         if !order.standing().is_terminal() {
             order.answered = step(order.answered, Input::Lost).to;
             order.inquiry = Some(Inquiry::new(now));
@@ -154,19 +154,10 @@ impl Order {
     }
 
     /// What the facts say and no report of them has told.
-    fn unreported(&mut self, words: &Name, now: Nanos) -> Option<Report> {
+    fn unreported(&mut self, words: &str, now: Nanos) -> Option<Report> {
         let Some(leg) = self.legs.last() else { return self.report(None, words, now) };
-        let seen = Observation {
-            venue_order_id: leg.venue_order_id().clone(),
-            state: None,
-            quantity: None,
-            filled: None,
-            fill: None,
-            venue_event_id: None,
-            text: "".into(),
-            ts_event: None,
-            ts_recv: now,
-        };
+        let venue_order_id = leg.venue_order_id().as_ref().into();
+        let seen = ExecReport { venue_order_id, ts_recv: now, ..ExecReport::default() };
         self.report(Some((&seen, false)), words, now)
     }
 
@@ -283,21 +274,16 @@ impl Order {
         let mut effects = Effects::default();
         match &answer.outcome {
             Outcome::Accepted { venue_order_id: Some(id) } => {
-                return self.observe(&Observation {
-                    venue_order_id: id.clone(),
+                return self.observe(&ExecReport {
+                    venue_order_id: id.as_ref().into(),
                     state: Some(VenueState::Open),
-                    quantity: None,
-                    filled: None,
-                    fill: None,
-                    venue_event_id: None,
-                    text: "".into(),
-                    ts_event: None,
                     ts_recv: answer.ts,
+                    ..ExecReport::default()
                 });
             }
             Outcome::Accepted { venue_order_id: None } => {
                 self.take(Input::Accepted, &mut effects.oddities);
-                effects.report = self.report(None, &"".into(), answer.ts);
+                effects.report = self.report(None, "", answer.ts);
             }
             Outcome::Refused { text, .. } => {
                 self.take(Input::Refused, &mut effects.oddities);
@@ -378,12 +364,12 @@ impl Order {
     pub fn never_arrived(&mut self, why: &str, now: Nanos) -> Effects {
         let mut effects = Effects::default();
         self.take(Input::Absent, &mut effects.oddities);
-        effects.report = self.report(None, &why.into(), now);
+        effects.report = self.report(None, why, now);
         effects
     }
 
     /// Takes in what the venue says of one of its orders.
-    pub fn observe(&mut self, seen: &Observation) -> Effects {
+    pub fn observe(&mut self, seen: &ExecReport) -> Effects {
         let mut effects = Effects::default();
         // A venue order where there should be none is odd, however well it behaves by itself: the
         // venue is asked what it is.
@@ -391,7 +377,7 @@ impl Order {
         let ghost = self.legs.is_empty() && matches!(from, Standing::Pending | Standing::Refused);
         let known = self.legs.len();
         let Some(leg) = self.leg(&seen.venue_order_id) else {
-            let venue_order_id = seen.venue_order_id.clone();
+            let venue_order_id = seen.venue_order_id.as_str().into();
             effects.oddities.push(Oddity::TooManyLegs { venue_order_id });
             return effects;
         };
@@ -413,14 +399,14 @@ impl Order {
     }
 
     /// The place of a venue order among the legs, new or known; `None` where there is no room.
-    fn leg(&mut self, id: &Name) -> Option<usize> {
-        if let Some(at) = self.legs.iter().position(|leg| leg.venue_order_id() == id) {
+    fn leg(&mut self, id: &str) -> Option<usize> {
+        if let Some(at) = self.legs.iter().position(|leg| **leg.venue_order_id() == *id) {
             return Some(at);
         }
         if self.legs.len() >= LEGS_MAX {
             return None;
         }
-        self.legs.push(Leg::new(id.clone(), self.submit.terms.quantity));
+        self.legs.push(Leg::new(id.into(), self.submit.terms.quantity));
         Some(self.legs.len() - 1)
     }
 
@@ -439,8 +425,8 @@ impl Order {
     /// The report of what is new since the last, where something is.
     fn report(
         &mut self,
-        seen: Option<(&Observation, bool)>,
-        text: &Name,
+        seen: Option<(&ExecReport, bool)>,
+        text: &str,
         now: Nanos,
     ) -> Option<Report> {
         let state = self.standing().reported()?;
@@ -452,7 +438,7 @@ impl Order {
         self.told = Some((state, quantity, filled));
         let terms = &self.submit.terms;
         let venue_order_id = match seen {
-            Some((seen, _)) => seen.venue_order_id.clone(),
+            Some((seen, _)) => seen.venue_order_id.as_str().into(),
             // A key of its own for an order that the venue has given no id.
             None => format!("{NO_VENUE_ID}{}", self.submit.venue_client_id).into(),
         };
@@ -465,9 +451,9 @@ impl Order {
             side: terms.side,
             quantity,
             filled,
-            fill: seen.filter(|_| news).and_then(|(seen, _)| seen.fill.clone()),
+            fill: seen.filter(|_| news).and_then(|(seen, _)| seen.fill()),
             venue_event_id: seen.and_then(|(seen, _)| seen.venue_event_id),
-            text: text.clone(),
+            text: text.into(),
             ts_event: seen.and_then(|(seen, _)| seen.ts_event),
             ts_recv: now,
         })

@@ -6,8 +6,8 @@ use model::event::Side;
 use model::ledger::{
     Answer, Change, ChangeTerms, Fill, Lost, Name, OrderKey, Outcome, Request, Sent, Submit, Terms,
 };
-use model::order::{OrderState, OrderType, TimeInForce};
-use model::trading::{Observation, VenueState};
+use model::order::{ExecReport, OrderState, OrderType, TimeInForce};
+use model::trading::VenueState;
 use model::{Decimal, Nanos};
 
 use super::*;
@@ -62,24 +62,28 @@ fn refused() -> Outcome {
 }
 
 /// What a venue says of its order 7, which is one of 5.
-fn says(state: VenueState, filled: i64) -> Observation {
-    Observation {
+fn says(state: VenueState, filled: i64) -> ExecReport {
+    ExecReport {
         venue_order_id: "7".into(),
         state: Some(state),
         quantity: Some(Decimal::from(5)),
         filled: Some(filled.into()),
-        fill: None,
-        venue_event_id: None,
-        text: "".into(),
-        ts_event: None,
         ts_recv: at(4),
+        ..ExecReport::default()
     }
 }
 
 /// A trade of order 7 by itself, as a list of trades has it.
-fn trade(id: u64, quantity: i64) -> Observation {
-    let fill = fill(id, quantity);
-    Observation { state: None, quantity: None, filled: None, fill, ..says(VenueState::Open, 0) }
+fn trade(id: u64, quantity: i64) -> ExecReport {
+    let nothing =
+        ExecReport { state: None, quantity: None, filled: None, ..says(VenueState::Open, 0) };
+    with_fill(id, quantity, nothing)
+}
+
+/// The same report, of that fill.
+fn with_fill(id: u64, quantity: i64, seen: ExecReport) -> ExecReport {
+    let (last_price, last_quantity) = (Decimal::TEN, quantity.into());
+    ExecReport { trade_id: id.to_string(), last_price, last_quantity, ..seen }
 }
 
 fn fill(id: u64, quantity: i64) -> Option<Fill> {

@@ -121,6 +121,8 @@ pub struct Pool {
     pub high_water: u16,
     /// Waits that ended with nothing.
     pub timeouts: u64,
+    /// How often something was wanted at once, and nothing was free.
+    pub exhausted: u64,
 }
 
 /// Memory of the process.
@@ -223,13 +225,21 @@ impl fmt::Display for Report {
              cancelled, {rejected} rejected, {unknown} unknown; {} reports delivered",
             self.orders.reports_delivered
         )?;
-        let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, .. } =
+        let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, missing } =
             &self.merges;
+        let missing =
+            missing.iter().map(|(provider, windows)| format!(", {provider} in {windows}"));
         writeln!(
             f,
             "merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
-             away), {suppressed_partial} suppressed, {late_dropped} late events"
+             away), {suppressed_partial} suppressed{}, {late_dropped} late events",
+            missing.collect::<String>().replacen(", ", ": missing ", 1)
         )?;
+        let pools = self.pools.iter().map(|pool| {
+            let Pool { name, capacity, high_water, exhausted, .. } = pool;
+            format!("{name} {high_water} of {capacity}, {exhausted} times none")
+        });
+        writeln!(f, "pools, at most out: {}", pools.collect::<Vec<_>>().join("; "))?;
         let books =
             if self.books_match_venues { "every book equals" } else { "NOT every book equals" };
         writeln!(f, "{books} its venue's own")?;
@@ -320,6 +330,7 @@ impl Pool {
             in_use: stats.in_use,
             high_water: stats.high_water,
             timeouts: stats.timeouts,
+            exhausted: stats.exhausted,
         }
     }
 }

@@ -12,11 +12,11 @@ use engine::Shard;
 use engine::orders::Desk;
 use model::ledger::Name;
 use model::trading::TradingProfile;
-use model::venue::Command;
+use model::venue::{Command, Pipeline};
 use model::{Nanos, ProviderId};
-use net::{Session, SessionConfig, Wire, WireParts};
+use net::{Ports, Session, SessionConfig, Wire, WireParts};
 
-use super::{Guest, ShardPorts, Wires};
+use super::{Guest, Wires};
 use crate::clock::SystemClock;
 use crate::config::{Account, Config, OrdersConfig, Provider};
 use crate::crash_points;
@@ -32,6 +32,22 @@ const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 struct Line {
     provider: ProviderId,
     wire: Wire,
+}
+
+/// Lends the port of a provider's trading machine, stamped; what it hears goes to the room.
+struct RoomPorts<'a> {
+    shard: &'a mut Shard,
+    room: &'a mut Room,
+    provider: ProviderId,
+    clock: SystemClock,
+}
+
+impl Ports for RoomPorts<'_> {
+    fn with(&mut self, now: Nanos, f: &mut dyn FnMut(&mut dyn Pipeline)) {
+        let mut port = self.shard.trading_port(self.provider, now, self.room);
+        port.ts_emit = self.clock.now();
+        f(&mut port);
+    }
 }
 
 /// Orders, on the shard's thread.
@@ -114,10 +130,11 @@ impl Orders {
 
     fn poll_wires(&mut self, shard: &mut Shard, clock: SystemClock, cx: &mut Context<'_>) -> bool {
         let mut busy = false;
-        for line in &mut self.lines {
-            let ports = &mut ShardPorts { shard, provider: line.provider, clock };
-            busy |= line.wire.poll_turn(cx, ports, FRAMES_PER_TURN).is_ready();
-        }
+        // Without a free report nothing could be told: what is there waits for the next turn.
+        let frames = if shard.can_hear() { FRAMES_PER_TURN } else { 0 };
+        self.each_wire(shard, clock, |wire, ports| {
+            busy |= wire.poll_turn(cx, ports, frames).is_ready();
+        });
         busy
     }
 
@@ -128,7 +145,8 @@ impl Orders {
         for (provider, instruction) in instructions {
             let line = self.lines.iter_mut().find(|line| line.provider == provider);
             if let Some(Line { provider, wire }) = line {
-                let ports = &mut ShardPorts { shard, provider: *provider, clock };
+                let ports =
+                    &mut RoomPorts { shard, room: &mut self.room, provider: *provider, clock };
                 crash_points::pass("send-before");
                 wire.command(&Command::Trade(instruction), ports);
                 crash_points::pass("send-after");
@@ -150,10 +168,7 @@ impl Orders {
         let now = clock.now();
         let since = *self.writing_since.get_or_insert(now);
         if since + WRITTEN_WITHIN <= now {
-            for line in &mut self.lines {
-                let ports = &mut ShardPorts { shard, provider: line.provider, clock };
-                line.wire.give_up_unwritten(ports);
-            }
+            self.each_wire(shard, clock, Wire::give_up_unwritten);
         }
     }
 
@@ -172,9 +187,26 @@ impl Orders {
         self.room.hold_off(shard);
     }
 
-    /// The wires, for whoever closes them.
-    pub(super) fn wires(&mut self) -> impl Iterator<Item = (ProviderId, &mut Wire)> {
-        self.lines.iter_mut().map(|line| (line.provider, &mut line.wire))
+    fn each_wire(
+        &mut self,
+        shard: &mut Shard,
+        clock: SystemClock,
+        mut what: impl FnMut(&mut Wire, &mut dyn Ports),
+    ) {
+        for Line { provider, wire } in &mut self.lines {
+            let room = &mut self.room;
+            what(wire, &mut RoomPorts { shard, room, provider: *provider, clock });
+        }
+    }
+
+    /// Begins to close the wires; what that leads to is taken in.
+    pub(super) fn begin_close(&mut self, shard: &mut Shard, clock: SystemClock) {
+        self.each_wire(shard, clock, Wire::begin_close);
+    }
+
+    /// The wires, for whoever waits for them to close.
+    pub(super) fn wires(&mut self) -> impl Iterator<Item = &mut Wire> {
+        self.lines.iter_mut().map(|line| &mut line.wire)
     }
 
     /// What orders came to.

@@ -8,10 +8,10 @@ use engine::exec_log::{LogRequest, exec_event};
 use engine::orders::Standing;
 use engine::orders::desk::{AccountNews, Desk, Market, Note};
 use engine::orders::port::{OrderGate, OrderPort, way};
-use engine::{OrderCommand, Shard, Switch};
+use engine::{OrderCommand, Shard, Switch, TradingRoom};
 use model::ledger::{Name, OrderKey};
 use model::order::Intent;
-use model::trading::Instruction;
+use model::trading::{Heard, Instruction};
 use model::venue::Rate;
 use model::{Body, ConsumerId, Event, Header, Kind, Nanos, OrderRequest, ProviderId, Stream};
 use store::ledger::LedgerRead;
@@ -134,7 +134,6 @@ impl Room {
         if self.desk.deadline(now).is_some_and(|at| at <= now) {
             self.desk.on_timer(now);
         }
-        self.hear_venues(shard, now);
         self.hear_ledger(shard, ledger, now);
         self.hear_consumers(shard, now);
         self.ask_ledger(shard, ledger, now);
@@ -171,17 +170,6 @@ impl Room {
             }
             if on && !self.desk.is_on(name) {
                 self.desk.switch_on(name);
-            }
-        }
-    }
-
-    fn hear_venues(&mut self, shard: &mut Shard, now: Nanos) {
-        while let Some((provider, heard)) = shard.take_heard() {
-            if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
-                let points = crash_points::of_heard(&heard);
-                points.iter().for_each(|[before, _]| crash_points::pass(before));
-                self.desk.heard(name, heard, now);
-                points.iter().for_each(|[_, after]| crash_points::pass(after));
             }
         }
     }
@@ -353,6 +341,23 @@ impl Room {
                 shard.hold_off(id);
             }
             tell(&note);
+        }
+    }
+}
+
+impl TradingRoom for Room {
+    fn heard(&mut self, provider: ProviderId, heard: Heard, now: Nanos) {
+        if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
+            let points = crash_points::of_heard(&heard);
+            points.iter().for_each(|[before, _]| crash_points::pass(before));
+            self.desk.heard(name, heard, now);
+            points.iter().for_each(|[_, after]| crash_points::pass(after));
+        }
+    }
+
+    fn missed(&mut self, provider: ProviderId, now: Nanos) {
+        if let Some((_, name)) = self.providers.iter().find(|(id, _)| *id == provider) {
+            self.desk.missed(name, now);
         }
     }
 }

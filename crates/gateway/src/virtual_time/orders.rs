@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use engine::orders::{Desk, DeskOptions, OrderPort};
+use engine::{Port, Shard};
 use model::ledger::Name;
 use model::venue::{Command, Venue};
 use model::{ConsumerId, Nanos, ProviderId};
@@ -49,6 +50,16 @@ pub struct Trader<'a> {
 impl Trading {
     pub(super) fn deadline(&self, now: Nanos) -> Option<Nanos> {
         [self.ledger.deadline(), self.room.deadline(now)].into_iter().flatten().min()
+    }
+
+    /// What a trading machine sees of the engine.
+    pub(super) fn port<'a>(
+        &'a mut self,
+        shard: &'a mut Shard,
+        provider: ProviderId,
+        now: Nanos,
+    ) -> Port<'a> {
+        shard.trading_port(provider, now, &mut self.room)
     }
 
     /// Whether it is the link of a trading machine.

@@ -6,7 +6,7 @@ use model::book::Book;
 use model::event::{Kind, Reason, StreamState};
 use model::trading::Heard;
 use model::venue::{Count, Discard, Notice, Pipeline};
-use model::{CanonicalEvent, ConnId, Error, Instrument, InstrumentId, Nanos};
+use model::{CanonicalEvent, ConnId, Error, ExecReport, Instrument, InstrumentId, Nanos};
 use pool::LocalPooled;
 
 use super::race::{self, Race};
@@ -70,6 +70,10 @@ impl Pipeline for Watch<'_> {
 
     fn unreadable(&mut self, conn: ConnId, payload: &[u8], error: &Error) {
         self.inner.unreadable(conn, payload, error);
+    }
+
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>> {
+        self.inner.exec_report()
     }
 
     fn heard(&mut self, heard: Heard) {

@@ -15,7 +15,8 @@ use model::venue::{
     Request, Response, Sink, Venue,
 };
 use model::{
-    CanonicalEvent, ConnId, Error, Instrument, InstrumentId, LinkId, Nanos, Remedy, RequestId,
+    CanonicalEvent, ConnId, Error, ExecReport, Instrument, InstrumentId, LinkId, Nanos, Remedy,
+    RequestId,
 };
 use pool::{LocalPool, LocalPooled};
 
@@ -273,6 +274,10 @@ impl Pipeline for Nowhere {
 
     fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {
         self.unreadable += 1;
+    }
+
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>> {
+        None
     }
 
     fn heard(&mut self, _: Heard) {}

@@ -12,13 +12,14 @@ use model::venue::{
     Subscription, Venue,
 };
 use model::{
-    Book, CanonicalEvent, ConnId, Error, Event, Instrument, InstrumentId, Kind, LinkId, Nanos,
-    RequestId, Side, StreamState,
+    Book, CanonicalEvent, ConnId, Error, Event, ExecReport, Instrument, InstrumentId, Kind, LinkId,
+    Nanos, RequestId, Side, StreamState,
 };
 use pool::{LocalPool, LocalPooled};
 
 pub struct TestPipeline {
     pool: LocalPool<CanonicalEvent>,
+    reports: LocalPool<ExecReport>,
     names: Interner,
     pub books: BTreeMap<InstrumentId, Book>,
     pub emitted: Vec<Event>,
@@ -35,6 +36,7 @@ impl Default for TestPipeline {
     fn default() -> Self {
         Self {
             pool: LocalPool::new("CanonicalEvent", 2),
+            reports: LocalPool::new("ExecReport", 200),
             names: Interner::new(1_000),
             books: BTreeMap::new(),
             emitted: Vec::new(),
@@ -95,6 +97,10 @@ impl Pipeline for TestPipeline {
     }
 
     fn unreadable(&mut self, _: ConnId, _: &[u8], _: &Error) {}
+
+    fn exec_report(&mut self) -> Option<LocalPooled<ExecReport>> {
+        self.reports.try_acquire()
+    }
 
     fn heard(&mut self, heard: Heard) {
         self.heard.push(heard);

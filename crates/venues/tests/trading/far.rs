@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use model::ExecReport;
 use model::ledger::{Name, Outcome};
 use model::order::{OrderType, TimeInForce};
-use model::trading::{Heard, Instruction, OrderSeen, Placement, Target, Ticket};
+use model::trading::{Heard, Instruction, Placement, Target, Ticket};
 use model::venue::{self, Command, Request};
 use model::{ConnId, Decimal, Side};
 use venues::{Credentials, Settings, create_trading};
@@ -370,7 +371,7 @@ pub fn accepted(ticket: Ticket) -> Heard {
 }
 
 /// The orders among what was heard.
-pub fn orders(heard: &[Heard]) -> Vec<&OrderSeen> {
+pub fn orders(heard: &[Heard]) -> Vec<&ExecReport> {
     let orders = heard.iter().filter_map(|heard| match heard {
         Heard::Order(order) => Some(&**order),
         _ => None,

@@ -294,7 +294,7 @@ fn a_spot_market_order_says_that_its_quantity_is_in_base_currency() {
     let conn = desk.account_conn();
     desk.heard();
     desk.bench.frame(conn, &report).unwrap();
-    assert_eq!(orders(&desk.heard())[0].seen.quantity, None);
+    assert_eq!(orders(&desk.heard())[0].quantity, None);
 }
 
 #[test]
@@ -313,8 +313,8 @@ fn what_its_time_in_force_has_ended_is_expired() {
         desk.bench.frame(conn, &report).unwrap();
         let heard = desk.heard();
         let [order] = orders(&heard)[..] else { panic!("{heard:?}") };
-        assert_eq!(order.seen.state, Some(state), "{source}");
-        assert_eq!(&*order.seen.text, "Order canceled by user.");
+        assert_eq!(order.state, Some(state), "{source}");
+        assert_eq!(&*order.text, "Order canceled by user.");
     }
 }
 
@@ -439,5 +439,5 @@ fn lists_of_more_than_a_page_are_read_to_their_end_and_cancelled_in_batches() {
     let heard = desk.heard();
     assert_eq!(orders(&heard).len(), 100);
     assert!(orders(&heard).iter().all(|order| order.ticket == Some(ticket)));
-    assert_eq!(orders(&heard)[7].seen.filled, Some(number("1")));
+    assert_eq!(orders(&heard)[7].filled, Some(number("1")));
 }

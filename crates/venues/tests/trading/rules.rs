@@ -129,12 +129,12 @@ pub fn r04_queries(far: Of<'_>) {
     assert_eq!(*end, accepted(ticket));
     assert_eq!(order.ticket, Some(ticket));
     assert_eq!(&*order.instrument, desk.far.facts().instrument);
-    assert_eq!(order.venue_client_id.as_deref(), Some(CLIENT_ID));
+    assert_eq!(order.venue_client_id, CLIENT_ID);
     assert_eq!((order.side, order.price), (Some(Side::Buy), Some(number("100.50"))));
-    assert_eq!(&*order.seen.venue_order_id, ORDER_ID);
-    assert_eq!(order.seen.state, Some(VenueState::Open));
-    assert_eq!(order.seen.quantity, Some(number("2.0")));
-    assert_eq!(order.seen.filled, Some(number("1.0")));
+    assert_eq!(&*order.venue_order_id, ORDER_ID);
+    assert_eq!(order.state, Some(VenueState::Open));
+    assert_eq!(order.quantity, Some(number("2.0")));
+    assert_eq!(order.filled, Some(number("1.0")));
     let (ticket, instruction) = desk.instruction(Asked::Query, true);
     desk.trade(instruction);
     let sent = desk.only_sent();
@@ -151,9 +151,9 @@ pub fn r05_lists(far: Of<'_>) {
         let (ticket, heard) = ask(&mut desk, which, Answer::Good);
         let [order] = orders(&heard)[..] else { panic!("{heard:?}") };
         assert_eq!(order.ticket, Some(ticket));
-        assert_eq!(&*order.seen.venue_order_id, ORDER_ID);
-        assert_eq!(order.seen.fill.is_some(), which == Asked::Fills);
-        assert_eq!(order.seen.state.is_some(), which == Asked::OpenOrders);
+        assert_eq!(&*order.venue_order_id, ORDER_ID);
+        assert_eq!(order.fill().is_some(), which == Asked::Fills);
+        assert_eq!(order.state.is_some(), which == Asked::OpenOrders);
         let end = heard.last().unwrap();
         assert_eq!(*end, answer(ticket, Outcome::Accepted { venue_order_id: None }));
     }
@@ -207,18 +207,18 @@ pub fn r06_reports(far: Of<'_>) {
     ] {
         assert_eq!(order.ticket, None);
         assert_eq!(&*order.instrument, desk.far.facts().instrument);
-        assert_eq!(order.venue_client_id.as_deref(), Some(CLIENT_ID));
+        assert_eq!(order.venue_client_id, CLIENT_ID);
         assert_eq!(order.side, Some(Side::Buy));
         assert_eq!(order.price, Some(number("100.50")));
-        assert_eq!(&*order.seen.venue_order_id, ORDER_ID);
-        assert_eq!(order.seen.state, Some(state));
-        assert_eq!(order.seen.quantity, Some(number("2")));
-        assert_eq!(order.seen.filled, Some(number(filled)));
-        assert_eq!(order.seen.ts_event.unwrap().0, ms * 1_000_000);
-        assert_eq!(order.seen.ts_recv, desk.bench.now);
+        assert_eq!(&*order.venue_order_id, ORDER_ID);
+        assert_eq!(order.state, Some(state));
+        assert_eq!(order.quantity, Some(number("2")));
+        assert_eq!(order.filled, Some(number(filled)));
+        assert_eq!(order.ts_event.unwrap().0, ms * 1_000_000);
+        assert_eq!(order.ts_recv, desk.bench.now);
     }
-    assert!(new.seen.fill.is_none() && cancelled.seen.fill.is_none());
-    let trade = fill.seen.fill.as_ref().unwrap();
+    assert!(new.fill().is_none() && cancelled.fill().is_none());
+    let trade = fill.fill().unwrap();
     assert_eq!(
         (&*trade.trade_id, trade.price, trade.quantity),
         ("77", number("100.25"), number("1"))

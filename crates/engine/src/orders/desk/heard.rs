@@ -1,11 +1,12 @@
 //! What trading machines have heard.
 
 use model::Nanos;
-use model::ledger::{Name, OrderKey, Outcome, Request};
-use model::order::{Intent, OrderState};
+use model::ledger::{Fill, Name, OrderKey, Outcome, Request};
+use model::order::{ExecReport, Intent, OrderState};
 use model::reply::ReplyAnswer;
-use model::trading::{Heard, Observation, OrderSeen, Ticket, VenueState};
+use model::trading::{Heard, Ticket, VenueState};
 
+use super::super::leg::Leg;
 use super::account::{Orphan, Purpose, Question};
 use super::{AccountNews, Desk, Note, Orphans, Sweep};
 
@@ -78,18 +79,23 @@ impl Desk {
         self.answered(key, Request::Change(number), outcome, now);
     }
 
-    fn order_seen(&mut self, provider: &Name, told: &OrderSeen, now: Nanos) {
-        if self.journal.len() >= self.options.facts_full {
-            let Some(account) = self.accounts.get_mut(provider) else { return };
-            if !std::mem::replace(&mut account.missed, true) {
-                self.note(Note::Overfull(provider.clone()));
-            }
-            return;
+    /// A provider's machine had something to tell of an order, and it could not be taken in: the
+    /// account is asked for it once there is room.
+    pub fn missed(&mut self, provider: &str, now: Nanos) {
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        account.reconcile_soon(now);
+        if !std::mem::replace(&mut account.missed, true) {
+            self.note(Note::Overfull(provider.into()));
         }
-        let (seen, client) = (&told.seen, told.venue_client_id.as_ref());
-        let found = self.orders.find(provider, &told.instrument, &seen.venue_order_id, client);
-        let Some(key) = found.cloned() else { return self.unclaimed(provider, told) };
-        if self.fills_come_first(provider, &key, told, now) {
+    }
+
+    fn order_seen(&mut self, provider: &Name, seen: &ExecReport, now: Nanos) {
+        if self.journal.len() >= self.options.facts_full {
+            return self.missed(provider, now);
+        }
+        let found = self.orders.find(provider, seen);
+        let Some(key) = found.cloned() else { return self.unclaimed(provider, seen) };
+        if self.fills_come_first(provider, &key, seen, now) {
             return;
         }
         let effects = self.orders.observe(&key, seen).unwrap_or_default();
@@ -108,18 +114,18 @@ impl Desk {
         &mut self,
         provider: &Name,
         key: &OrderKey,
-        told: &OrderSeen,
+        told: &ExecReport,
         now: Nanos,
     ) -> bool {
         let Some(order) = self.orders.get(key) else { return false };
-        let ends = told.seen.state.is_some_and(|state| state != VenueState::Open);
+        let ends = told.state.is_some_and(|state| state != VenueState::Open);
         let (known, wanted) = (order.legs().iter(), order.quantity());
-        let leg = known.clone().find(|leg| *leg.venue_order_id() == told.seen.venue_order_id);
+        let own = |leg: &&Leg| leg.venue_order_id().as_ref() == told.venue_order_id;
+        let leg = known.clone().find(own);
         let new = leg.is_none();
         let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
-        let fill = told.seen.fill.as_ref().map(|fill| fill.quantity).unwrap_or_default();
-        let known = known.unwrap_or_default().saturating_add(fill);
-        let filled = filled(&told.seen, wanted);
+        let known = known.unwrap_or_default().saturating_add(told.last_quantity);
+        let filled = filled(told, wanted);
         if !ends || filled <= known {
             return false;
         }
@@ -128,7 +134,7 @@ impl Desk {
         if order.standing().is_terminal() {
             return false;
         }
-        let venue_order_id = told.seen.venue_order_id.clone();
+        let venue_order_id: Name = told.venue_order_id.as_str().into();
         let asked = record.sweep.as_ref();
         match asked.filter(|of| of.venue_order_id == venue_order_id && of.filled >= filled) {
             Some(sweep) if sweep.told => return false,
@@ -140,7 +146,7 @@ impl Desk {
         }
         if new {
             // Fills may be told under the venue's id alone: the order has to be known by it first.
-            let effects = self.orders.observe(key, &that_it_is_there(&told.seen));
+            let effects = self.orders.observe(key, &that_it_is_there(told));
             self.apply(key, effects.unwrap_or_default());
         }
         let Some(record) = self.records.get_mut(key) else { return false };
@@ -151,26 +157,27 @@ impl Desk {
             self.orders.update(key, |order| order.doubt(now));
             self.touch(key);
         }
-        self.want_fills(provider, &told.instrument, since);
+        self.want_fills(provider, &told.instrument.as_str().into(), since);
         true
     }
 
-    fn unclaimed(&mut self, provider: &Name, told: &OrderSeen) {
-        let (seen, provider) = (&told.seen, provider.clone());
-        if let Some(fill) = &seen.fill {
-            let (venue_order_id, trade_id) = (seen.venue_order_id.clone(), fill.trade_id.clone());
+    fn unclaimed(&mut self, provider: &Name, seen: &ExecReport) {
+        let (venue_order_id, provider): (Name, _) =
+            (seen.venue_order_id.as_str().into(), provider.clone());
+        if let Some(Fill { trade_id, .. }) = seen.fill() {
             return self.note(Note::UnclaimedFill { provider, venue_order_id, trade_id });
         }
         if seen.state != Some(VenueState::Open) {
             return;
         }
         let Some(account) = self.accounts.get_mut(&provider) else { return };
+        let client = Some(seen.venue_client_id.as_str()).filter(|id| !id.is_empty());
         let orphan = Orphan {
-            instrument: told.instrument.clone(),
-            venue_order_id: seen.venue_order_id.clone(),
-            venue_client_id: told.venue_client_id.clone(),
+            instrument: seen.instrument.as_str().into(),
+            venue_order_id,
+            venue_client_id: client.map(Name::from),
         };
-        if self.options.orphans == Orphans::Cancel && told.ticket.is_some() {
+        if self.options.orphans == Orphans::Cancel && seen.ticket.is_some() {
             account.ask(Question::CancelOrphan(orphan.clone()));
         }
         if account.orphans.len() >= ORPHANS_MAX {
@@ -184,21 +191,17 @@ impl Desk {
 }
 
 /// Of what was seen of an order, that the venue has it, and nothing more.
-fn that_it_is_there(seen: &Observation) -> Observation {
-    Observation {
+fn that_it_is_there(seen: &ExecReport) -> ExecReport {
+    ExecReport {
+        venue_order_id: seen.venue_order_id.clone(),
         state: Some(VenueState::Open),
-        quantity: None,
-        filled: None,
-        fill: None,
-        venue_event_id: None,
-        text: "".into(),
-        ts_event: None,
-        ..seen.clone()
+        ts_recv: seen.ts_recv,
+        ..ExecReport::default()
     }
 }
 
 /// What an answer says to be filled.
-fn filled(seen: &Observation, wanted: model::Decimal) -> model::Decimal {
+fn filled(seen: &ExecReport, wanted: model::Decimal) -> model::Decimal {
     let whole = seen.quantity.unwrap_or(wanted);
     match seen.state {
         Some(VenueState::Filled) => seen.filled.unwrap_or_default().max(whole),

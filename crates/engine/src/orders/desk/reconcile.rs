@@ -148,9 +148,10 @@ impl Desk {
         outcome: &Outcome,
         now: Nanos,
     ) {
-        let whole = matches!(outcome, Outcome::Accepted { .. });
-        let swept = whole || matches!(outcome, Outcome::Refused { .. } | Outcome::NotFound);
         let Some(account) = self.accounts.get_mut(provider) else { return };
+        // What was missed may be of this answer.
+        let whole = matches!(outcome, Outcome::Accepted { .. }) && !account.missed;
+        let swept = whole || matches!(outcome, Outcome::Refused { .. } | Outcome::NotFound);
         match &question {
             Question::Query(key) => return self.query_answered(provider, key, asked, outcome, now),
             Question::CancelAll { instrument } if !whole => {
@@ -313,7 +314,7 @@ impl Account {
     }
 
     /// Something was not told: all of it is asked again, soon at first.
-    fn reconcile_soon(&mut self, now: Nanos) {
+    pub(super) fn reconcile_soon(&mut self, now: Nanos) {
         if std::mem::replace(&mut self.again, true) {
             return;
         }

@@ -63,7 +63,7 @@ fn the_legal_ways_are_those_of_the_design() {
 #[derive(Clone, Debug)]
 enum Message {
     Answer(Outcome),
-    Seen(Observation),
+    Seen(ExecReport),
     Reconnect,
 }
 
@@ -95,14 +95,17 @@ fn any_message() -> impl Strategy<Value = Message> {
     let seen = (0_u8..5, state, quantity, amount(), fill, proptest::option::of(0_u64..3));
     prop_oneof![
         12 => seen.prop_map(|(leg, state, quantity, filled, new, ts)| {
-            Message::Seen(Observation {
+            let seen = ExecReport {
                 venue_order_id: if leg == 0 { "8".into() } else { "7".into() },
                 state,
                 quantity: quantity.map(Decimal::from),
                 filled: filled.map(Decimal::from),
-                fill: new.and_then(|(id, quantity)| super::fill(id, quantity)),
                 ts_event: ts.map(Nanos),
                 ..says(VenueState::Open, 0)
+            };
+            Message::Seen(match new {
+                Some((id, quantity)) => with_fill(id, quantity, seen),
+                None => seen,
             })
         }),
         1 => Just(Message::Answer(refused())),
@@ -121,10 +124,10 @@ fn end(order: &Order) -> End {
 }
 
 /// One venue order, as what was said of it leaves it: worked out at the end, from all of it.
-fn naive_leg(seen: &[&Observation]) -> (Standing, Decimal, Decimal) {
-    let mut fills: BTreeMap<&Name, Decimal> = BTreeMap::new();
-    for fill in seen.iter().filter_map(|seen| seen.fill.as_ref()) {
-        let known = fills.entry(&fill.trade_id).or_default();
+fn naive_leg(seen: &[&ExecReport]) -> (Standing, Decimal, Decimal) {
+    let mut fills: BTreeMap<Name, Decimal> = BTreeMap::new();
+    for fill in seen.iter().filter_map(|seen| seen.fill()) {
+        let known = fills.entry(fill.trade_id).or_default();
         *known = (*known).max(fill.quantity);
     }
     let told = seen.iter().filter_map(|seen| seen.filled).max().unwrap_or_default();
@@ -150,7 +153,7 @@ fn naive_leg(seen: &[&Observation]) -> (Standing, Decimal, Decimal) {
 }
 
 fn naive(messages: &[Message]) -> End {
-    let mut legs: BTreeMap<Name, Vec<Observation>> = BTreeMap::new();
+    let mut legs: BTreeMap<String, Vec<ExecReport>> = BTreeMap::new();
     let mut alone = Standing::Sent;
     for message in messages {
         match message {
@@ -158,8 +161,9 @@ fn naive(messages: &[Message]) -> End {
                 legs.entry(seen.venue_order_id.clone()).or_default().push(seen.clone());
             }
             Message::Answer(Outcome::Accepted { venue_order_id: Some(id) }) => {
-                let open = Observation { venue_order_id: id.clone(), ..trade(0, 0) };
-                legs.entry(id.clone()).or_default().push(Observation { fill: None, ..open });
+                let mut open = trade(0, 0);
+                open.clear_fill();
+                legs.entry(id.as_ref().into()).or_default().push(open);
             }
             Message::Answer(Outcome::Accepted { .. }) => alone = alone.max(Standing::Acknowledged),
             Message::Answer(Outcome::Refused { .. }) => alone = alone.max(Standing::Refused),
@@ -240,8 +244,8 @@ proptest! {
             last = Some(report);
         }
         let fills: BTreeSet<_> = messages.iter().filter_map(|message| match message {
-            Message::Seen(Observation { venue_order_id, fill: Some(fill), .. }) => {
-                Some((venue_order_id.clone(), fill.trade_id.clone()))
+            Message::Seen(seen) if !seen.trade_id.is_empty() => {
+                Some((seen.venue_order_id.as_str().into(), seen.trade_id.as_str().into()))
             }
             _ => None,
         }).collect();
@@ -278,9 +282,10 @@ proptest! {
             seen.quantity = seen.quantity.map(|_| Decimal::from(5));
             seen.filled = seen.filled.map(|filled| filled.min(Decimal::from(4)));
             // Four fills of one: less than the order, so that an end is what the venue calls one.
-            seen.fill = seen.fill.take().filter(|fill| &*fill.trade_id < "4");
-            if let Some(fill) = &mut seen.fill {
-                fill.quantity = Decimal::ONE;
+            if seen.trade_id.is_empty() || *seen.trade_id >= *"4" {
+                seen.clear_fill();
+            } else {
+                seen.last_quantity = Decimal::ONE;
             }
         }
         let (before, after) = messages.split_at(cut.min(messages.len()));
@@ -299,7 +304,7 @@ proptest! {
 }
 
 fn is_of_seven(message: &Message) -> bool {
-    !matches!(message, Message::Seen(seen) if &*seen.venue_order_id != "7")
+    !matches!(message, Message::Seen(seen) if seen.venue_order_id != "7")
 }
 
 /// An order after `messages`, and the same restored from its facts.

@@ -12,13 +12,13 @@ fn an_order_goes_its_way_and_is_reported_once_a_step() {
     let open = says(VenueState::Open, 0);
     assert_eq!(state(&order.observe(&open)), Some((OrderState::Acknowledged, 0, 5)));
     assert_eq!(order.observe(&open), Effects::default());
-    let part = Observation { fill: fill(1, 2), ..says(VenueState::Open, 2) };
+    let part = with_fill(1, 2, says(VenueState::Open, 2));
     let effects = order.observe(&part);
     assert_eq!(state(&effects), Some((OrderState::Partial, 2, 3)));
     assert_eq!(effects.report.unwrap().fill, fill(1, 2));
     // The same fill from a list of trades.
     assert_eq!(order.observe(&trade(1, 2)), Effects::default());
-    let rest = Observation { fill: fill(2, 3), ..says(VenueState::Filled, 5) };
+    let rest = with_fill(2, 3, says(VenueState::Filled, 5));
     assert_eq!(state(&order.observe(&rest)), Some((OrderState::Filled, 5, 0)));
     assert_eq!(order.remaining(), Decimal::ZERO);
     assert!(order.legs()[0].unattributed().is_zero());
@@ -227,11 +227,11 @@ fn after_an_amend_only_the_venue_says_that_an_order_is_filled() {
     assert!(order.change(&Change { order: key("1"), number: 1, terms, ts: at(5) }));
     // The old quantity is filled while the amend is on its way: there may be more to come.
     assert_eq!(state(&order.observe(&trade(1, 5))), Some((OrderState::Partial, 5, 0)));
-    let amended = Observation { quantity, ts_event: Some(at(6)), ..says(VenueState::Open, 5) };
+    let amended = ExecReport { quantity, ts_event: Some(at(6)), ..says(VenueState::Open, 5) };
     assert_eq!(state(&order.observe(&amended)), Some((OrderState::Partial, 5, 3)));
     // What is older does not take it back.
     assert_eq!(order.observe(&says(VenueState::Open, 5)), Effects::default());
-    let filled = Observation { filled: Some(Decimal::from(8)), ..says(VenueState::Filled, 8) };
+    let filled = ExecReport { filled: Some(Decimal::from(8)), ..says(VenueState::Filled, 8) };
     assert_eq!(state(&order.observe(&filled)), Some((OrderState::Filled, 8, 0)));
 }
 
@@ -239,7 +239,7 @@ fn after_an_amend_only_the_venue_says_that_an_order_is_filled() {
 fn several_venue_orders_are_one_order_until_all_are_over() {
     let mut order = sent();
     order.observe(&says(VenueState::Open, 2));
-    let next = |state, filled: i64| Observation {
+    let next = |state, filled: i64| ExecReport {
         venue_order_id: "8".into(),
         quantity: Some(Decimal::from(3)),
         ..says(state, filled)
@@ -260,7 +260,7 @@ fn several_venue_orders_are_one_order_until_all_are_over() {
     // Two that were never to be two: both count, and it is over when both are.
     let mut double = sent();
     double.observe(&says(VenueState::Filled, 5));
-    let other = |state, filled| Observation { venue_order_id: "9".into(), ..says(state, filled) };
+    let other = |state, filled| ExecReport { venue_order_id: "9".into(), ..says(state, filled) };
     let effects = double.observe(&other(VenueState::Open, 0));
     assert_eq!(state(&effects), Some((OrderState::Partial, 5, 5)));
     assert_eq!(
@@ -302,10 +302,10 @@ fn what_is_odd_is_told_and_does_no_harm() {
 fn everything_has_a_bound() {
     let mut order = sent();
     for n in 0..LEGS_MAX {
-        let venue_order_id = n.to_string().into();
-        order.observe(&Observation { venue_order_id, ..says(VenueState::Open, 0) });
+        let venue_order_id = n.to_string();
+        order.observe(&ExecReport { venue_order_id, ..says(VenueState::Open, 0) });
     }
-    let one_more = Observation { venue_order_id: "x".into(), ..says(VenueState::Open, 0) };
+    let one_more = ExecReport { venue_order_id: "x".into(), ..says(VenueState::Open, 0) };
     let effects = order.observe(&one_more);
     assert_eq!(effects.oddities, [Oddity::TooManyLegs { venue_order_id: "x".into() }]);
     assert_eq!(order.legs().len(), LEGS_MAX);
@@ -315,7 +315,7 @@ fn everything_has_a_bound() {
     assert_eq!(taken, CHANGES_MAX);
 
     let mut order = sent();
-    let wide = Observation { quantity: Some(1_000_000.into()), ..says(VenueState::Open, 0) };
+    let wide = ExecReport { quantity: Some(1_000_000.into()), ..says(VenueState::Open, 0) };
     order.observe(&wide);
     for id in 0..FILLS_MAX as u64 {
         assert_eq!(order.observe(&trade(id, 1)).oddities, []);
@@ -325,13 +325,12 @@ fn everything_has_a_bound() {
     assert_eq!(effects.oddities, [Oddity::TooManyFills]);
     assert!(effects.report.unwrap().fill.is_some());
     let filled = Some(Decimal::from(FILLS_MAX as u64 + 1));
-    order.observe(&Observation { filled, ..wide });
+    order.observe(&ExecReport { filled, ..wide });
     assert_eq!(order.filled(), Decimal::from(FILLS_MAX as u64 + 1));
 }
 
 #[test]
 fn orders_are_found_by_every_name_and_leave_when_they_have_settled() {
-    let names = |id: &str| (Name::from("p"), Name::from("BTC-USDT"), Name::from(id));
     let mut orders = Orders::new(2, 1);
     orders.submit(submit("1")).unwrap();
     orders.submit(submit("2")).unwrap();
@@ -339,10 +338,13 @@ fn orders_are_found_by_every_name_and_leave_when_they_have_settled() {
     let error = orders.submit(submit("3")).unwrap_err();
     assert!(error.message.contains("2 orders are open"), "{error}");
     let find = |orders: &Orders, venue: &str, client: Option<&str>| {
-        let (provider, instrument, id) = names(venue);
-        let client = client.map(Name::from);
-        let found = orders.find(&provider, &instrument, &id, client.as_ref());
-        found.map(|key| key.client_order_id.to_string())
+        let seen = ExecReport {
+            instrument: "BTC-USDT".into(),
+            venue_client_id: client.unwrap_or_default().into(),
+            venue_order_id: venue.into(),
+            ..ExecReport::default()
+        };
+        orders.find(&"p".into(), &seen).map(|key| key.client_order_id.to_string())
     };
     assert_eq!(find(&orders, "7", None), None);
     assert_eq!(find(&orders, "7", Some("v1")).as_deref(), Some("1"));
@@ -353,7 +355,7 @@ fn orders_are_found_by_every_name_and_leave_when_they_have_settled() {
     orders.submit(submit("3")).unwrap();
     // The first that has settled stays to be found until the next has.
     assert_eq!(find(&orders, "7", None).as_deref(), Some("1"));
-    let second = Observation { venue_order_id: "8".into(), ..says(VenueState::Cancelled, 0) };
+    let second = ExecReport { venue_order_id: "8".into(), ..says(VenueState::Cancelled, 0) };
     orders.observe(&key("2"), &second).unwrap();
     assert_eq!((find(&orders, "7", None), find(&orders, "7", Some("v1"))), (None, None));
     assert_eq!(orders.observe(&key("1"), &second), None);
@@ -361,7 +363,7 @@ fn orders_are_found_by_every_name_and_leave_when_they_have_settled() {
     // One that lives after all is open again.
     orders.observe(
         &key("2"),
-        &Observation { venue_order_id: "9".into(), ..says(VenueState::Open, 0) },
+        &ExecReport { venue_order_id: "9".into(), ..says(VenueState::Open, 0) },
     );
     assert_eq!(orders.open_len(), 2);
     let cancel = |id| Change { order: key(id), number: 1, terms: ChangeTerms::Cancel, ts: at(1) };

@@ -127,3 +127,69 @@ fn events_that_a_consumer_keeps_for_an_hour_change_no_gauge() {
     let numbers = kept.iter().filter(|event| event.kind() == Kind::Trade);
     assert!(numbers.filter_map(|event| event.header.seq_provider).eq(0..=5_000), "still theirs");
 }
+
+/// A room that keeps what it hears in numbers, and may panic over it.
+#[derive(Debug, Default)]
+struct Ears {
+    heard: Vec<String>,
+    missed: usize,
+    panics: bool,
+}
+
+impl TradingRoom for Ears {
+    fn heard(&mut self, _: ProviderId, heard: Heard, _: Nanos) {
+        let Heard::Order(report) = heard else { return };
+        assert!(!self.panics, "on purpose");
+        self.heard.push(report.venue_order_id.clone());
+    }
+
+    fn missed(&mut self, _: ProviderId, _: Nanos) {
+        self.missed += 1;
+    }
+}
+
+/// As many reports as a machine tells in one message.
+fn tell(shard: &mut Shard, ears: &mut Ears, reports: u64) {
+    let mut port = shard.trading_port(P, Nanos(1), ears);
+    for n in 0..reports {
+        let Some(mut report) = port.exec_report() else { continue };
+        report.venue_order_id.push_str(&n.to_string());
+        port.heard(Heard::Order(report));
+    }
+}
+
+#[test]
+fn a_report_is_home_when_it_was_heard_also_where_that_panics() {
+    let (mut shard, _inboxes) = three();
+    let mut ears = Ears::default();
+    // A list of a thousand orders is one answer, and takes one place.
+    tell(&mut shard, &mut ears, 1_000);
+    assert!(ears.heard.iter().cloned().eq((0..1_000).map(|n| n.to_string())));
+    let stats = shard.pools().exec_reports.stats();
+    assert_eq!((stats.in_use, stats.high_water, stats.exhausted), (0, 1, 0));
+    let mut ears = Ears { panics: true, ..Ears::default() };
+    for _ in 0..100 {
+        let told = catch_unwind(AssertUnwindSafe(|| tell(&mut shard, &mut ears, 1)));
+        assert!(told.is_err());
+        all_home(&shard);
+    }
+}
+
+#[test]
+fn without_a_free_report_reading_stops_and_what_is_missed_is_said() {
+    let (mut shard, _inboxes) = three();
+    let pool = shard.pools().exec_reports.clone();
+    let held: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
+    assert!(!shard.can_hear());
+    let mut ears = Ears::default();
+    tell(&mut shard, &mut ears, 7);
+    assert_eq!((ears.heard.len(), ears.missed), (0, 7));
+    assert_eq!(shard.providers().next().unwrap().1.stats().exhausted, 7);
+    // Who took them all, whoever asked whether there is one, and each report.
+    assert_eq!(pool.stats().exhausted, 1 + 1 + 7);
+    drop(held);
+    assert!(shard.can_hear());
+    tell(&mut shard, &mut ears, 1);
+    assert_eq!((ears.heard.len(), ears.missed), (1, 7));
+    all_home(&shard);
+}

@@ -1,11 +1,13 @@
 //! The account's stream and lists, as what is heard.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use model::event::{Reason, Side};
 use model::instrument::canonical_name;
-use model::ledger::{self, Name, Outcome};
-use model::trading::{Balance, Heard, Observation, OrderSeen, Position, Ticket, VenueState};
+use model::ledger::{Name, Outcome};
+use model::trading::{Balance, Heard, Position, Ticket, VenueState};
 use model::venue::{Notice, Sink};
 use model::{ConnId, Decimal, Error, Nanos};
 
@@ -28,8 +30,7 @@ impl Orders {
     ) -> Result<(), Error> {
         match kind {
             "executionReport" | "ORDER_TRADE_UPDATE" => {
-                let seen = self.report_seen(&wire::read_report(body)?, now, sink);
-                sink.pipeline.heard(Heard::Order(Box::new(seen)));
+                self.tell_report(&wire::read_report(body)?, now, sink);
             }
             "outboundAccountPosition" => {
                 let update: SpotUpdate<'_> = read(body.as_bytes())?;
@@ -167,7 +168,7 @@ impl Orders {
             }
             return None;
         }
-        let instrument = self.name(&held.symbol.0, sink);
+        let instrument: Name = self.name(&held.symbol.0, sink).into();
         self.positions.tell(&instrument, quantity.is_zero());
         let position = Position {
             instrument: instrument.clone(),
@@ -182,113 +183,66 @@ impl Orders {
 
     /// What the stream tells of an order. Of a cancel `c` is the cancel's own id and `C` the order's;
     /// else `C` is empty.
-    fn report_seen(&self, report: &Report<'_>, now: Nanos, sink: &mut Sink<'_>) -> OrderSeen {
-        let id = match &*report.original_client_id.0 {
-            "" => &report.client_id,
-            _ => &report.original_client_id,
+    fn tell_report(&self, told: &Report<'_>, now: Nanos, sink: &mut Sink<'_>) {
+        let id = match &*told.original_client_id.0 {
+            "" => &told.client_id,
+            _ => &told.original_client_id,
         };
-        let is_fill =
-            report.trade_id > 0 || (report.trade_id == 0 && !report.last_quantity.0.is_zero());
-        let fill = (is_fill && !report.last_quantity.0.is_zero()).then(|| ledger::Fill {
-            trade_id: report.trade_id.to_string().into(),
-            price: report.last_price.0,
-            quantity: report.last_quantity.0,
-        });
-        let state = state(&report.status.0, sink);
-        let reason = Some(&*report.reason.0).filter(|reason| *reason != "NONE");
-        let text = if state.is_none() { Some(&*report.status.0) } else { reason };
-        OrderSeen {
-            ticket: None,
-            instrument: self.name(&report.symbol.0, sink),
-            venue_client_id: Some((*id.0).into()),
-            side: side(&report.side.0),
-            price: Some(report.price.0).filter(|price| !price.is_zero()),
-            seen: Observation {
-                venue_order_id: report.order_id.to_string().into(),
-                state,
-                quantity: Some(report.quantity.0),
-                filled: Some(report.filled.0),
-                fill,
-                // The list and the query have none: with it, one report would have two keys.
-                venue_event_id: None,
-                text: text.unwrap_or_default().into(),
-                ts_event: Some(Nanos::from_millis(report.time)),
-                ts_recv: now,
-            },
+        let state = state(&told.status.0, sink);
+        let reason = Some(&*told.reason.0).filter(|reason| *reason != "NONE");
+        let text = if state.is_none() { Some(&*told.status.0) } else { reason };
+        let Some(mut report) = sink.pipeline.exec_report() else { return };
+        report.instrument.push_str(&self.name(&told.symbol.0, sink));
+        report.venue_client_id.push_str(&id.0);
+        write_id(&mut report.venue_order_id, told.order_id);
+        report.side = side(&told.side.0);
+        report.price = Some(told.price.0).filter(|price| !price.is_zero());
+        report.state = state;
+        report.quantity = Some(told.quantity.0);
+        report.filled = Some(told.filled.0);
+        // The list and the query have no number of the event: with it, one report would have two keys.
+        if told.trade_id >= 0 && !told.last_quantity.0.is_zero() {
+            write_id(&mut report.trade_id, told.trade_id);
+            (report.last_price, report.last_quantity) = (told.last_price.0, told.last_quantity.0);
         }
+        report.text.push_str(text.unwrap_or_default());
+        report.ts_event = Some(Nanos::from_millis(told.time));
+        report.ts_recv = now;
+        sink.pipeline.heard(Heard::Order(report));
     }
 
     /// What a query or the list of open orders tells. An order that was asked for by our id has it,
     /// whatever the venue calls it by now.
-    pub(super) fn order_seen(
+    pub(super) fn tell_order(
         &self,
         ticket: Ticket,
         order: &Order<'_>,
         asked: Option<&Name>,
         now: Nanos,
         sink: &mut Sink<'_>,
-    ) -> OrderSeen {
+    ) {
         let state = state(&order.status.0, sink);
-        let text = if state.is_none() { &*order.status.0 } else { "" };
-        OrderSeen {
-            ticket: Some(ticket),
-            instrument: self.name(&order.symbol.0, sink),
-            venue_client_id: Some(
-                asked.cloned().unwrap_or_else(|| (*order.client_order_id.0).into()),
-            ),
-            side: side(&order.side.0),
-            price: Some(order.price.0).filter(|price| !price.is_zero()),
-            seen: Observation {
-                venue_order_id: order.order_id.to_string().into(),
-                state,
-                quantity: Some(order.orig_qty.0),
-                filled: Some(order.executed_qty.0),
-                fill: None,
-                venue_event_id: None,
-                text: text.into(),
-                ts_event: order.update_time.map(Nanos::from_millis),
-                ts_recv: now,
-            },
-        }
-    }
-
-    /// What the list of fills tells: nothing of the order's state.
-    pub(super) fn fill_seen(
-        &self,
-        ticket: Ticket,
-        instrument: &Name,
-        fill: &Fill,
-        now: Nanos,
-    ) -> OrderSeen {
-        OrderSeen {
-            ticket: Some(ticket),
-            instrument: instrument.clone(),
-            venue_client_id: None,
-            side: Some(if fill.is_buyer { Side::Buy } else { Side::Sell }),
-            price: None,
-            seen: Observation {
-                venue_order_id: fill.order_id.to_string().into(),
-                state: None,
-                quantity: None,
-                filled: None,
-                fill: Some(ledger::Fill {
-                    trade_id: fill.id.to_string().into(),
-                    price: fill.price.0,
-                    quantity: fill.qty.0,
-                }),
-                venue_event_id: None,
-                text: "".into(),
-                ts_event: Some(Nanos::from_millis(fill.time)),
-                ts_recv: now,
-            },
-        }
+        let Some(mut report) = sink.pipeline.exec_report() else { return };
+        report.ticket = Some(ticket);
+        report.instrument.push_str(&self.name(&order.symbol.0, sink));
+        report.venue_client_id.push_str(asked.map_or(&*order.client_order_id.0, |id| id));
+        write_id(&mut report.venue_order_id, order.order_id);
+        report.side = side(&order.side.0);
+        report.price = Some(order.price.0).filter(|price| !price.is_zero());
+        report.state = state;
+        report.quantity = Some(order.orig_qty.0);
+        report.filled = Some(order.executed_qty.0);
+        report.text.push_str(if state.is_none() { &order.status.0 } else { "" });
+        report.ts_event = order.update_time.map(Nanos::from_millis);
+        report.ts_recv = now;
+        sink.pipeline.heard(Heard::Order(report));
     }
 
     /// The canonical name of a symbol: by the list, by the symbol rule for what it does not hold, and
     /// the symbol itself where that has no rule either.
-    fn name(&self, symbol: &str, sink: &mut Sink<'_>) -> Name {
+    fn name<'a>(&'a self, symbol: &'a str, sink: &mut Sink<'_>) -> Cow<'a, str> {
         if let Some(listing) = self.listings.of_symbol(symbol) {
-            return (&*listing.instrument.name).into();
+            return Cow::Borrowed(&listing.instrument.name);
         }
         sink.pipeline.notice(Notice::UnexpectedSymbol(symbol));
         match self.market.split_symbol(symbol) {
@@ -296,6 +250,32 @@ impl Orders {
             None => symbol.into(),
         }
     }
+}
+
+/// What the list of fills tells: nothing of the order's state.
+pub(super) fn tell_fill(
+    ticket: Ticket,
+    instrument: &str,
+    fill: &Fill,
+    now: Nanos,
+    sink: &mut Sink<'_>,
+) {
+    let Some(mut report) = sink.pipeline.exec_report() else { return };
+    report.ticket = Some(ticket);
+    report.instrument.push_str(instrument);
+    write_id(&mut report.venue_order_id, fill.order_id);
+    report.side = Some(if fill.is_buyer { Side::Buy } else { Side::Sell });
+    write_id(&mut report.trade_id, fill.id);
+    (report.last_price, report.last_quantity) = (fill.price.0, fill.qty.0);
+    report.ts_event = Some(Nanos::from_millis(fill.time));
+    report.ts_recv = now;
+    sink.pipeline.heard(Heard::Order(report));
+}
+
+/// A number in decimal, into a buffer that has room for it from the last time on.
+fn write_id(text: &mut String, id: impl std::fmt::Display) {
+    // A string takes everything.
+    let _ = write!(text, "{id}");
 }
 
 /// A state that this version does not know is none, and the operator hears of it.

@@ -5,6 +5,7 @@ use model::trading::{Heard, Ticket};
 use model::venue::{Bulk, Notice, Sink};
 use model::{Error, Nanos, RequestId};
 
+use super::account::tell_fill;
 use super::answers::{self, Wish, refusal};
 use super::habits::{KEEP_ALIVE, REFUSED_RETRY, RETRY};
 use super::instructions::FILLS_MAX;
@@ -188,8 +189,7 @@ impl Orders {
         sink: &mut Sink<'_>,
     ) -> Result<Outcome, Error> {
         for order in read::<Vec<Order<'_>>>(body)? {
-            let seen = self.order_seen(ticket, &order, None, now, sink);
-            sink.pipeline.heard(Heard::Order(Box::new(seen)));
+            self.tell_order(ticket, &order, None, now, sink);
         }
         Ok(DONE)
     }
@@ -203,9 +203,8 @@ impl Orders {
         sink: &mut Sink<'_>,
     ) -> Result<Outcome, Error> {
         let order: Order<'_> = read(body)?;
-        let seen = self.order_seen(ticket, &order, Some(client_id), now, sink);
-        let venue_order_id = Some(seen.seen.venue_order_id.clone());
-        sink.pipeline.heard(Heard::Order(Box::new(seen)));
+        self.tell_order(ticket, &order, Some(client_id), now, sink);
+        let venue_order_id = Some(order.order_id.to_string().into());
         Ok(Outcome::Accepted { venue_order_id })
     }
 
@@ -222,8 +221,7 @@ impl Orders {
         let outcome = told(reply, |body| {
             let fills = read::<Vec<Fill>>(body)?;
             for fill in &fills {
-                let seen = self.fill_seen(ticket, &page.instrument, fill, now);
-                sink.pipeline.heard(Heard::Order(Box::new(seen)));
+                tell_fill(ticket, &page.instrument, fill, now, sink);
             }
             let last = fills.iter().map(|fill| fill.id).max();
             next = self.next_page(page.from, fills.len(), last, now);

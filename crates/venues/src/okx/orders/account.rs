@@ -1,11 +1,12 @@
 //! The account's channels and lists, as what is heard.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use model::event::Side;
 use model::instrument::canonical_name;
-use model::ledger::{self, Name};
-use model::trading::{Balance, Heard, Observation, OrderSeen, Position, Ticket, VenueState};
+use model::ledger::Name;
+use model::trading::{Balance, Heard, Position, Ticket, VenueState};
 use model::venue::{Notice, Sink};
 use model::{Decimal, Error, Nanos};
 
@@ -27,8 +28,7 @@ impl Orders {
             "orders" => {
                 let orders = data.iter().map(|raw| read_raw(raw));
                 for order in orders.collect::<Result<Vec<Order<'_>>, _>>()? {
-                    let seen = self.order_seen(None, &order, now, sink);
-                    sink.pipeline.heard(Heard::Order(Box::new(seen)));
+                    self.tell_order(None, &order, now, sink);
                 }
             }
             "account" => {
@@ -108,7 +108,7 @@ impl Orders {
             }
             return None;
         }
-        let instrument = self.name(&held.inst_id.0, sink);
+        let instrument: Name = self.name(&held.inst_id.0, sink).into();
         self.positions.tell(&instrument, quantity.is_zero());
         let position = Position {
             instrument: instrument.clone(),
@@ -121,84 +121,65 @@ impl Orders {
         Some(instrument)
     }
 
-    /// What channel, query or list tells of an order.
-    pub(super) fn order_seen(
+    /// What channel, query or list tells of an order. The last fill is news in the channel alone.
+    pub(super) fn tell_order(
         &self,
         ticket: Option<Ticket>,
         order: &Order<'_>,
         now: Nanos,
         sink: &mut Sink<'_>,
-    ) -> OrderSeen {
+    ) {
         let state = state(order, sink);
-        let text = match state {
-            None => &order.state,
-            Some(_) => &order.cancel_source_reason,
-        };
-        let fill = match (order.fill_px.0, order.fill_sz.some(), &*order.trade_id.0) {
-            (Some(price), Some(quantity), id) if !id.is_empty() => {
-                Some(ledger::Fill { trade_id: id.into(), price, quantity })
-            }
-            _ => None,
-        };
-        let named = Some(&*order.cl_ord_id.0).filter(|id| !id.is_empty());
-        OrderSeen {
-            ticket,
-            instrument: self.name(&order.inst_id.0, sink),
-            venue_client_id: named.map(Name::from),
-            side: side(&order.side.0),
-            price: order.px.some(),
-            seen: Observation {
-                venue_order_id: (*order.ord_id.0).into(),
-                state,
-                quantity: Some(order.sz.0).filter(|_| order.tgt_ccy.0 != "quote_ccy"),
-                filled: order.acc_fill_sz.0,
-                fill,
-                venue_event_id: None,
-                text: (*text.0).into(),
-                ts_event: Some(time(order.u_time)),
-                ts_recv: now,
-            },
+        let Some(mut report) = sink.pipeline.exec_report() else { return };
+        report.ticket = ticket;
+        report.instrument.push_str(&self.name(&order.inst_id.0, sink));
+        report.venue_client_id.push_str(&order.cl_ord_id.0);
+        report.venue_order_id.push_str(&order.ord_id.0);
+        report.side = side(&order.side.0);
+        report.price = order.px.some();
+        report.state = state;
+        report.quantity = Some(order.sz.0).filter(|_| order.tgt_ccy.0 != "quote_ccy");
+        report.filled = order.acc_fill_sz.0;
+        let last = order.fill_px.0.zip(order.fill_sz.some());
+        if let Some(last) = last.filter(|_| ticket.is_none() && !order.trade_id.0.is_empty()) {
+            report.trade_id.push_str(&order.trade_id.0);
+            (report.last_price, report.last_quantity) = last;
         }
+        report.text.push_str(match state {
+            None => &order.state.0,
+            Some(_) => &order.cancel_source_reason.0,
+        });
+        report.ts_event = Some(time(order.u_time));
+        report.ts_recv = now;
+        sink.pipeline.heard(Heard::Order(report));
     }
 
     /// What the list of fills tells: nothing of the order's state.
-    pub(super) fn fill_seen(
+    pub(super) fn tell_fill(
         &self,
         ticket: Ticket,
         fill: &Fill<'_>,
         now: Nanos,
         sink: &mut Sink<'_>,
-    ) -> OrderSeen {
-        let named = Some(&*fill.cl_ord_id.0).filter(|id| !id.is_empty());
-        OrderSeen {
-            ticket: Some(ticket),
-            instrument: self.name(&fill.inst_id.0, sink),
-            venue_client_id: named.map(Name::from),
-            side: side(&fill.side.0),
-            price: None,
-            seen: Observation {
-                venue_order_id: (*fill.ord_id.0).into(),
-                state: None,
-                quantity: None,
-                filled: None,
-                fill: Some(ledger::Fill {
-                    trade_id: (*fill.trade_id.0).into(),
-                    price: fill.fill_px.0,
-                    quantity: fill.fill_sz.0,
-                }),
-                venue_event_id: None,
-                text: "".into(),
-                ts_event: Some(time(fill.ts)),
-                ts_recv: now,
-            },
-        }
+    ) {
+        let Some(mut report) = sink.pipeline.exec_report() else { return };
+        report.ticket = Some(ticket);
+        report.instrument.push_str(&self.name(&fill.inst_id.0, sink));
+        report.venue_client_id.push_str(&fill.cl_ord_id.0);
+        report.venue_order_id.push_str(&fill.ord_id.0);
+        report.side = side(&fill.side.0);
+        report.trade_id.push_str(&fill.trade_id.0);
+        (report.last_price, report.last_quantity) = (fill.fill_px.0, fill.fill_sz.0);
+        report.ts_event = Some(time(fill.ts));
+        report.ts_recv = now;
+        sink.pipeline.heard(Heard::Order(report));
     }
 
     /// The canonical name of a symbol: by the list, by the symbol rule for what it does not hold, and
     /// the symbol itself where that has no rule either (options).
-    fn name(&self, symbol: &str, sink: &mut Sink<'_>) -> Name {
+    fn name<'a>(&'a self, symbol: &'a str, sink: &mut Sink<'_>) -> Cow<'a, str> {
         if let Some(listing) = self.listings.of_symbol(symbol) {
-            return (&*listing.instrument.name).into();
+            return Cow::Borrowed(&listing.instrument.name);
         }
         match split_symbol(symbol) {
             Some((base, quote, contract)) => canonical_name(base, quote, contract).into(),

@@ -242,11 +242,8 @@ impl Orders {
     ) -> Result<Next, Error> {
         let all = answer.all::<Order<'_>>()?;
         let Some(order) = all.first() else { return Ok(Next::End(Outcome::NotFound)) };
-        let mut seen = self.order_seen(Some(ticket), order, now, sink);
-        // The last fill of an order is no news here.
-        seen.seen.fill = None;
-        let venue_order_id = Some(seen.seen.venue_order_id.clone());
-        sink.pipeline.heard(Heard::Order(Box::new(seen)));
+        self.tell_order(Some(ticket), order, now, sink);
+        let venue_order_id = Some((*order.ord_id.0).into());
         Ok(Next::End(Outcome::Accepted { venue_order_id }))
     }
 
@@ -262,9 +259,7 @@ impl Orders {
         let all = answer.all::<Order<'_>>()?;
         let next = goes_on(all.len(), all.last().map(|order| &*order.ord_id.0), after)?;
         for order in &all {
-            let mut seen = self.order_seen(Some(ticket), order, now, sink);
-            seen.seen.fill = None;
-            sink.pipeline.heard(Heard::Order(Box::new(seen)));
+            self.tell_order(Some(ticket), order, now, sink);
         }
         Ok(match next {
             Some(_) => {
@@ -287,8 +282,7 @@ impl Orders {
         let last = all.last().map(|fill| &*fill.bill_id.0);
         let after = goes_on(all.len(), last, page.after.as_deref())?;
         for fill in &all {
-            let seen = self.fill_seen(ticket, fill, now, sink);
-            sink.pipeline.heard(Heard::Order(Box::new(seen)));
+            self.tell_fill(ticket, fill, now, sink);
         }
         Ok(match after {
             Some(_) => {

@@ -28,6 +28,7 @@ enum Step {
     Tick(u64),
     Crash,
     Rush,
+    Exhaust(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1_u64..4_000).prop_map(Step::Tick),
         1 => Just(Step::Crash),
         3 => Just(Step::Rush),
+        1 => (1_usize..12).prop_map(Step::Exhaust),
     ]
 }
 
@@ -80,6 +82,7 @@ fn act(world: &mut World, step: Step) {
         Step::Tick(ms) => world.tick(ms),
         Step::Crash => world.crash(),
         Step::Rush => rush(world),
+        Step::Exhaust(reports) => world.exhausted = reports,
     }
 }
 

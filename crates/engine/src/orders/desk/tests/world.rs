@@ -6,10 +6,9 @@ use model::Error;
 use model::ledger::{
     Fact, Fill, LedgerAppend, LedgerReply, Lost, Outcome, Report, StoredOrder, Verdict,
 };
-use model::order::OrderState;
-use model::trading::{
-    Heard, Instruction, NOT_SENT, Observation, OrderSeen, Target, Ticket, VenueState,
-};
+use model::order::{ExecReport, OrderState};
+use model::trading::{Heard, Instruction, NOT_SENT, Target, Ticket, VenueState};
+use pool::LocalPool;
 
 use super::*;
 
@@ -47,6 +46,10 @@ pub struct World {
     trades: u64,
     pub wire: VecDeque<Instruction>,
     heard: VecDeque<Heard>,
+    /// Here, other than in a gateway, what the machine tells waits before the desk hears it.
+    reports: LocalPool<ExecReport>,
+    /// As many of the next reports find no free object in the pool.
+    pub exhausted: usize,
     pub link: bool,
     /// The next request's answer is lost, whether it arrives or not.
     pub lose_answer: bool,
@@ -78,6 +81,8 @@ impl World {
             trades: 0,
             wire: VecDeque::new(),
             heard: VecDeque::new(),
+            reports: LocalPool::boxed("ExecReport", 4_096),
+            exhausted: 0,
             link: true,
             lose_answer: false,
             lose_request: false,
@@ -351,27 +356,26 @@ impl World {
         }
         let order = &self.venue[id];
         let list = fill.is_some() && ticket.is_some();
-        let seen = Observation {
-            venue_order_id: order.id.clone(),
-            state: (!list).then_some(order.state),
-            quantity: (!list).then_some(order.quantity),
-            filled: (!list).then(|| order.filled()),
-            fill,
-            venue_event_id: None,
-            text: "".into(),
-            ts_event: (!list).then_some(self.now),
-            ts_recv: self.now,
-        };
-        let seen = OrderSeen {
+        let mut report = self.reports.try_acquire().expect("as many as there may be");
+        *report = ExecReport {
             ticket,
             instrument: BTC.into(),
             // As at some venues: a fill in a list is told under the venue's id alone.
-            venue_client_id: (!list).then(|| id.clone()),
+            venue_client_id: if list { "" } else { id }.into(),
+            venue_order_id: order.id.as_ref().into(),
             side: Some(Side::Buy),
-            price: None,
-            seen,
+            state: (!list).then_some(order.state),
+            quantity: (!list).then_some(order.quantity),
+            filled: (!list).then(|| order.filled()),
+            ts_event: (!list).then_some(self.now),
+            ts_recv: self.now,
+            ..ExecReport::default()
         };
-        self.heard.push_back(Heard::Order(Box::new(seen)));
+        if let Some(Fill { trade_id, price, quantity }) = fill {
+            report.trade_id.push_str(&trade_id);
+            (report.last_price, report.last_quantity) = (price, quantity);
+        }
+        self.heard.push_back(Heard::Order(report));
     }
 
     pub fn set_link(&mut self, up: bool) {
@@ -382,9 +386,12 @@ impl World {
 
     /// The desk hears one thing.
     pub fn hear(&mut self) {
-        if let Some(heard) = self.heard.pop_front() {
-            self.desk.heard(P, heard, self.now);
+        let Some(heard) = self.heard.pop_front() else { return };
+        if self.exhausted > 0 && matches!(heard, Heard::Order(_)) {
+            self.exhausted -= 1;
+            return self.desk.missed(P, self.now);
         }
+        self.desk.heard(P, heard, self.now);
     }
 
     /// The consumer reads what was delivered, and perhaps acknowledges it.
@@ -482,6 +489,7 @@ impl World {
         self.set_stuck(false);
         self.set_link(true);
         (self.lose_answer, self.lose_request) = (false, false);
+        self.exhausted = 0;
         for _ in 0..120 {
             for _ in 0..40 {
                 self.append();
