@@ -129,6 +129,7 @@ impl Orders {
             let line = self.lines.iter_mut().find(|line| line.provider == provider);
             if let Some(Line { provider, wire }) = line {
                 let ports = &mut ShardPorts { shard, provider: *provider, clock };
+                tracing::trace!(?instruction, "handed out");
                 crash_points::pass("send-before");
                 wire.command(&Command::Trade(instruction), ports);
                 crash_points::pass("send-after");
