@@ -105,6 +105,8 @@ struct Counts {
     accepted: AtomicU64,
     denied: AtomicU64,
     cancels_denied: AtomicU64,
+    /// Orders whose end was not told.
+    open: AtomicU64,
 }
 
 /// Orders that wait and orders that take, all the time, each taken back after a while.
@@ -182,6 +184,7 @@ impl Consumer for Trader {
 
     fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
         ctx.acknowledge(self.seen.position()).unwrap();
+        self.counts.open.store(self.open.len() as u64, Ordering::Relaxed);
         // One that waits already says it.
         let _ = self.news.try_send(());
     }
@@ -294,7 +297,8 @@ impl Stage {
     fn agree(self) {
         self.seen.set_calm(true);
         let lost = || self.parts.iter().map(|part| part.gap(&self.seen).lost).sum::<u64>();
-        self.until("all comes to rest", || self.open() == 0 && lost() == 0);
+        let told = || self.counts.open.load(Ordering::Relaxed) == 0 && lost() == 0;
+        self.until("all comes to rest", || self.open() == 0 && told());
         for part in &self.parts {
             let gap = part.gap(&self.seen);
             assert_eq!((gap.lost, gap.doubled, gap.what), (0, 0, None), "{}", part.venue);
@@ -318,7 +322,7 @@ impl Stage {
                 assert_eq!(Some(&*intent.venue_client_id), order.client_order_id.as_deref());
             }
         }
-        self.hosts.into_iter().for_each(|host| drop(host.kill()));
+        self.hosts.into_iter().for_each(|host| _ = host.kill());
     }
 }
 

@@ -158,8 +158,7 @@ impl Desk {
     fn unclaimed(&mut self, provider: &Name, told: &OrderSeen) {
         let (seen, provider) = (&told.seen, provider.clone());
         if let Some(fill) = &seen.fill {
-            let (venue_order_id, trade_id) = (seen.venue_order_id.clone(), fill.trade_id.clone());
-            return self.note(Note::UnclaimedFill { provider, venue_order_id, trade_id });
+            return self.fill_of_stranger(provider, told, fill.trade_id.clone());
         }
         if seen.state != Some(VenueState::Open) {
             return;

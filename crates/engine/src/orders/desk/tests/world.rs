@@ -410,6 +410,11 @@ impl World {
             let stored = self.stored(&key);
             self.desk.looked_up(&key, stored.as_ref());
         }
+        while let Some(key) = self.desk.take_fill_lookup() {
+            let known = |fact: &Fact| matches!(fact, Fact::Report(report) if report.key() == key);
+            let known = self.facts.iter().any(known);
+            self.desk.fill_looked_up(&key, Some(known));
+        }
     }
 
     pub fn tick(&mut self, ms: u64) {
