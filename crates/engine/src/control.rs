@@ -67,7 +67,8 @@ pub enum Command {
     /// is pending until nothing of the consumer can leave any more.
     SetTrading(bool),
     /// Operators alone: every consumer's switch off, and every order of every account taken back,
-    /// again and again until none is open. Whose name stands with it does not matter.
+    /// again and again until none is open. Whose name stands with it does not matter. Pending until
+    /// nothing but cancels can leave any more.
     Kill,
     /// Operators alone: an order of the consumer whose outcome can't be found out has never arrived.
     /// Whoever says so has looked at the venue.
@@ -299,10 +300,7 @@ impl Control {
             let desk = self.desks.iter().find(|desk| *desk.name == *name);
             let verdict = match desk.map(|desk| desk.consumer) {
                 // For all of them, and also where there is none.
-                _ if command == Command::Kill => {
-                    let killed = self.for_orders(OrderCommand::Kill);
-                    killed.map_or_else(Verdict::Refused, |done| done.verdict)
-                }
+                _ if command == Command::Kill => self.kill(&reply, now),
                 Some(consumer) => {
                     let done = self.carry_out((consumer, true), &command, shard, now);
                     let verdict = done.verdict;
@@ -346,9 +344,7 @@ impl Control {
             Command::SetTrading(on) => {
                 let orders = self.orders && !on;
                 desk.set_trading(*on, operator).map(|()| match orders {
-                    true => {
-                        Verdict::Pending { why: Waiting::Orders, until: now + OFF_WITHIN }.into()
-                    }
+                    true => off_pending(now).into(),
                     false => Verdict::Effective.into(),
                 })
             }
@@ -385,6 +381,17 @@ impl Control {
             }
             Verdict::Refused(refusal).into()
         })
+    }
+
+    /// The kill switch is off as any other is: whoever threw it is told when nothing leaves any more.
+    fn kill(&mut self, reply: &operator::Reply, now: Nanos) -> Verdict {
+        match self.for_orders(OrderCommand::Kill) {
+            Ok(_) => {
+                self.offs.push(Off { to: To::Operator(reply.clone()), seen: false });
+                off_pending(now)
+            }
+            Err(refusal) => Verdict::Refused(refusal),
+        }
     }
 
     fn for_orders(&mut self, command: OrderCommand) -> Result<Done, Refusal> {
@@ -615,6 +622,11 @@ impl Control {
         ];
         commands.into_iter().flatten().collect()
     }
+}
+
+/// What was handed out before a switch was thrown off is not written yet.
+fn off_pending(now: Nanos) -> Verdict {
+    Verdict::Pending { why: Waiting::Orders, until: now + OFF_WITHIN }
 }
 
 /// Ends those of which `end` says how.

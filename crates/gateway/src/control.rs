@@ -69,7 +69,8 @@ impl Control {
     }
 
     /// The kill switch: every consumer's switch goes off, and every order of every account is taken
-    /// back, again and again until none is open. Orders that are not ours go too.
+    /// back, again and again until none is open. Orders that are not ours go too. Nothing but cancels
+    /// leaves any more once the ticket says that it is effective.
     ///
     /// # Errors
     /// As for [`command`](Self::command).

@@ -147,11 +147,12 @@ impl Wire {
     }
 
     /// Whether everything that was handed over is written: messages are with the operating system,
-    /// and no request that changes something is in the HTTP thread's hands. What was handed over
-    /// before can't leave any more after that.
+    /// those of connections that are being closed too, and no request that changes something is in
+    /// the HTTP thread's hands. What was handed over before can't leave any more after that.
     #[must_use]
     pub fn has_written(&self) -> bool {
-        self.sockets.unflushed().is_none() && self.http.changes_in_hand() == 0
+        let flushed = self.sockets.unflushed().is_none() && !self.sockets.closes_unflushed();
+        flushed && self.http.changes_in_hand() == 0
     }
 
     /// Gives up what is not written, so that [`has_written`](Self::has_written) soon holds:
@@ -165,6 +166,8 @@ impl Wire {
             let reason = CloseReason::Requested;
             ports.with(now, &mut |pipeline| self.session.closed(conn, &reason, now, pipeline));
         }
+        // Nobody waits for their answers any more.
+        self.sockets.cut_unflushed();
         ports.with(now, &mut |pipeline| self.session.abandon_changes(now, pipeline));
         self.carry_out(now, ports);
     }

@@ -199,8 +199,10 @@ impl WebSocket {
         if !self.dirty {
             return Poll::Ready(Ok(()));
         }
+        let bytes = self.writer.waiting().len();
         match self.poll_write_all(cx) {
             Poll::Ready(Ok(())) => {
+                tracing::trace!(bytes, "written");
                 self.dirty = false;
                 self.pongs_waiting = 0;
                 self.write_deadline = None;
@@ -239,6 +241,7 @@ impl WebSocket {
         if ready!(self.poll_write_all(cx)).is_err() {
             return Poll::Ready(());
         }
+        self.dirty = false;
         let mut unread = Vec::new();
         while !self.far_end_done {
             // Anything but the close frame is too late to be of use.

@@ -4,11 +4,14 @@
 
 mod common;
 
-use common::rig::{Far, Pages, Rig, RigConfig, page, rest};
+use common::rig::{Far, FarSocket, Pages, Rig, RigConfig, close_code, page, rest};
 use common::{Call, request_to};
+use futures_util::StreamExt;
+use model::event::Reason;
 use model::venue::{Method, OnceFrame, Repeat, Request};
 use model::{ConnId, RequestId};
 
+const CONN: ConnId = ConnId(1);
 const ONCE: Repeat = Repeat::Once { urgent: false };
 
 /// A rig that makes a request to a page that is answered, or to one that is not.
@@ -59,26 +62,56 @@ async fn questions_and_what_is_urgent_are_nothing_to_wait_for() {
     }
 }
 
-#[tokio::test]
-async fn a_connection_that_takes_nothing_is_cut_with_what_waits_on_it() {
+/// A connection that is open.
+async fn opened() -> (Rig, Far, FarSocket) {
     let far = Far::bind().await;
     let mut rig = Rig::new(&RigConfig::default());
     rig.link([far.url().as_str()]);
     let socket = rig.run(far.accept()).await;
-    let conn = ConnId(1);
-    rig.until(|calls| {
-        calls.iter().any(|call| matches!(call, Call::Open(_, open) if *open == conn))
-    })
-    .await;
-    // More than any buffer on the way takes.
+    let opened = |call: &Call| matches!(call, Call::Open(_, open) if *open == CONN);
+    rig.until(|calls| calls.iter().any(opened)).await;
+    (rig, far, socket)
+}
+
+/// A connection with more on it than any buffer on the way takes.
+async fn clogged() -> (Rig, Far, FarSocket) {
+    let (mut rig, far, socket) = opened().await;
     let text = "x".repeat(32 * 1_024 * 1_024);
-    let frame = OnceFrame { conn, id: RequestId(1), text, urgent: false };
+    let frame = OnceFrame { conn: CONN, id: RequestId(1), text, urgent: false };
     rig.venue.lock().wants.once_frames.push(frame);
     rig.command();
     rig.run(tokio::task::yield_now()).await;
     assert!(!rig.wire.has_written());
+    (rig, far, socket)
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_nothing_is_cut_with_what_waits_on_it() {
+    let (mut rig, _far, socket) = clogged().await;
     rig.wire.give_up_unwritten(&mut rig.ports);
     assert!(rig.wire.has_written());
-    assert!(rig.venue.calls().contains(&Call::Close(conn)));
+    assert!(rig.venue.calls().contains(&Call::Close(CONN)));
     drop(socket);
+}
+
+#[tokio::test]
+async fn what_waits_on_a_connection_that_is_being_closed_can_still_leave_until_it_is_cut() {
+    let (mut rig, _far, mut socket) = clogged().await;
+    rig.venue.lock().wants.reconnect.push((CONN, Reason::Disconnected));
+    rig.command();
+    rig.run(tokio::task::yield_now()).await;
+    assert!(!rig.wire.has_written(), "a farewell is written behind what waits");
+    rig.wire.give_up_unwritten(&mut rig.ports);
+    assert!(rig.wire.has_written());
+    // The message never arrives whole.
+    assert!(rig.run(socket.next()).await.is_none_or(|message| message.is_err()));
+}
+
+#[tokio::test]
+async fn a_farewell_that_is_written_is_nothing_to_wait_for() {
+    let (mut rig, _far, mut socket) = opened().await;
+    rig.venue.lock().wants.reconnect.push((CONN, Reason::Disconnected));
+    rig.command();
+    written(&mut rig).await;
+    assert!(rig.run(close_code(&mut socket)).await.is_some());
 }

@@ -345,14 +345,22 @@ fn operators_alone_kill_and_only_where_there_are_orders() {
     }
     assert_eq!(bus.shard.order_command(), None);
     assert_eq!(say(&mut bus, lost()), Verdict::Effective);
-    let nobody = bus.operator.command("", Command::Kill).unwrap();
+    assert!(!bus.shard.switches_seen(), "nothing to wait for");
+    let killed = bus.operator.command("", Command::Kill).unwrap();
     bus.turn();
-    assert_eq!(nobody.try_recv().unwrap().verdict, Verdict::Effective);
+    let orders = |verdict| matches!(verdict, Verdict::Pending { why: Waiting::Orders, .. });
+    assert!(orders(killed.try_recv().unwrap().verdict), "what was handed out may still leave");
+    bus.turn();
+    assert!(killed.try_recv().is_err());
+    assert!(bus.shard.switches_seen(), "somebody waits");
+    bus.shard.confirm_offs();
+    bus.turn();
+    assert_eq!(killed.try_recv().unwrap().verdict, Verdict::Effective);
     let order = OrderKey { consumer: "c0".into(), client_order_id: "7".into() };
     assert_eq!(bus.shard.order_command(), Some(OrderCommand::NeverArrived(order)));
     assert_eq!(bus.shard.order_command(), Some(OrderCommand::Kill));
     for _ in 0..ORDER_COMMANDS_MAX {
-        assert_eq!(say(&mut bus, Command::Kill), Verdict::Effective);
+        assert!(orders(say(&mut bus, Command::Kill)));
     }
     assert_eq!(say(&mut bus, Command::Kill), Verdict::Refused(Refusal::TooManyPending));
 }

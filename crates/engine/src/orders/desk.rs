@@ -6,7 +6,7 @@
 //! | goes in | from |
 //! | --- | --- |
 //! | [`submit`](Desk::submit), [`cancel`](Desk::cancel), [`amend`](Desk::amend), [`query`](Desk::query), [`acknowledge`](Desk::acknowledge) | consumers |
-//! | [`ledger`](Desk::ledger), [`looked_up`](Desk::looked_up) | the ledger |
+//! | [`ledger`](Desk::ledger), [`looked_up`](Desk::looked_up), [`fill_looked_up`](Desk::fill_looked_up) | the ledger |
 //! | [`heard`](Desk::heard) | trading machines |
 //! | [`switch_on`](Desk::switch_on), [`switch_off`](Desk::switch_off), [`kill`](Desk::kill), [`never_arrived`](Desk::never_arrived) | operators |
 //! | [`on_timer`](Desk::on_timer) | the clock, at [`deadline`](Desk::deadline) |
@@ -17,7 +17,7 @@
 //! | [`take_instruction`](Desk::take_instruction) | the provider's machine, at once |
 //! | [`take_delivery`](Desk::take_delivery) | the consumer's critical lane |
 //! | [`take_reply`](Desk::take_reply) | the consumer |
-//! | [`take_lookup`](Desk::take_lookup) | whoever reads the ledger |
+//! | [`take_lookup`](Desk::take_lookup), [`take_fill_lookup`](Desk::take_fill_lookup) | whoever reads the ledger |
 //! | [`take_account`](Desk::take_account) | all consumers |
 //! | [`take_note`](Desk::take_note) | the operator |
 //!
@@ -60,6 +60,7 @@ mod kill;
 mod reconcile;
 mod restore;
 mod risk;
+mod strangers;
 mod switch;
 
 pub use enter::NewOrder;
@@ -69,6 +70,7 @@ use account::{Account, Purpose};
 use exposure::Counted;
 use journal::Journal;
 use risk::Risk;
+use strangers::Strangers;
 use switch::Switches;
 
 /// What becomes of an open venue order that no order of ours claims.
@@ -169,7 +171,7 @@ pub enum Note {
         /// The venue's id of it.
         venue_order_id: Name,
     },
-    /// A fill of a venue order that no order of ours claims.
+    /// A fill of a venue order that no order of ours claims and the ledger does not have; told once.
     UnclaimedFill {
         /// Where.
         provider: Name,
@@ -275,6 +277,7 @@ pub struct Desk {
     replies: VecDeque<OrderReply>,
     lookups: BTreeSet<OrderKey>,
     looking: BTreeSet<OrderKey>,
+    strangers: Strangers,
     /// The newest of each asset and instrument that was not taken yet.
     news: BTreeMap<(Name, bool, Name), AccountNews>,
     notes: VecDeque<Note>,
@@ -300,6 +303,7 @@ impl Desk {
             replies: VecDeque::new(),
             lookups: BTreeSet::new(),
             looking: BTreeSet::new(),
+            strangers: Strangers::default(),
             news: BTreeMap::new(),
             notes: VecDeque::new(),
             notes_lost: 0,
@@ -390,7 +394,8 @@ impl Desk {
         self.journal.len()
     }
 
-    /// Whether the ledger has all facts, and every report that it has was taken for its consumer.
+    /// Whether the ledger has all facts, what it released was decided on, and every report that it has
+    /// was taken for its consumer.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.journal.is_settled() && self.deliveries.is_empty()

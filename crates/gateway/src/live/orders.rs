@@ -147,6 +147,7 @@ impl Orders {
             if let Some(Line { provider, wire }) = line {
                 let ports =
                     &mut RoomPorts { shard, room: &mut self.room, provider: *provider, clock };
+                tracing::trace!(?instruction, "handed out");
                 crash_points::pass("send-before");
                 wire.command(&Command::Trade(instruction), ports);
                 crash_points::pass("send-after");

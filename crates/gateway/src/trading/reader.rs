@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
 use model::ConsumerId;
-use model::ledger::{Name, OrderKey, StoredOrder};
+use model::ledger::{Name, OrderKey, ReportKey, StoredOrder};
 use store::ledger::LedgerRead;
 
 /// Questions that may be under way; one more waits with whoever asks.
@@ -30,6 +30,8 @@ pub(crate) enum Ask {
     },
     /// What is known of an order.
     Order(OrderKey),
+    /// Whether there is a report of that key.
+    Report(ReportKey),
 }
 
 /// An answer.
@@ -39,6 +41,8 @@ pub(crate) enum Told {
     Page(Page),
     /// To [`Ask::Order`]; an order that can't be read is as one that is not known.
     Order(OrderKey, Option<Box<StoredOrder>>),
+    /// To [`Ask::Report`]; `None` where the ledger can't be read.
+    Report(ReportKey, Option<bool>),
 }
 
 /// The shard's side.
@@ -112,6 +116,13 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
                 None
             });
             Told::Order(key, stored.map(Box::new))
+        }
+        Ask::Report(key) => {
+            let known = ledger.knows(&key);
+            let known = known.inspect_err(|error| {
+                tracing::error!(?key, %error, "a report can't be looked up in the ledger");
+            });
+            Told::Report(key, known.ok())
         }
     }
 }

@@ -182,6 +182,7 @@ impl Room {
             match told {
                 Told::Page(page) => shard.log_page(page, now),
                 Told::Order(key, stored) => self.desk.looked_up(&key, stored.as_deref()),
+                Told::Report(key, known) => self.desk.fill_looked_up(&key, known),
             }
         }
     }
@@ -246,7 +247,8 @@ impl Room {
                 }
             }
         }
-        self.desk.take_lookup().map(Ask::Order)
+        let order = self.desk.take_lookup().map(Ask::Order);
+        order.or_else(|| self.desk.take_fill_lookup().map(Ask::Report))
     }
 
     /// What the ledger is to keep.

@@ -10,6 +10,7 @@ pub mod host;
 pub mod naive;
 pub mod naive_channels;
 pub mod rig;
+pub mod trading;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

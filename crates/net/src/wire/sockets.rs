@@ -135,6 +135,17 @@ impl Sockets {
         full
     }
 
+    /// Whether a connection that ends has still something to write: its farewell, and what waited
+    /// before that.
+    pub(super) fn closes_unflushed(&self) -> bool {
+        self.closing.iter().any(|stream| !stream.is_flushed())
+    }
+
+    /// Cuts short what ends and has still something to write.
+    pub(super) fn cut_unflushed(&mut self) {
+        self.closing.retain(WebSocket::is_flushed);
+    }
+
     pub(super) fn poll_closing(&mut self, cx: &mut Context<'_>) {
         self.closing.retain_mut(|stream| stream.poll_closed(cx).is_pending());
     }

@@ -13,7 +13,8 @@ pub const PRESETS: &[&str] = &["none", "flaky", "throttled", "orders", "chaos"];
 ///
 /// A private connection, which carries orders or their reports, is as reliable as TCP: of what is
 /// below it has nothing that would lose, alter or reorder messages while it is up. Reports are lost
-/// with their connection (`report_lost`, `disconnect_every_s`), as at every venue.
+/// with their connection (`report_lost`, `disconnect_every_s`), as at every venue. `report_suppressed`
+/// alone is worse than that: it is for what periodic reconciliation has to find, and in no preset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -84,6 +85,8 @@ pub struct Faults {
     pub report_twice: u32,
     /// Are lost with their connection, which breaks.
     pub report_lost: u32,
+    /// Never come, though their connection stays up.
+    pub report_suppressed: u32,
     /// The venue's clock is ahead by so much, behind where negative.
     pub clock_skew_ms: i32,
 }

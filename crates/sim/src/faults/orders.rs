@@ -85,7 +85,8 @@ impl<M: Subject> Faulty<M> {
         }
     }
 
-    /// A report of an order: nothing is lost or overtaken while the connection is up.
+    /// A report of an order: nothing is overtaken while the connection is up, and nothing lost but what
+    /// is suppressed.
     pub(super) fn spoil_report(
         &mut self,
         now: Nanos,
@@ -97,6 +98,9 @@ impl<M: Subject> Faulty<M> {
             if let Some(line) = self.clients.get_mut(&client) {
                 (line.is_lost, line.breaks_at) = (true, Some(now));
             }
+            return;
+        }
+        if self.happens(now, client, "report_suppressed", self.faults.report_suppressed) {
             return;
         }
         let twice = self.happens(now, client, "report_twice", self.faults.report_twice);

@@ -29,26 +29,27 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
         Fact::Change(Change { order, number, .. }) => {
             serde_json::to_string(&("change", &order.consumer, &order.client_order_id, number))?
         }
-        Fact::Report(report) => {
-            let ReportKey { provider, instrument, venue_order_id, what } = report.key();
-            let of = (provider, instrument, venue_order_id);
-            match what {
-                Occurrence::Fill { trade_id } => serde_json::to_string(&("fill", of, trade_id))?,
-                Occurrence::Event { state, id } => {
-                    serde_json::to_string(&("event", of, state.name(), id))?
-                }
-                Occurrence::State { state, quantity, filled, ts_event } => {
-                    let amounts = (quantity.to_string(), filled.to_string());
-                    let ts = ts_event.map(|ts| ts.0);
-                    serde_json::to_string(&("state", of, state.name(), amounts, ts))?
-                }
-            }
-        }
+        Fact::Report(report) => report_identity(&report.key())?,
         Fact::Submit(_) | Fact::Sent(_) | Fact::Answer(_) | Fact::Acknowledgement(_) => {
             return Ok(None);
         }
     };
     Ok(Some(text))
+}
+
+/// The identity of a report of that key.
+pub(crate) fn report_identity(key: &ReportKey) -> Result<String, serde_json::Error> {
+    let ReportKey { provider, instrument, venue_order_id, what } = key;
+    let of = (provider, instrument, venue_order_id);
+    match what {
+        Occurrence::Fill { trade_id } => serde_json::to_string(&("fill", of, trade_id)),
+        Occurrence::Event { state, id } => serde_json::to_string(&("event", of, state.name(), id)),
+        Occurrence::State { state, quantity, filled, ts_event } => {
+            let amounts = (quantity.to_string(), filled.to_string());
+            let ts = ts_event.map(|ts| ts.0);
+            serde_json::to_string(&("state", of, state.name(), amounts, ts))
+        }
+    }
 }
 
 /// What a database keeps of a fact, beside where it stands.

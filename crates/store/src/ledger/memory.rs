@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ledger::{
-    Answer, Fact, LedgerAppend, Name, OrderKey, Report, Request, StoredOrder, Submit, Verdict,
+    Answer, Fact, LedgerAppend, Name, OrderKey, Report, ReportKey, Request, StoredOrder, Submit,
+    Verdict,
 };
 
 use super::encode;
@@ -132,6 +133,11 @@ impl LedgerRead for MemoryLedger {
         Ok(reports.take(limit).collect())
     }
 
+    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
+        let identity = encode::report_identity(report).map_err(encoding)?;
+        Ok(self.lock().identities.contains_key(&identity))
+    }
+
     fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError> {
         Ok(self.lock().acknowledged.get(consumer).copied().unwrap_or(0))
     }
@@ -153,8 +159,7 @@ impl Kept {
             let current = Current { intent: position, ..Current::default() };
             self.orders.insert(submit.order.clone(), current);
         }
-        let identity = encode::identity(fact)
-            .map_err(|error| LedgerError::stop("memory", format!("encoding failed: {error}")))?;
+        let identity = encode::identity(fact).map_err(encoding)?;
         if let Some(identity) = identity {
             if let Some(position) = self.identities.get(&identity) {
                 return Ok(Verdict::Known { position: *position });
@@ -206,6 +211,10 @@ impl Kept {
         });
         Some(StoredOrder { submit, position: current.intent, answer, report })
     }
+}
+
+fn encoding(error: serde_json::Error) -> LedgerError {
+    LedgerError::stop("memory", format!("encoding failed: {error}"))
 }
 
 #[cfg(test)]

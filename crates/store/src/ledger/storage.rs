@@ -1,6 +1,6 @@
 //! What a database has to do to hold the ledger. `tests/conformance.rs` is the test that each must pass.
 
-use model::ledger::{Fact, LedgerAppend, OrderKey, Report, StoredOrder, Verdict};
+use model::ledger::{Fact, LedgerAppend, OrderKey, Report, ReportKey, StoredOrder, Verdict};
 
 use super::error::LedgerError;
 
@@ -74,6 +74,12 @@ pub trait LedgerRead: Send {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Report)>, LedgerError>;
+
+    /// Whether there is a report of that key, whoever's it is.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError>;
 
     /// The position up to which a consumer has acknowledged; 0 where it never did.
     ///

@@ -162,10 +162,9 @@ impl Desk {
     }
 
     fn unclaimed(&mut self, provider: &Name, seen: &ExecReport) {
-        let (venue_order_id, provider): (Name, _) =
-            (seen.venue_order_id.as_str().into(), provider.clone());
+        let provider = provider.clone();
         if let Some(Fill { trade_id, .. }) = seen.fill() {
-            return self.note(Note::UnclaimedFill { provider, venue_order_id, trade_id });
+            return self.fill_of_stranger(provider, seen, trade_id);
         }
         if seen.state != Some(VenueState::Open) {
             return;
@@ -174,7 +173,7 @@ impl Desk {
         let client = Some(seen.venue_client_id.as_str()).filter(|id| !id.is_empty());
         let orphan = Orphan {
             instrument: seen.instrument.as_str().into(),
-            venue_order_id,
+            venue_order_id: seen.venue_order_id.as_str().into(),
             venue_client_id: client.map(Name::from),
         };
         if self.options.orphans == Orphans::Cancel && seen.ticket.is_some() {

@@ -39,9 +39,9 @@ impl Journal {
         self.outbox.len()
     }
 
-    /// Whether nothing waits: neither for the driver nor for the ledger's word on a report.
+    /// Whether nothing waits: neither for the driver nor for the ledger's word.
     pub(super) fn is_settled(&self) -> bool {
-        self.outbox.is_empty() && self.reports.is_empty()
+        self.outbox.is_empty() && self.reports.is_empty() && self.requests.is_empty()
     }
 
     pub(super) fn append(&mut self, fact: Fact) -> u64 {

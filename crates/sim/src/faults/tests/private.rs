@@ -257,6 +257,15 @@ fn a_report_is_lost_with_its_connection_alone() {
 }
 
 #[test]
+fn a_suppressed_report_is_missed_and_its_connection_stays_up() {
+    let (faulty, all) = talk(Faults { report_suppressed: 300_000, ..Faults::default() });
+    let reports = numbers_of(&all, "report");
+    let missed = COUNT - reports.len() as u64;
+    assert!(missed > COUNT / 10 && missed < COUNT / 2 && reports.is_sorted());
+    assert_eq!((faulty.injected(), faulty.inner().clients.len()), (missed, 1));
+}
+
+#[test]
 fn behind_a_lost_report_nothing_comes_any_more() {
     let lost = (0..50).filter(|seed| {
         let faults = Faults { report_lost: 200_000, ..Faults::default() };

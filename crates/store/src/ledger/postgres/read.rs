@@ -1,6 +1,6 @@
 //! Reading the Postgres ledger, on sessions of its own.
 
-use model::ledger::{Answer, Fact, OrderKey, Report, StoredOrder, Submit};
+use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
 use postgres::types::ToSql;
 use postgres::{Client, GenericClient};
 
@@ -101,6 +101,18 @@ impl LedgerRead for PostgresReader {
                 other => Err(mixed_up(place, position, &other)),
             };
             found.into_iter().map(report).collect()
+        })
+    }
+
+    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
+        let identity = encode::report_identity(report);
+        self.read(|db, place| {
+            let encoded =
+                |error| LedgerError::stop(&place.shown, format!("encoding failed: {error}"));
+            let identity = identity.map_err(encoded)?;
+            db.query_opt("SELECT 1 FROM facts WHERE identity = $1", &[&identity])
+                .map(|row| row.is_some())
+                .map_err(|error| place.failed("reading the ledger", &error))
         })
     }
 

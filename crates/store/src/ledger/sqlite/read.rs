@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model::ledger::{Answer, Fact, OrderKey, Report, StoredOrder, Submit};
+use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::super::encode;
@@ -111,6 +111,16 @@ impl LedgerRead for SqliteReader {
                 other => Err(mixed_up(&self.path, position, &other)),
             })
             .collect()
+    }
+
+    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
+        let encoded = |error| LedgerError::stop(&self.path, format!("encoding failed: {error}"));
+        let failed = |error| LedgerError::sqlite(&self.path, "reading the ledger", &error);
+        let identity = encode::report_identity(report).map_err(encoded)?;
+        self.db
+            .prepare_cached("SELECT 1 FROM facts WHERE identity = ?1")
+            .and_then(|mut statement| statement.exists([identity]))
+            .map_err(failed)
     }
 
     fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError> {

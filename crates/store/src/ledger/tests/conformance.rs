@@ -215,7 +215,14 @@ fn reports_are_known_by_their_key(bench: &dyn Bench) {
     assert_eq!(verdicts[2], Verdict::Known { position: stored(&verdicts[1]) });
     assert!(stored(&verdicts[3]) < stored(&verdicts[4]));
     assert_eq!(verdicts[5], Verdict::Known { position: stored(&verdicts[3]) });
-    assert_eq!(bench.read().reports_after("a", 0, 100).unwrap().len(), 4);
+    let mut read = bench.read();
+    assert_eq!(read.reports_after("a", 0, 100).unwrap().len(), 4);
+    for known in read.reports_after("a", 0, 100).unwrap() {
+        assert!(read.knows(&known.1.key()).unwrap());
+    }
+    let (another, amount) = (report("a", "1", OrderState::Partial, Some("9")), elsewhere);
+    let nowhere = Report { instrument: "XRP-USDT".into(), ..amount };
+    assert!(!read.knows(&another.key()).unwrap() && !read.knows(&nowhere.key()).unwrap());
 }
 
 fn a_consumer_goes_on_from_its_acknowledgement(bench: &dyn Bench) {

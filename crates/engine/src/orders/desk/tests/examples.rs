@@ -1,7 +1,7 @@
 //! The rules of the way out and back, each by example.
 
 use model::ledger::{Fact, Outcome};
-use model::order::OrderState;
+use model::order::{ExecReport, OrderState};
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, VenueState};
 
@@ -349,6 +349,84 @@ fn an_open_order_that_nobody_claims_is_told_once_or_cancelled() {
     }
 }
 
+fn unclaimed(world: &World) -> usize {
+    world.notes.iter().filter(|note| matches!(note, Note::UnclaimedFill { .. })).count()
+}
+
+#[test]
+fn a_fill_that_nobody_claims_is_told_once_and_one_that_the_ledger_has_never() {
+    let mut world = World::new(DeskOptions { settled_max: 0, ..DeskOptions::default() });
+    run(&mut world);
+    world.submit("1");
+    run(&mut world);
+    (0..5).for_each(|_| world.trade("1"));
+    world.settle();
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    // Its fills are listed again and again, by this process and the next, which do not have it.
+    world.desk.reconcile(&P.into(), world.now);
+    world.settle();
+    world.crash();
+    world.settle();
+    assert_eq!(unclaimed(&world), 0);
+    let stranger = super::world::VenueOrder {
+        id: "v9".into(),
+        quantity: 5.into(),
+        fills: Vec::new(),
+        state: VenueState::Open,
+    };
+    world.venue.insert("x9".into(), stranger);
+    world.trade("9");
+    for _ in 0..3 {
+        world.settle();
+        world.desk.reconcile(&P.into(), world.now);
+    }
+    assert_eq!(unclaimed(&world), 1);
+}
+
+#[test]
+fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
+    let mut world = world();
+    let told = ExecReport {
+        instrument: BTC.into(),
+        venue_order_id: "v9".into(),
+        trade_id: "t9".into(),
+        last_price: Decimal::TEN,
+        last_quantity: Decimal::ONE,
+        ts_recv: world.now,
+        ..ExecReport::default()
+    };
+    let hear = |world: &mut World| {
+        let report = world.report(told.clone());
+        world.desk.heard(P, report, world.now);
+        world.desk.take_fill_lookup()
+    };
+    let key = hear(&mut world).expect("the ledger is asked");
+    assert_eq!(hear(&mut world), None, "once");
+    world.desk.fill_looked_up(&key, None);
+    assert_eq!(hear(&mut world), Some(key.clone()));
+    world.desk.fill_looked_up(&key, Some(false));
+    assert_eq!(hear(&mut world), None);
+    assert!(matches!(world.desk.take_note(), Some(Note::UnclaimedFill { .. })));
+}
+
+#[test]
+fn what_the_ledger_has_not_decided_on_is_not_settled() {
+    let mut world = world();
+    assert!(world.desk.is_settled());
+    world.submit("1");
+    world.append();
+    assert!(!world.desk.is_settled(), "its intent is on its way into the ledger");
+    world.switch_off();
+    world.write();
+    (0..4).for_each(|_| world.reply());
+    assert!(!world.desk.is_settled(), "and so is that it was denied");
+    write_all(&mut world);
+    assert!(!world.desk.is_settled(), "and its consumer is to hear of it");
+    world.read(false);
+    assert!(world.desk.is_settled());
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Rejected));
+}
+
 #[test]
 fn a_query_is_answered_from_here_or_from_the_ledger() {
     let mut world = world();
@@ -375,15 +453,46 @@ fn an_answer_that_nobody_waits_for_is_told_to_the_operator() {
     assert_eq!(world.desk.take_note(), Some(Note::UnknownTicket(Ticket(99))));
 }
 
+fn winds(world: &mut World) -> Vec<Duration> {
+    let mut winds = Vec::new();
+    while let Some(instruction) = world.desk.take_instruction(P, world.now) {
+        if let Instruction::DeadMan { ticket, within, .. } = instruction {
+            winds.push(within);
+            let outcome = Outcome::Accepted { venue_order_id: None };
+            world.desk.heard(P, Heard::Answer { ticket, outcome }, world.now);
+        }
+    }
+    winds
+}
+
 #[test]
 fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     let within = Duration::from_secs(30);
     let options = DeskOptions { dead_man: Some(within), ..DeskOptions::default() };
     let mut world = World::new(options);
     run(&mut world);
+    world.tick(1);
+    assert_eq!(winds(&mut world), [], "nothing is open");
     world.submit("1");
     run(&mut world);
     world.tick(1);
-    let wound = world.desk.take_instruction(P, world.now);
-    assert!(matches!(wound, Some(Instruction::DeadMan { within: w, .. }) if w == within));
+    assert_eq!(winds(&mut world), [within]);
+    world.tick(9_999);
+    assert_eq!(winds(&mut world), [], "a third of it has not passed");
+    world.tick(1);
+    assert_eq!(winds(&mut world), [within]);
+    world.set_link(false);
+    world.hear();
+    world.tick(20_000);
+    assert_eq!(winds(&mut world), [], "whoever hears nothing lets it run out");
+    world.set_link(true);
+    world.hear();
+    world.tick(1);
+    assert_eq!(winds(&mut world), [within]);
+    world.cancel_at_venue("1");
+    run(&mut world);
+    world.tick(1);
+    assert_eq!(winds(&mut world), [Duration::ZERO], "taken off again");
+    world.tick(20_000);
+    assert_eq!(winds(&mut world), []);
 }

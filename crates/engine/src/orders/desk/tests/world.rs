@@ -356,8 +356,7 @@ impl World {
         }
         let order = &self.venue[id];
         let list = fill.is_some() && ticket.is_some();
-        let mut report = self.reports.try_acquire().expect("as many as there may be");
-        *report = ExecReport {
+        let mut seen = ExecReport {
             ticket,
             instrument: BTC.into(),
             // As at some venues: a fill in a list is told under the venue's id alone.
@@ -372,10 +371,18 @@ impl World {
             ..ExecReport::default()
         };
         if let Some(Fill { trade_id, price, quantity }) = fill {
-            report.trade_id.push_str(&trade_id);
-            (report.last_price, report.last_quantity) = (price, quantity);
+            seen.trade_id.push_str(&trade_id);
+            (seen.last_price, seen.last_quantity) = (price, quantity);
         }
-        self.heard.push_back(Heard::Order(report));
+        let report = self.report(seen);
+        self.heard.push_back(report);
+    }
+
+    /// What the machine tells, in an object of the pool.
+    pub fn report(&mut self, seen: ExecReport) -> Heard {
+        let mut report = self.reports.try_acquire().expect("as many as there may be");
+        *report = seen;
+        Heard::Order(report)
     }
 
     pub fn set_link(&mut self, up: bool) {
@@ -416,6 +423,11 @@ impl World {
         while let Some(key) = self.desk.take_lookup() {
             let stored = self.stored(&key);
             self.desk.looked_up(&key, stored.as_ref());
+        }
+        while let Some(key) = self.desk.take_fill_lookup() {
+            let known = |fact: &Fact| matches!(fact, Fact::Report(report) if report.key() == key);
+            let known = self.facts.iter().any(known);
+            self.desk.fill_looked_up(&key, Some(known));
         }
     }
 
