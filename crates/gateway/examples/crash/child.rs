@@ -1,4 +1,5 @@
-//! The gateway's process, which is there to be killed.
+//! The gateway's process, which is there to be killed; `clients/ccxt/orders.py` starts one too, and lets
+//! it live.
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(500);
 /// An order's value is so many times the venue's smallest.
 const WORTH: i64 = 4;
+/// What that is, in quote currency, where the venue does not say: OKX only refuses what is worth less.
+const SMALLEST: i64 = 5;
 /// It holds at most so many orders' worth, long or short.
 const HOLDS: i64 = 5;
 
@@ -195,7 +197,8 @@ impl Consumer for Maker {
 pub fn quantity(facts: &Instrument, price: Decimal) -> Option<Decimal> {
     let lot = facts.lot.filter(|_| facts.trading == Trading::Open)?;
     let unit = price.checked_mul(facts.contract_size.unwrap_or(Decimal::ONE))?;
-    let worth = facts.notional_min.unwrap_or(Decimal::ONE).checked_mul(Decimal::from(WORTH))?;
+    let worth = facts.notional_min.unwrap_or_else(|| Decimal::from(SMALLEST));
+    let worth = worth.checked_mul(Decimal::from(WORTH))?;
     let lots = worth.checked_div(unit)?.checked_div(lot)?.ceil();
     lot.checked_mul(lots.max(Decimal::ONE))
 }
