@@ -19,7 +19,7 @@ use pool::{LocalPool, LocalPooled};
 
 pub struct TestPipeline {
     pool: LocalPool<CanonicalEvent>,
-    reports: LocalPool<ExecReport>,
+    pub reports: LocalPool<ExecReport>,
     names: Interner,
     pub books: BTreeMap<InstrumentId, Book>,
     pub emitted: Vec<Event>,

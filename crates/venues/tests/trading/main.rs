@@ -24,7 +24,8 @@ macro_rules! trading {
                 r01_listens_when_confirmed r02_places_once r03_cancels_and_amends r04_queries
                 r05_lists r06_reports r07_refusals r08_unknown_outcomes r09_lost_connection
                 r10_no_answer_in_time r11_unsent r12_unreadable_messages r13_renewal
-                r14_before_it_is_ready r15_clock r16_secrets r17_dead_man r18_unlisted);
+                r14_before_it_is_ready r15_clock r16_secrets r17_dead_man r18_unlisted
+                r20_no_free_report);
 
             /// Rule 19: Whatever happens, in whatever order, every ticket has exactly one answer, and
             /// nothing that changes an order is sent twice.

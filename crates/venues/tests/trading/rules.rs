@@ -538,3 +538,19 @@ fn ask(desk: &mut Desk, which: Asked, how: Answer) -> (model::trading::Ticket, V
     }
     (ticket, desk.heard())
 }
+
+/// Rule 20: Where no report is free, what would be told of orders is left out, and every ticket is
+/// answered.
+pub fn r20_no_free_report(far: Of<'_>) {
+    let mut desk = Desk::live(far());
+    let reports = desk.bench.pipeline.reports.clone();
+    let held: Vec<_> = std::iter::from_fn(|| reports.try_acquire()).collect();
+    for which in [Asked::OpenOrders, Asked::Fills] {
+        let (ticket, heard) = ask(&mut desk, which, Answer::Good);
+        let end = answer(ticket, Outcome::Accepted { venue_order_id: None });
+        assert_eq!(heard, [end], "{which:?}");
+    }
+    drop(held);
+    let (_, heard) = ask(&mut desk, Asked::OpenOrders, Answer::Good);
+    assert_eq!(orders(&heard).len(), 1);
+}
