@@ -14,7 +14,7 @@ use super::ASK_AGAIN;
 use crate::exec_log::{ExecLog, LogRequest, MemoryLog, Page, exec_event};
 use crate::{
     Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
-    VersionGate, testing,
+    testing,
 };
 
 /// What a consumer was handed: positions of executions, and the numbers of answers and trades.
@@ -24,10 +24,6 @@ struct Taken {
     answers: Vec<u64>,
     trades: Vec<u64>,
     kinds: Vec<Kind>,
-    /// Skips market data of older tables.
-    gate: VersionGate,
-    /// What was skipped that never may be.
-    skipped: usize,
     /// After every so many executions it acknowledges; never where 0.
     acknowledges_each: usize,
 }
@@ -36,7 +32,6 @@ impl Consumer for Taken {
     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
         let position = event.header.seq_provider.unwrap_or_default();
         self.kinds.push(event.kind());
-        self.skipped += usize::from(!self.gate.admits(&event) && event.kind().is_critical());
         match event.kind() {
             Kind::ExecReport => {
                 self.executions.push(position);
@@ -516,7 +511,6 @@ impl World {
         for (consumer, taken) in self.rig.taken.iter().enumerate() {
             assert!(self.truth[consumer].starts_with(&taken.executions), "lost, doubled or moved");
             assert!(self.answers[consumer].starts_with(&taken.answers));
-            assert_eq!(taken.skipped, 0, "a flip makes nothing critical skippable");
             let last = taken.executions.last().copied().unwrap_or_default();
             let only_in_log = self.heard[consumer] > last && self.rig.inboxes[consumer].is_empty();
             assert!(!only_in_log || self.rig.stalled(consumer), "behind, and nobody says so");

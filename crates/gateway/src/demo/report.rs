@@ -227,8 +227,8 @@ impl fmt::Display for Report {
         )?;
         let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, missing } =
             &self.merges;
-        let missing =
-            missing.iter().map(|(provider, windows)| format!(", {provider} in {windows}"));
+        let missing = missing.iter().filter(|(_, windows)| **windows > 0);
+        let missing = missing.map(|(provider, windows)| format!(", {provider} in {windows}"));
         writeln!(
             f,
             "merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
