@@ -14,7 +14,7 @@ use model::ledger::Name;
 use model::trading::TradingProfile;
 use model::venue::Command;
 use model::{Nanos, ProviderId};
-use net::{Session, SessionConfig, Wire, WireParts};
+use net::{HandedOver, Session, SessionConfig, Wire, WireParts};
 
 use super::{Guest, ShardPorts, Wires};
 use crate::clock::SystemClock;
@@ -39,8 +39,16 @@ pub(super) struct Orders {
     room: Room,
     ledger: Threads,
     lines: Vec<Line>,
-    /// Since when wires have something that a thrown switch waits for.
-    writing_since: Option<Nanos>,
+    /// What a thrown switch waits for.
+    writing: Option<Writing>,
+}
+
+/// What was handed out before a switch was seen to be off.
+struct Writing {
+    /// When it was.
+    since: Nanos,
+    /// Of each line.
+    up_to: Vec<HandedOver>,
 }
 
 impl Orders {
@@ -84,7 +92,7 @@ impl Orders {
             shard.set_trading(guest.inbox.id(), guest.options.trading);
             guest.inbox.trade_through(port);
         }
-        Ok(Some(Self { room, ledger: threads, lines, writing_since: None }))
+        Ok(Some(Self { room, ledger: threads, lines, writing: None }))
     }
 
     /// One turn: reads what venues say, carries everything to where it belongs, and writes. Whether
@@ -108,7 +116,7 @@ impl Orders {
 
     /// When [`turn`](Self::turn) is wanted though nothing arrives.
     pub(super) fn deadline(&self, now: Nanos) -> Option<Nanos> {
-        let given_up = self.writing_since.map(|since| since + WRITTEN_WITHIN);
+        let given_up = self.writing.as_ref().map(|writing| writing.since + WRITTEN_WITHIN);
         self.room.deadline(now).into_iter().chain(given_up).min()
     }
 
@@ -138,29 +146,38 @@ impl Orders {
         told
     }
 
-    /// Tells whoever threw a switch that nothing leaves any more, once that is so.
+    /// Tells whoever threw a switch that nothing leaves any more, once that is so. What others hand out
+    /// meanwhile is not waited for, and who throws a switch meanwhile has the next turn.
     fn confirm_switches(&mut self, shard: &mut Shard, clock: SystemClock) {
-        if !shard.switches_seen() {
-            self.writing_since = None;
-            return;
-        }
-        if self.has_written() {
-            self.writing_since = None;
-            return shard.confirm_offs();
-        }
-        let now = clock.now();
-        let since = *self.writing_since.get_or_insert(now);
-        if since + WRITTEN_WITHIN <= now {
-            for line in &mut self.lines {
-                let ports = &mut ShardPorts { shard, provider: line.provider, clock };
-                line.wire.give_up_unwritten(ports);
+        loop {
+            let now = clock.now();
+            if self.writing.is_none() && shard.switches_seen() {
+                self.writing = Some(Writing { since: now, up_to: self.handed_over() });
             }
+            let Some(Writing { since, up_to }) = &self.writing else { return };
+            if self.has_written(up_to) {
+                self.writing = None;
+                shard.confirm_offs();
+                continue;
+            }
+            if *since + WRITTEN_WITHIN <= now {
+                for line in &mut self.lines {
+                    let ports = &mut ShardPorts { shard, provider: line.provider, clock };
+                    line.wire.give_up_unwritten(ports);
+                }
+            }
+            return;
         }
     }
 
-    /// Whether everything that was handed out is with the operating system.
-    pub(super) fn has_written(&self) -> bool {
-        self.lines.iter().all(|line| line.wire.has_written())
+    /// What was handed out so far.
+    pub(super) fn handed_over(&self) -> Vec<HandedOver> {
+        self.lines.iter().map(|line| line.wire.handed_over()).collect()
+    }
+
+    /// Whether what was handed out up to then is with the operating system.
+    pub(super) fn has_written(&self, up_to: &[HandedOver]) -> bool {
+        self.lines.iter().zip(up_to).all(|(line, up_to)| line.wire.has_written(*up_to))
     }
 
     /// Whether the ledger has everything, and consumers were handed what came of it.

@@ -4,6 +4,8 @@
 //! nothing is left to carry. Which [`Ledger`] that is (two threads and a disk, or memory in virtual
 //! time), and how a machine is reached (a socket, or a plain call), is the driver's business.
 
+#[cfg(feature = "crash-points")]
+mod ailing;
 mod counts;
 pub(crate) mod ledger;
 mod reader;

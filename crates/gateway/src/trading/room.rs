@@ -97,6 +97,11 @@ impl Room {
         Ok((Self { desk, traders, providers, counts, ask: None, news, replies }, ports))
     }
 
+    /// The orders as they are known here.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
     /// What came of orders so far.
     pub(crate) fn counts(&self) -> OrderCounts {
         let mut counts = self.counts;

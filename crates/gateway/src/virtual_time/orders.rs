@@ -96,6 +96,20 @@ impl World {
         Ok(ports)
     }
 
+    /// The ledger's disk takes nothing for so long.
+    pub fn refuse_writes(&mut self, time: Duration) {
+        let until = self.now + time;
+        if let Some(trading) = &mut self.trading {
+            trading.ledger.refuse_until(until);
+        }
+    }
+
+    /// The orders and accounts as they are known here.
+    #[must_use]
+    pub fn desk(&self) -> Option<&Desk> {
+        self.trading.as_ref().map(|trading| trading.room.desk())
+    }
+
     /// What came of orders so far.
     #[must_use]
     pub fn order_counts(&self) -> OrderCounts {
