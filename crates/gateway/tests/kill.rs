@@ -107,9 +107,14 @@ const ALL: [&str; 3] = ["binance", "binance-usdm", "okx"];
 fn the_kill_switch_takes_back_every_order_of_every_account_and_none_leaves_any_more() {
     let mut rig = Rig::new(&ALL, DeskOptions::default());
     rig.trade();
-    let answers = rig.kill();
-    rig.run_for(Duration::from_millis(1));
-    let verdicts: Vec<_> = answers.try_iter().map(|answer| answer.verdict).collect();
+    let (answers, mut verdicts) = (rig.kill(), Vec::new());
+    for _ in 0..200 {
+        rig.run_for(Duration::from_millis(1));
+        verdicts.extend(answers.try_iter().map(|answer| answer.verdict));
+        if verdicts.len() == 2 {
+            break;
+        }
+    }
     let [Verdict::Pending { why: Waiting::Orders, .. }, Verdict::Effective] = verdicts[..] else {
         panic!("{verdicts:?}");
     };

@@ -21,7 +21,7 @@ use crate::clock::SystemClock;
 use crate::config::{Account, Config, OrdersConfig, Provider};
 use crate::crash_points;
 use crate::outcome::RunError;
-use crate::trading::{OrderCounts, Party, Room, Threads, ledger};
+use crate::trading::{Kept, OrderCounts, Party, Room, Threads, aside, ledger};
 
 /// Messages read per provider and turn.
 const FRAMES_PER_TURN: usize = 128;
@@ -83,11 +83,11 @@ impl Orders {
             providers.push((line.provider, name));
             lines.push(line);
         }
-        let mut read = ledger::reader(&place.place)?;
         let traders: Vec<_> = guests.iter_mut().filter(|guest| guest.options.trades()).collect();
         let parties: Vec<_> = traders.iter().map(|guest| party(guest)).collect();
+        let kept = aside(|| Kept::read(&mut *ledger::reader(&place.place)?, &parties))?;
         let (room, ports) =
-            Room::restored(desk, &parties, providers, &mut *read, shard, clock.now())?;
+            Room::restored(desk, &parties, providers, kept, shard, clock.now())?;
         for (guest, port) in traders.into_iter().zip(ports) {
             shard.set_trading(guest.inbox.id(), guest.options.trading);
             guest.inbox.trade_through(port);

@@ -16,8 +16,9 @@ mod virtual_ledger;
 
 pub use counts::OrderCounts;
 pub(crate) use reader::{Ask, Told};
+pub(crate) use restore::Kept;
 pub(crate) use room::{Party, Room};
-pub(crate) use threads::Threads;
+pub(crate) use threads::{Threads, aside};
 pub(crate) use virtual_ledger::VirtualLedger;
 
 use model::ledger::{LedgerAppend, LedgerReply};

@@ -12,7 +12,7 @@ use store::ledger::MemoryLedger;
 
 use super::World;
 use crate::outcome::RunError;
-use crate::trading::{OrderCounts, Party, Room, VirtualLedger};
+use crate::trading::{Kept, OrderCounts, Party, Room, VirtualLedger};
 
 /// A fact is on the disk so long after it was handed in.
 const DISK: Duration = Duration::from_micros(500);
@@ -88,8 +88,9 @@ impl World {
             |trader: &Trader<'_>| Party { id: trader.id, name: trader.name.into(), breaker: None };
         let parties: Vec<_> = traders.iter().map(party).collect();
         let mut read = ledger.reopened();
+        let kept = Kept::read(&mut read, &parties)?;
         let (room, ports) =
-            Room::restored(desk, &parties, providers, &mut read, &mut self.shard, self.now)?;
+            Room::restored(desk, &parties, providers, kept, &mut self.shard, self.now)?;
         traders.iter().for_each(|trader| self.shard.set_trading(trader.id, true));
         let ledger = VirtualLedger::new(read, self.shard.catalog().clone(), DISK);
         self.trading = Some(Trading { room, ledger, machines });
