@@ -44,7 +44,7 @@ const ACCOUNTS: u64 = 5;
 /// Changes of a market a second.
 const RATE: u32 = 300;
 const TRADER: &str = "trader";
-const THROWS: usize = 1_000;
+const THROWS: usize = 600;
 /// An order that was submitted may be anywhere on its way by then.
 const WAY: Duration = Duration::from_micros(1_500);
 /// One that was handed out is written by then, or on its way to that.

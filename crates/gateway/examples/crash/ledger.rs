@@ -96,11 +96,11 @@ impl Place {
                 if ended.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::park_timeout(LOOK_EVERY);
             }
-            std::thread::sleep(stops);
+            std::thread::park_timeout(stops);
             control(&["stop"])?;
-            std::thread::sleep(starts);
+            std::thread::park_timeout(starts);
             control(&["start"]).map(|()| true)
         });
         Some(Outage { over, thread })

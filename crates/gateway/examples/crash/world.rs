@@ -81,11 +81,7 @@ pub struct World {
 
 impl World {
     /// New venues that have faults, and an empty folder.
-    pub async fn start(
-        seed: u64,
-        faults: &Faults,
-        arguments: &Arguments,
-    ) -> Result<Self, String> {
+    pub async fn start(seed: u64, faults: &Faults, arguments: &Arguments) -> Result<Self, String> {
         let clock = SystemClock::start();
         let venues = sim::venue::venues().into_iter();
         let venues = venues.filter(|name| venues::registry::trades(name)).map(str::to_owned);

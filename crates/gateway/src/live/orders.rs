@@ -86,8 +86,7 @@ impl Orders {
         let traders: Vec<_> = guests.iter_mut().filter(|guest| guest.options.trades()).collect();
         let parties: Vec<_> = traders.iter().map(|guest| party(guest)).collect();
         let kept = aside(|| Kept::read(&mut *ledger::reader(&place.place)?, &parties))?;
-        let (room, ports) =
-            Room::restored(desk, &parties, providers, kept, shard, clock.now())?;
+        let (room, ports) = Room::restored(desk, &parties, providers, kept, shard, clock.now())?;
         for (guest, port) in traders.into_iter().zip(ports) {
             shard.set_trading(guest.inbox.id(), guest.options.trading);
             guest.inbox.trade_through(port);

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use engine::Catalog;
-use model::{Error, Nanos};
 use model::ledger::{LedgerAppend, LedgerReply};
+use model::{Error, Nanos};
 use store::ledger::{LedgerWrite, MemoryLedger, Reach};
 
 use super::Ledger;
@@ -59,7 +59,7 @@ impl VirtualLedger {
     pub(crate) fn write_next(&mut self, now: Nanos) -> bool {
         self.now = now;
         let refuses = now < self.refuses_until;
-        if !self.waiting.front().is_some_and(|(at, _)| *at <= now) || (refuses && self.stuck) {
+        if self.waiting.front().is_none_or(|(at, _)| *at > now) || (refuses && self.stuck) {
             return false;
         }
         if refuses != self.stuck {

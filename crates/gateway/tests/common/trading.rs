@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use engine::orders::DeskOptions;
 use engine::{Capacity, Catalog, Inbox, QueueCapacity, RoutingTable, Shard, Subscription};
-use meltica::config::{
-    Config, DeadLetters, Dispatch, Log, Network, OrdersConfig, Provider, Table,
-};
+use meltica::config::{Config, DeadLetters, Dispatch, Log, Network, OrdersConfig, Provider, Table};
 use meltica::demo::folder::Folder;
 use meltica::demo::maker::{self, Maker};
 use meltica::demo::stage::Part;

@@ -162,7 +162,7 @@ fn lock_soon(place: &Place, db: &mut Client) -> Result<(), LedgerError> {
     loop {
         match lock(place, db) {
             Err(error) if error.remedy == Remedy::Reject && begun.elapsed() < LOCKED_WITHIN => {
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::park_timeout(LOOK_EVERY);
             }
             locked => return locked,
         }

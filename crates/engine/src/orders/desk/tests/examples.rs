@@ -372,11 +372,7 @@ fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
             state: None,
             quantity: None,
             filled: None,
-            fill: Some(Fill {
-                trade_id: "t9".into(),
-                price: Decimal::TEN,
-                quantity: Decimal::ONE,
-            }),
+            fill: Some(Fill { trade_id: "t9".into(), price: Decimal::TEN, quantity: Decimal::ONE }),
             venue_event_id: None,
             text: "".into(),
             ts_event: None,
