@@ -267,7 +267,7 @@ async fn settle(orders: &mut Orders, shard: &mut Shard, clock: SystemClock) {
             cx.waker().wake_by_ref();
         }
         shard.end_turn(clock.now());
-        let rested = orders.is_settled() && orders.has_written();
+        let rested = orders.is_settled() && orders.has_written(&orders.handed_over());
         if rested { Poll::Ready(()) } else { Poll::Pending }
     });
     if tokio::time::timeout(SETTLE_WITHIN, rested).await.is_err() {

@@ -1,26 +1,24 @@
 //! A process that dies at any point of the way of its orders, in virtual time: before and after each
 //! write of the ledger, each request, and between any two moments. Whatever the point, the next process
 //! goes on so that nothing is sent twice, nothing is unknown to the ledger, and every report is told
-//! once.
+//! once. So it is where the ledger's disk refuses for a while, and where a process dies meanwhile.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::Arc;
-use std::task::Waker;
+mod common;
+
 use std::time::Duration;
 
+use common::trading::world;
 use engine::orders::DeskOptions;
-use engine::{
-    Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
-};
+use engine::{Consumer, Context, Inbox};
 use meltica::demo::Options;
 use meltica::demo::maker::{self, Maker};
 use meltica::demo::orders::Orders;
 use meltica::demo::stage::{self, Part};
-use meltica::sweep::trading_links;
-use meltica::virtual_time::{Trader, World};
+use meltica::virtual_time::World;
 use model::ledger::Fact;
-use model::venue::{Command, Subscription as Wanted};
-use model::{Body, Event, Kind, Nanos};
+use model::reply::ReplyAnswer;
+use model::{Body, Denial, Event, Nanos};
 use sim::faults::Faults;
 use store::ledger::{LedgerRead, MemoryLedger};
 
@@ -38,6 +36,8 @@ struct Watched {
     /// What came though it was acknowledged, or came before. Not asserted where it comes: a panic of a
     /// consumer goes no further.
     again: Vec<String>,
+    /// Orders that were denied because of the ledger.
+    denied: u64,
 }
 
 impl Consumer for Watched {
@@ -48,6 +48,11 @@ impl Consumer for Watched {
                 self.again.push(format!("{position}: {report:?}"));
             }
             self.handed = position;
+        }
+        if let Body::Reply(reply) = &event.body
+            && let ReplyAnswer::Denied(Denial::LedgerStuck | Denial::LedgerFull) = reply.answer
+        {
+            self.denied += 1;
         }
         self.maker.on_event(event, ctx);
     }
@@ -65,32 +70,12 @@ struct Life {
 }
 
 impl Life {
-    fn begin(parts: &[Part], ledger: &MemoryLedger, seen: &Orders, at: Nanos, nth: u8) -> Self {
-        let mut shard = Shard::new(Capacity::default(), Catalog::new(), Waker::noop().clone());
-        let venues: Vec<_> = parts.iter().map(|part| part.venue).collect();
-        for venue in &venues {
-            shard.catalog().provider(venue).unwrap();
-        }
-        let mut inbox = shard.add_consumer(maker::NAME, QueueCapacity::default(), at).unwrap();
-        let wants = Subscription { consumer: inbox.id(), ..Maker::wants(&venues) };
-        let table = RoutingTable::default().next(&[wants], shard.catalog()).unwrap();
-        shard.set_routing(Arc::new(table), at);
-        let mut world = World::new(shard, at, Duration::from_millis(2)).after(nth);
-        for part in parts {
-            let venue = venues::create(part.venue, venues::Settings::default()).unwrap();
-            let link = world.add(part.venue, venue, Box::new(part.simulator.clone())).unwrap();
-            let quote =
-                |name: &String| Wanted { instrument: name.as_str().into(), kind: Kind::Quote };
-            let quotes = part.instruments.iter().map(quote).collect();
-            world.command(link, &Command::Subscribe(quotes));
-        }
-        let links = trading_links(parts).unwrap();
-        let trader = Trader { id: inbox.id(), name: maker::NAME };
-        let ports = world.join_orders(ledger, DeskOptions::default(), links, &[trader]);
-        ports.unwrap().into_iter().for_each(|port| inbox.trade_through(port));
+    fn begin(story: &Story) -> Self {
+        let Story { parts, ledger, seen, now, processes, options, .. } = story;
+        let (world, inbox) = world(parts, ledger, *options, (*now, *processes));
         let acknowledged = ledger.reopened().acknowledged(maker::NAME).unwrap();
         let maker = Maker::new(seen.clone());
-        let consumer = Watched { maker, acknowledged, handed: 0, again: Vec::new() };
+        let consumer = Watched { maker, acknowledged, handed: 0, again: Vec::new(), denied: 0 };
         Self { world, inbox, consumer }
     }
 
@@ -113,10 +98,17 @@ struct Story {
     seen: Orders,
     now: Nanos,
     processes: u8,
+    options: DeskOptions,
+    /// From when on in a life, and for how long, the ledger's disk refuses.
+    refuses: Option<(Duration, Duration)>,
+    denied: u64,
+    /// Venues may read late.
+    slow: bool,
 }
 
 impl Story {
     fn new(faults: Faults) -> Self {
+        let slow = faults.read_slow > 0;
         let options = Options {
             venues: vec!["binance".to_owned(), "okx".to_owned()],
             symbols: 1,
@@ -127,16 +119,32 @@ impl Story {
         };
         let parts = stage::cast(&options, BEGIN).unwrap();
         let (ledger, seen) = (MemoryLedger::new(), Orders::default());
-        Self { parts, ledger, seen, now: BEGIN, processes: 0 }
+        let (options, refuses, denied) = (DeskOptions::default(), None, 0);
+        let (now, processes) = (BEGIN, 0);
+        Self { parts, ledger, seen, now, processes, options, refuses, denied, slow }
     }
 
     /// A process that dies at a point, or trades for the whole story; how many points it passed.
     fn live(&mut self, dies_at: Option<u64>) -> u64 {
-        let mut life = Life::begin(&self.parts, &self.ledger, &self.seen, self.now, self.processes);
+        let mut life = Life::begin(self);
         if let Some(point) = dies_at {
             life.world.die_at(point);
         }
-        life.run_for(STORY);
+        match self.refuses {
+            Some((from, time)) => {
+                life.run_for(from);
+                life.world.refuse_writes(time);
+                // What had left before has arrived by then, where the venue reads it at once.
+                life.run_for(time / 2);
+                let placed = self.placed();
+                life.run_for(time - time / 2);
+                let more = self.placed() - placed;
+                assert!(more == 0 || self.slow, "{more} orders left while the disk refused");
+                life.run_for(STORY - from);
+            }
+            None => life.run_for(STORY),
+        }
+        self.denied += life.consumer.denied;
         let points = life.world.points();
         self.now = life.world.die();
         self.processes += 1;
@@ -145,7 +153,7 @@ impl Story {
 
     /// A last process under which everything comes to rest; what does not hold after it.
     fn rest(self, point: &str) {
-        let mut life = Life::begin(&self.parts, &self.ledger, &self.seen, self.now, self.processes);
+        let mut life = Life::begin(&self);
         life.run_for(Duration::from_millis(200));
         self.rest_under(life, point);
     }
@@ -169,6 +177,10 @@ impl Story {
         self.check_ledger(point);
         let pools = life.world.shard.pools().manager().stats();
         assert!(pools.iter().all(|pool| pool.in_use == 0), "{point}: {pools:?}");
+    }
+
+    fn placed(&self) -> u64 {
+        self.parts.iter().map(|part| part.counts().placed).sum()
     }
 
     fn lost(&self) -> u64 {
@@ -198,7 +210,7 @@ impl Story {
 fn whatever_the_point_of_death_nothing_is_sent_twice_unknown_lost_or_doubled() {
     let mut whole = Story::new(Faults::default());
     let points = whole.live(None);
-    let placed: u64 = whole.parts.iter().map(|part| part.counts().placed).sum();
+    let placed = whole.placed();
     assert!(points > 100 && placed >= 4, "{points} points, {placed} orders: a story of nothing");
     whole.rest("no death");
     for point in 1..=points {
@@ -224,7 +236,7 @@ fn so_it_is_where_the_next_process_dies_too_and_the_venues_are_in_chaos() {
 #[test]
 fn while_no_report_is_free_nothing_is_lost_and_the_flow_recovers() {
     let story = Story::new(Faults::default());
-    let mut life = Life::begin(&story.parts, &story.ledger, &story.seen, story.now, 0);
+    let mut life = Life::begin(&story);
     life.run_for(Duration::from_secs(2));
     let pool = life.world.shard.pools().exec_reports.clone();
     assert_eq!(pool.stats().high_water, 1, "a report is out until it was heard");
@@ -239,4 +251,47 @@ fn while_no_report_is_free_nothing_is_lost_and_the_flow_recovers() {
     let after = life.world.order_counts();
     assert!(after.delivered > before.delivered && after.submitted > before.submitted);
     story.rest_under(life, "no report was free");
+}
+
+/// A story in whose first process the disk refuses for a while.
+fn refusing(nth: u64, options: DeskOptions, faults: &str) -> Story {
+    let mut story = Story::new(Faults::preset(faults).unwrap());
+    let from = Duration::from_millis(400 + nth * 97 % 2_000);
+    let time = Duration::from_millis(200 + nth * 331 % 3_000);
+    (story.options, story.refuses) = (options, Some((from, time)));
+    story
+}
+
+/// So little room that what venues say is not taken in while the disk refuses.
+fn no_room() -> DeskOptions {
+    DeskOptions { facts_max: 2, facts_full: 3, ..DeskOptions::default() }
+}
+
+#[test]
+fn a_disk_that_refuses_for_a_while_costs_nothing_but_time() {
+    let mut denied = 0;
+    for nth in 0..40 {
+        for options in [DeskOptions::default(), no_room()] {
+            let mut story = refusing(nth, options, "none");
+            story.live(None);
+            denied += story.denied;
+            story.refuses = None;
+            story.rest(&format!("refused, {nth}"));
+        }
+    }
+    assert!(denied > 40, "{denied} orders were denied");
+}
+
+#[test]
+fn so_it_is_where_the_process_dies_meanwhile_and_the_venues_are_in_chaos() {
+    for nth in 0..30 {
+        for options in [DeskOptions::default(), no_room()] {
+            let mut story = refusing(nth, options, "chaos");
+            story.live(Some(40 + nth * 23));
+            story.live(Some(60 + nth * 37));
+            story.live(None);
+            story.refuses = None;
+            story.rest(&format!("refused in chaos, {nth}"));
+        }
+    }
 }

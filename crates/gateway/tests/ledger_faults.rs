@@ -21,11 +21,11 @@ use common::host::{Host, LIMIT, Running, any_port};
 use common::trading::{config, provider};
 use engine::orders::OrderSpec;
 use meltica::clock::SystemClock;
+use meltica::demo::Options;
 use meltica::demo::folder::Folder;
 use meltica::demo::maker::{Maker, quantity};
 use meltica::demo::orders::Orders;
 use meltica::demo::stage::{self, Part};
-use meltica::demo::Options;
 use meltica::{Body, Consumer, ConsumerOptions, Context, Event, Gateway};
 use model::event::{Quote, Side};
 use model::ledger::Report;
@@ -232,8 +232,7 @@ impl Stage {
         let builder = Gateway::builder(config(providers.collect(), folder.orders()));
         let mut trader = Some(trader);
         let builder = builder.consumer_with(TRADER, wants, move || trader.take().unwrap());
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let guard = runtime.enter();
         let refused = signal(SignalKind::from_raw(SIGXFSZ)).unwrap();
         drop(guard);

@@ -44,9 +44,11 @@ const ACCOUNTS: u64 = 5;
 /// Changes of a market a second.
 const RATE: u32 = 300;
 const TRADER: &str = "trader";
-const THROWS: usize = 1_000;
-/// An order may be anywhere on its way by then.
+const THROWS: usize = 600;
+/// An order that was submitted may be anywhere on its way by then.
 const WAY: Duration = Duration::from_micros(1_500);
+/// One that was handed out is written by then, or on its way to that.
+const LAST_STEP: Duration = Duration::from_micros(300);
 /// A throw that took so long may have given up what was on its way: that it never arrives can't be
 /// said then.
 const GIVEN_UP: Duration = Duration::from_millis(400);
@@ -60,9 +62,9 @@ struct Trace {
     written: Vec<Instant>,
 }
 
-/// Keeps it.
-#[derive(Clone, Default)]
-struct Tracer(Arc<Mutex<Trace>>);
+/// Keeps it, and says when an order is handed out.
+#[derive(Clone)]
+struct Tracer(Arc<Mutex<Trace>>, SyncSender<()>);
 
 /// A message with an order is no shorter.
 const ORDER_BYTES: u64 = 100;
@@ -103,6 +105,8 @@ impl tracing::Subscriber for Tracer {
         if fields.text.contains("Place") {
             let id = between(&fields.text, "venue_client_id: \"").unwrap();
             trace.handed.insert(id, now);
+            // One that waits already says it.
+            let _ = self.1.try_send(());
         } else if fields.text.contains("written") && fields.bytes >= ORDER_BYTES {
             trace.written.push(now);
         }
@@ -245,26 +249,33 @@ fn venues(arrivals: &Arrivals, folder: &Folder) -> (Vec<Host>, Vec<Provider>) {
     all.unzip()
 }
 
-/// Throws switches, each at a moment of its own after an order was handed in.
-fn throw_them(control: &Control, submitted: &Receiver<()>, count: usize) -> Vec<Throw> {
+/// Throws switches, each at a moment of its own after an order was submitted, or after one was handed
+/// out.
+fn throw_them(
+    control: &Control,
+    [submitted, handed]: [&Receiver<()>; 2],
+    count: usize,
+) -> Vec<Throw> {
     let effective = |ticket: Ticket| {
         let answer = ticket.settled(LIMIT).expect("it is answered");
         assert_eq!(answer.verdict, Verdict::Effective);
     };
     let (mut rng, mut throws) = (Rng::new(1, 0), Vec::<Throw>::new());
     while throws.len() < count {
-        submitted.recv_timeout(LIMIT).expect("it trades");
-        spin(&mut rng, WAY);
+        let late = rng.below(2) == 0;
+        let (orders, most) = if late { (handed, LAST_STEP) } else { (submitted, WAY) };
+        orders.recv_timeout(LIMIT).expect("it trades");
+        spin(&mut rng, most);
         let begun = Instant::now();
-        effective(if rng.below(8) == 0 {
+        effective(if rng.below(3) == 0 {
             control.kill().unwrap()
         } else {
             control.set_trading(TRADER, false).unwrap()
         });
         let off = Instant::now();
         spin(&mut rng, WAY);
-        // Handed in before: denied.
-        let _ = submitted.try_recv();
+        // Of before.
+        let _ = (submitted.try_recv(), handed.try_recv());
         throws.push(Throw { begun, off, on: Instant::now() });
         effective(control.set_trading(TRADER, true).unwrap());
     }
@@ -309,7 +320,8 @@ fn written_after(throws: &[Throw], arrivals: &Arrivals, trace: &Trace) -> (Vec<S
 
 #[test]
 fn no_order_is_written_once_a_switch_that_another_thread_throws_is_off() {
-    let tracer = Tracer::default();
+    let (tell, handed) = sync_channel(1);
+    let tracer = Tracer(Arc::default(), tell);
     tracing::subscriber::set_global_default(tracer.clone()).unwrap();
     let (arrivals, folder) = (Arrivals::default(), Folder::make().unwrap());
     let (hosts, providers) = venues(&arrivals, &folder);
@@ -329,7 +341,7 @@ fn no_order_is_written_once_a_switch_that_another_thread_throws_is_off() {
         submitted.recv_timeout(LIMIT).expect("it begins to trade");
     }
     let count = std::env::var("MELTICA_THROWS").ok().and_then(|count| count.parse().ok());
-    let throws = throw_them(&control, &submitted, count.unwrap_or(THROWS));
+    let throws = throw_them(&control, [&submitted, &handed], count.unwrap_or(THROWS));
     running.stop();
     let trace = tracer.0.lock().unwrap();
     let (after, open) = written_after(&throws, &arrivals, &trace);

@@ -4,10 +4,10 @@
 //! the shard like a socket. Both directions are bounded: a full queue of requests answers
 //! [`FetchError::Busy`], and a port that isn't read holds up only its own answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -139,7 +139,8 @@ impl HttpThread {
             sender,
             answers,
             open: BTreeMap::new(),
-            changes_in_hand: Arc::default(),
+            changes: 0,
+            in_hand: VecDeque::new(),
         }
     }
 }
@@ -154,24 +155,21 @@ pub struct HttpPort {
     /// Dropping an entry cancels its request. Bounded by the queue: an id is here only while its
     /// job is queued or under way.
     open: BTreeMap<RequestId, oneshot::Sender<()>>,
-    changes_in_hand: Arc<AtomicUsize>,
+    /// How many requests that change something were submitted.
+    changes: u64,
+    /// Those of them that the thread may not have let go of, by number, and whether it has. As many as
+    /// may be queued and under way.
+    in_hand: VecDeque<(u64, Arc<AtomicBool>)>,
 }
 
 /// One of the requests that change something and that the thread has not let go of.
-#[derive(Debug)]
-struct InHand(Arc<AtomicUsize>);
-
-impl InHand {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count.clone())
-    }
-}
+#[derive(Debug, Default)]
+struct InHand(Arc<AtomicBool>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        // Whoever reads zero sees that whatever the thread did for the request is over.
-        self.0.fetch_sub(1, Ordering::Release);
+        // Whoever reads it sees that whatever the thread did for the request is over.
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -183,19 +181,32 @@ impl HttpPort {
     pub fn submit(&mut self, fetch: Fetch) -> Result<(), FetchError> {
         let (cancel, cancelled) = oneshot::channel();
         let (id, answers) = (fetch.request.id, self.sender.clone());
-        let in_hand = changes(&fetch.request).then(|| InHand::new(&self.changes_in_hand));
+        let in_hand = changes(&fetch.request).then(InHand::default);
+        let gone = in_hand.as_ref().map(|in_hand| in_hand.0.clone());
         let weight_header = self.weight_header;
         let job = Job { fetch, in_hand, weight_header, cancelled, answers };
         self.jobs.try_send(job).map_err(|_| FetchError::Busy)?;
         self.open.insert(id, cancel);
+        if let Some(gone) = gone {
+            self.changes += 1;
+            self.in_hand.retain(|(_, gone)| !gone.load(Ordering::Acquire));
+            self.in_hand.push_back((self.changes, gone));
+        }
         Ok(())
     }
 
-    /// How many requests that change something the thread has not let go of: answered, failed, or
-    /// given up. At zero nothing of what was submitted can be written any more.
+    /// How many requests that change something were submitted so far.
     #[must_use]
-    pub fn changes_in_hand(&self) -> usize {
-        self.changes_in_hand.load(Ordering::Acquire)
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether the thread has let go of the first so many of them: they are answered, failed, or given
+    /// up, and nothing of them can be written any more.
+    #[must_use]
+    pub fn has_let_go(&self, changes: u64) -> bool {
+        let before = self.in_hand.iter().take_while(|(number, _)| *number <= changes);
+        before.map(|(_, gone)| gone).all(|gone| gone.load(Ordering::Acquire))
     }
 
     /// Gives a request up; no answer comes.

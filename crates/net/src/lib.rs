@@ -71,5 +71,5 @@ pub use resolve::{Resolver, Resolving, SystemResolver};
 pub use rng::Rng;
 pub use session::{Action, Reply, ReplyBody, Session, SessionConfig, SessionStats};
 pub use tls::{Tls, TlsError};
-pub use wire::{Ports, Turn, Wire, WireParts, WireStats};
+pub use wire::{HandedOver, Ports, Turn, Wire, WireParts, WireStats};
 pub use ws::{Incoming, WebSocket};

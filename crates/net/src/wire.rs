@@ -47,6 +47,10 @@ pub struct Turn {
     busy: bool,
 }
 
+/// What was handed over to a [`Wire`] up to some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandedOver(u64);
+
 /// What a driver counts, beside its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireStats {
@@ -146,13 +150,19 @@ impl Wire {
         if turn.busy { Poll::Ready(turn) } else { Poll::Pending }
     }
 
-    /// Whether everything that was handed over is written: messages are with the operating system,
-    /// those of connections that are being closed too, and no request that changes something is in
-    /// the HTTP thread's hands. What was handed over before can't leave any more after that.
+    /// What was handed over so far, to be looked at by [`has_written`](Self::has_written) later.
     #[must_use]
-    pub fn has_written(&self) -> bool {
+    pub fn handed_over(&self) -> HandedOver {
+        HandedOver(self.http.changes())
+    }
+
+    /// Whether everything that was handed over up to then is written: messages are with the operating
+    /// system, those of connections that are being closed too, and no such request that changes
+    /// something is in the HTTP thread's hands. None of it can leave any more after that.
+    #[must_use]
+    pub fn has_written(&self, up_to: HandedOver) -> bool {
         let flushed = self.sockets.unflushed().is_none() && !self.sockets.closes_unflushed();
-        flushed && self.http.changes_in_hand() == 0
+        flushed && self.http.has_let_go(up_to.0)
     }
 
     /// Gives up what is not written, so that [`has_written`](Self::has_written) soon holds:

@@ -14,20 +14,31 @@ use model::{ConnId, RequestId};
 const CONN: ConnId = ConnId(1);
 const ONCE: Repeat = Repeat::Once { urgent: false };
 
-/// A rig that makes a request to a page that is answered, or to one that is not.
-async fn asks(path: &str, request: impl FnOnce(Request) -> Request) -> Rig {
-    let mut rig = Rig::new(&RigConfig::default());
-    let pages = Pages::from([("/yes", page("200 OK", "", "done")), ("/never", Vec::new())]);
-    let url = format!("{}{path}", rest(pages).await);
-    let request = request(Request { repeat: ONCE, ..request_to(1, 1, &url) });
+/// A server with a page that is answered, and one that is not.
+async fn server() -> String {
+    rest(Pages::from([("/yes", page("200 OK", "", "done")), ("/never", Vec::new())])).await
+}
+
+fn ask(rig: &mut Rig, request: Request) {
     rig.venue.lock().wants.requests.push(request);
     rig.command();
+}
+
+/// A rig that makes a request to one of them.
+async fn asks(path: &str, request: impl FnOnce(Request) -> Request) -> Rig {
+    let mut rig = Rig::new(&RigConfig::default());
+    let url = format!("{}{path}", server().await);
+    ask(&mut rig, request(Request { repeat: ONCE, ..request_to(1, 1, &url) }));
     rig
+}
+
+fn has_written(rig: &Rig) -> bool {
+    rig.wire.has_written(rig.wire.handed_over())
 }
 
 async fn written(rig: &mut Rig) {
     rig.run(std::future::ready(())).await;
-    while !rig.wire.has_written() {
+    while !has_written(rig) {
         // The HTTP thread lets go of it without a word to the shard.
         rig.run(tokio::task::yield_now()).await;
     }
@@ -43,11 +54,27 @@ async fn a_change_is_in_hand_until_it_is_answered() {
 #[tokio::test]
 async fn a_change_that_is_given_up_is_lost_and_can_leave_no_more() {
     let mut rig = asks("/never", |ask| Request { method: Method::Post, ..ask }).await;
-    assert!(!rig.wire.has_written());
+    assert!(!has_written(&rig));
     rig.run(tokio::task::yield_now()).await;
     rig.wire.give_up_unwritten(&mut rig.ports);
     assert_eq!(rig.venue.calls(), [Call::Lost(RequestId(1))]);
     written(&mut rig).await;
+}
+
+#[tokio::test]
+async fn a_change_waits_for_those_before_it_alone() {
+    let (mut rig, server) = (Rig::new(&RigConfig::default()), server().await);
+    let post = |id, path: &str| {
+        let url = format!("{server}{path}");
+        Request { method: Method::Post, repeat: ONCE, ..request_to(id, 1, &url) }
+    };
+    ask(&mut rig, post(1, "/yes"));
+    let first = rig.wire.handed_over();
+    assert!(!rig.wire.has_written(first));
+    ask(&mut rig, post(2, "/never"));
+    rig.until(|calls| calls.contains(&Call::Answered(RequestId(1), "done".into()))).await;
+    assert!(rig.wire.has_written(first), "others that came later are under way");
+    assert!(!has_written(&rig));
 }
 
 #[tokio::test]
@@ -56,7 +83,7 @@ async fn questions_and_what_is_urgent_are_nothing_to_wait_for() {
     let cancel = |ask| Request { method: Method::Delete, repeat: urgent, ..ask };
     for mut rig in [asks("/never", |ask| ask).await, asks("/never", cancel).await] {
         rig.run(tokio::task::yield_now()).await;
-        assert!(rig.wire.has_written());
+        assert!(has_written(&rig));
         rig.wire.give_up_unwritten(&mut rig.ports);
         assert!(rig.venue.calls().is_empty());
     }
@@ -81,7 +108,7 @@ async fn clogged() -> (Rig, Far, FarSocket) {
     rig.venue.lock().wants.once_frames.push(frame);
     rig.command();
     rig.run(tokio::task::yield_now()).await;
-    assert!(!rig.wire.has_written());
+    assert!(!has_written(&rig));
     (rig, far, socket)
 }
 
@@ -89,7 +116,7 @@ async fn clogged() -> (Rig, Far, FarSocket) {
 async fn a_connection_that_takes_nothing_is_cut_with_what_waits_on_it() {
     let (mut rig, _far, socket) = clogged().await;
     rig.wire.give_up_unwritten(&mut rig.ports);
-    assert!(rig.wire.has_written());
+    assert!(has_written(&rig));
     assert!(rig.venue.calls().contains(&Call::Close(CONN)));
     drop(socket);
 }
@@ -100,9 +127,9 @@ async fn what_waits_on_a_connection_that_is_being_closed_can_still_leave_until_i
     rig.venue.lock().wants.reconnect.push((CONN, Reason::Disconnected));
     rig.command();
     rig.run(tokio::task::yield_now()).await;
-    assert!(!rig.wire.has_written(), "a farewell is written behind what waits");
+    assert!(!has_written(&rig), "a farewell is written behind what waits");
     rig.wire.give_up_unwritten(&mut rig.ports);
-    assert!(rig.wire.has_written());
+    assert!(has_written(&rig));
     // The message never arrives whole.
     assert!(rig.run(socket.next()).await.is_none_or(|message| message.is_err()));
 }

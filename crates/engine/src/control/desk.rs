@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use model::control::{Refusal, Verdict};
@@ -14,6 +14,7 @@ use super::Command;
 use crate::capacity::{COMMANDS_REMEMBERED, NAMES_PER_CONSUMER, SUBSCRIPTIONS_MAX};
 use crate::catalog::Catalog;
 use crate::route::Subscription;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What a consumer may command. What it may not, an operator still can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,5 +240,34 @@ impl Desk {
     pub(super) fn hold_off(&mut self) {
         self.held_off = true;
         self.switch.set(false);
+    }
+}
+
+#[cfg(all(loom, test))]
+mod models {
+    use loom::thread;
+
+    use super::Switch;
+
+    /// However seldom somebody looks: an off in between is seen by its count, and no count comes
+    /// before its off.
+    #[test]
+    fn an_off_that_is_over_is_seen_all_the_same() {
+        loom::model(|| {
+            let switch = Switch::default();
+            switch.set(true);
+            let shard = switch.clone();
+            let thrown = thread::spawn(move || {
+                shard.set(false);
+                shard.set(true);
+            });
+            let (first, second) = (switch.read(), switch.read());
+            thrown.join().unwrap();
+            for seen in [first, second] {
+                assert!([(true, 0), (false, 1), (true, 1)].contains(&seen), "{seen:?}");
+            }
+            assert!(first.1 <= second.1, "{first:?}, then {second:?}");
+            assert_eq!(switch.read(), (true, 1));
+        });
     }
 }

@@ -7,9 +7,9 @@ use meltica::demo::stage::Part;
 use model::ledger::OrderKey;
 use sim::accounts::Account;
 use sim::venue::TrueOrder;
-use store::ledger::{LedgerRead, SqliteReader};
+use store::ledger::LedgerRead;
 
-use crate::child::LEDGER;
+use crate::ledger::Place;
 use crate::notebook::{self, About, FILE, Line, TRADER};
 
 /// Rows asked for at once.
@@ -49,7 +49,7 @@ type Named = (String, String, String);
 
 /// What the ledger has.
 struct Ledger {
-    reader: SqliteReader,
+    reader: Box<dyn LedgerRead>,
     reports: Vec<(u64, About)>,
     /// The order behind each of the venues' ids.
     keys: BTreeMap<Named, OrderKey>,
@@ -58,8 +58,12 @@ struct Ledger {
 }
 
 /// Compares them all. `acknowledged` has, for each life, how far the trader had got at its start.
-pub fn compare(parts: &[Part], folder: &Path, acknowledged: &[u64]) -> Result<Compared, String> {
-    let mut ledger = Ledger::read(folder)?;
+pub fn compare(
+    parts: &[Part],
+    (folder, place): (&Path, &Place),
+    acknowledged: &[u64],
+) -> Result<Compared, String> {
+    let mut ledger = Ledger::read(place)?;
     let (lines, _) = notebook::read(&folder.join(FILE))?;
     let mut seen = Compared {
         reports: ledger.reports.len() as u64,
@@ -110,9 +114,9 @@ fn named(about: &About) -> Named {
 }
 
 impl Ledger {
-    fn read(folder: &Path) -> Result<Self, String> {
+    fn read(place: &Place) -> Result<Self, String> {
         let failed = |error: store::ledger::LedgerError| error.to_string();
-        let mut reader = SqliteReader::open(folder.join(LEDGER)).map_err(failed)?;
+        let mut reader = place.read()?.ok_or("there is no ledger")?;
         let (mut reports, mut keys, mut open) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         let mut after = 0;
         loop {

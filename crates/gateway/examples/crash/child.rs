@@ -14,6 +14,7 @@ use meltica::{ConsumerOptions, ControlSettings, Gateway, Stop};
 use model::Kind;
 use store::ledger::Durability;
 
+use crate::ledger::{self, ADDRESS};
 use crate::notebook::{Notebook, TRADER};
 use crate::trader::Trader;
 
@@ -21,8 +22,6 @@ use crate::trader::Trader;
 pub const GATEWAY: &str = "gateway";
 /// Environment variables that hold the account's keys.
 pub const KEYS: [&str; 3] = ["CRASH_API_KEY", "CRASH_SECRET", "CRASH_PASSPHRASE"];
-/// The ledger's file, in the folder of a round.
-pub const LEDGER: &str = "ledger.db";
 
 /// A stream that is silent for so long is probed.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -85,7 +84,12 @@ impl Life {
         stop_with_input(stop.clone())?;
         let gateway = Gateway::builder(config).stop_with(stop);
         // Where it panics there is no second one: the harness would see that nothing comes to rest.
-        let make = move || trader.take().unwrap_or_else(|| std::process::exit(1));
+        let (folder, number) = (self.folder.clone(), self.number);
+        let make = move || {
+            ledger::alive(&folder, number)
+                .and_then(|()| trader.take().ok_or("made anew".to_owned()))
+                .unwrap_or_else(|_| std::process::exit(1))
+        };
         gateway.consumer_with(TRADER, options, make).run().map_err(|error| error.to_string())?;
         Ok(())
     }
@@ -103,7 +107,10 @@ impl Life {
             "batch" => Durability::Batch,
             _ => Durability::Os,
         };
-        let place = LedgerPlace::File(self.folder.join(LEDGER));
+        let place = match std::env::var_os(ADDRESS) {
+            Some(_) => LedgerPlace::Postgres(ADDRESS.to_owned()),
+            None => LedgerPlace::File(self.folder.join(ledger::FILE)),
+        };
         Ok(Config {
             providers: providers.collect::<Result<_, _>>()?,
             merges: Vec::new(),

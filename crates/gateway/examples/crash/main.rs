@@ -12,11 +12,20 @@
 //! orders at a venue that the ledger does not know, 0 reports that the trader did not deal with, 0
 //! that came again past their acknowledgement.
 //!
+//! With `--ledger-faults` the ledger's disk fills up and fails meanwhile (SQLite's own limit of pages,
+//! writes that are refused, commits that are said to have failed). With `--postgres` the ledger is in a
+//! database whose server is stopped and started in the life of each gateway:
+//!
+//! ```text
+//! .ci/postgres cargo run --release -p meltica --features crash-points,postgres --example crash -- --postgres
+//! ```
+//!
 //! Progress goes to standard error, one JSON object to standard output. Exit codes: 0 it holds, 1
 //! failed, 2 wrong usage, 3 something does not hold; the folder of such a round is kept.
 
 mod check;
 mod child;
+mod ledger;
 mod notebook;
 mod trader;
 mod world;
@@ -57,6 +66,13 @@ struct Arguments {
     /// What has to be true of a request before it is sent
     #[arg(long, value_name = "MODE", default_value = "batch", value_parser = ["each", "batch", "os"])]
     durability: String,
+    /// The ledger's disk fills up and fails from time to time
+    #[arg(long, conflicts_with = "postgres")]
+    ledger_faults: bool,
+    /// The ledger is in a database, whose server is stopped and started while gateways live; see
+    /// .ci/postgres, and build with the feature postgres
+    #[arg(long)]
+    postgres: bool,
 }
 
 /// What it came to. The field names are a contract.
@@ -75,6 +91,10 @@ struct Report {
     reports: u64,
     reports_told: u64,
     faults: u64,
+    /// How often gateways told that the ledger can't be written.
+    ledger_stuck: u64,
+    /// How often the ledger's server was stopped and started.
+    outages: u32,
     sent_twice: u64,
     unknown_to_ledger: u64,
     lost: u64,
@@ -114,7 +134,7 @@ async fn campaign(arguments: &Arguments) -> Result<Report, String> {
     let mut report = Report::default();
     while report.kills < arguments.kills {
         let seed = arguments.seed.wrapping_add(u64::from(report.rounds));
-        let world = World::start(seed, &faults, &arguments.durability).await?;
+        let world = World::start(seed, &faults, arguments).await?;
         report.round(world, arguments, &mut rng).await?;
         report.elapsed_s = clock.now().since(started).as_secs_f64();
         let Report { kills, orders, fills, elapsed_s, broken, .. } = &report;
@@ -137,7 +157,7 @@ impl Report {
         let mut broken = Vec::new();
         for _ in 0..ROUND.min(arguments.kills - self.kills) {
             let end = self.next_end(arguments, rng);
-            match (world.live(&end).await?, &end) {
+            match (world.live(&end, rng).await?, &end) {
                 (Ended::Killed, _) => self.at_random += 1,
                 (Ended::AtPoint, End::At(point, _)) => {
                     self.at_points += 1;
@@ -151,6 +171,9 @@ impl Report {
             self.kills += 1;
         }
         self.faults += world.faults();
+        let (stuck, outages) = world.ledger_faults()?;
+        self.ledger_stuck += stuck;
+        self.outages += outages;
         let compared = world.rest().await?;
         self.rounds += 1;
         self.orders += compared.placed;

@@ -10,12 +10,14 @@ use meltica::demo::Options;
 use meltica::demo::stage::{self, Part};
 use sim::accounts::Account;
 use sim::faults::Faults;
+use sim::rng::Rng;
 use sim::server::{self, ServerHandle, ServerOptions};
-use store::ledger::{LedgerRead, SqliteReader};
 use tempfile::TempDir;
 
+use crate::Arguments;
 use crate::check::{self, Compared};
-use crate::child::{KEYS, LEDGER, Life};
+use crate::child::{KEYS, Life};
+use crate::ledger::{self, ADDRESS, Place};
 use crate::notebook::TRADER;
 
 /// Instruments of each venue.
@@ -32,6 +34,10 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 /// How often all three accounts are compared while they come to rest.
 const COMPARE_EVERY: Duration = Duration::from_millis(250);
+/// What gateways say, in the folder of a round.
+const LOG: &str = "gateway.log";
+/// The variable that has a gateway's ledger fail.
+const AILS: &str = "MELTICA_LEDGER_AILS";
 /// What `abort` raises.
 const ABORTED: i32 = 6;
 
@@ -64,13 +70,18 @@ pub struct World {
     servers: Vec<ServerHandle>,
     folder: TempDir,
     life: Life,
+    place: Place,
+    /// The ledger's disk fails from time to time.
+    ails: bool,
+    /// How often the ledger's server was down.
+    outages: u32,
     /// For each life, how far the trader had acknowledged at its start.
     acknowledged: Vec<u64>,
 }
 
 impl World {
     /// New venues that have faults, and an empty folder.
-    pub async fn start(seed: u64, faults: &Faults, durability: &str) -> Result<Self, String> {
+    pub async fn start(seed: u64, faults: &Faults, arguments: &Arguments) -> Result<Self, String> {
         let clock = SystemClock::start();
         let venues = sim::venue::venues().into_iter();
         let venues = venues.filter(|name| venues::registry::trades(name)).map(str::to_owned);
@@ -93,18 +104,21 @@ impl World {
             folder: folder.path().to_owned(),
             number: 0,
             calm: false,
-            durability: durability.to_owned(),
+            durability: arguments.durability.clone(),
             providers,
         };
-        Ok(Self { clock, parts, servers, folder, life, acknowledged: Vec::new() })
+        let place = Place::of(folder.path(), arguments.postgres)?;
+        let (ails, outages, acknowledged) = (arguments.ledger_faults, 0, Vec::new());
+        Ok(Self { clock, parts, servers, folder, life, place, ails, outages, acknowledged })
     }
 
     /// A life of the gateway, up to its end.
-    pub async fn live(&mut self, end: &End) -> Result<Ended, String> {
+    pub async fn live(&mut self, end: &End, rng: &mut Rng) -> Result<Ended, String> {
         let mut child = self.spawn(match end {
             End::After(_) => None,
             End::At(point, n) => Some(format!("{point}:{n}")),
         })?;
+        let outage = self.place.outage(self.folder.path(), self.life.number, rng);
         let (within, aborted) = match end {
             End::After(time) => (*time, Ended::Killed),
             End::At(..) => (PASSED_WITHIN, Ended::NotReached),
@@ -117,6 +131,9 @@ impl World {
             Some(status) => Ended::ByItself(status),
         };
         kill(&mut child)?;
+        if let Some(outage) = outage {
+            self.outages += u32::from(outage.end().await?);
+        }
         Ok(ended)
     }
 
@@ -148,7 +165,18 @@ impl World {
     }
 
     fn compare(&self) -> Result<Compared, String> {
-        check::compare(&self.parts, self.folder.path(), &self.acknowledged)
+        let (parts, acknowledged) = (&self.parts, &self.acknowledged);
+        let kept = (self.folder.path(), &self.place);
+        ledger::aside(|| check::compare(parts, kept, acknowledged))
+    }
+
+    /// How often the ledger could not be written so far, as gateways have told, and its server was
+    /// down.
+    pub fn ledger_faults(&self) -> Result<(u64, u32), String> {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG));
+        let log = log.map_err(|error| format!("{LOG}: {error}"))?;
+        let told = log.matches("no order leaves until it can").count();
+        Ok((told as u64, self.outages))
     }
 
     /// Faults so far.
@@ -165,26 +193,24 @@ impl World {
     }
 
     fn spawn(&mut self, crash_at: Option<String>) -> Result<Child, String> {
-        let ledger = self.life.folder.join(LEDGER);
-        let failed = |error: store::ledger::LedgerError| error.to_string();
-        let acknowledged = if ledger.exists() {
-            let mut reader = SqliteReader::open(&ledger).map_err(failed)?;
-            reader.acknowledged(TRADER).map_err(failed)?
-        } else {
-            0
-        };
-        self.acknowledged.push(acknowledged);
+        self.acknowledged.push(self.place.acknowledged(TRADER)?);
         // Nobody starts a gateway every second: an address may not connect so often.
         self.parts.iter().for_each(|part| part.simulator.new_address());
         self.life.number += 1;
         let failed = |error: std::io::Error| format!("the gateway's process: {error}");
-        let log = self.life.folder.join("gateway.log");
+        let log = self.life.folder.join(LOG);
         let log = std::fs::OpenOptions::new().append(true).create(true).open(log);
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.args(self.life.arguments()).stdin(Stdio::piped()).stderr(log.map_err(failed)?);
         let Account { api_key, secret, passphrase, .. } = Account::demo();
         command.envs(KEYS.into_iter().zip([api_key, secret, passphrase]));
-        command.env_remove("MELTICA_CRASH_AT");
+        command.env_remove("MELTICA_CRASH_AT").env_remove(AILS);
+        if self.ails && !self.life.calm {
+            command.env(AILS, self.life.number.to_string());
+        }
+        if let Place::Server(address) = &self.place {
+            command.env(ADDRESS, address);
+        }
         command.envs(crash_at.map(|at| ("MELTICA_CRASH_AT", at)));
         command.spawn().map_err(failed)
     }

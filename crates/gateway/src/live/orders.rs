@@ -14,14 +14,14 @@ use model::ledger::Name;
 use model::trading::TradingProfile;
 use model::venue::{Command, Pipeline};
 use model::{Nanos, ProviderId};
-use net::{Ports, Session, SessionConfig, Wire, WireParts};
+use net::{HandedOver, Ports, Session, SessionConfig, Wire, WireParts};
 
 use super::{Guest, Wires};
 use crate::clock::SystemClock;
 use crate::config::{Account, Config, OrdersConfig, Provider};
 use crate::crash_points;
 use crate::outcome::RunError;
-use crate::trading::{OrderCounts, Party, Room, Threads, ledger};
+use crate::trading::{Kept, OrderCounts, Party, Room, Threads, aside, ledger};
 
 /// Messages read per provider and turn.
 const FRAMES_PER_TURN: usize = 128;
@@ -55,8 +55,16 @@ pub(super) struct Orders {
     room: Room,
     ledger: Threads,
     lines: Vec<Line>,
-    /// Since when wires have something that a thrown switch waits for.
-    writing_since: Option<Nanos>,
+    /// What a thrown switch waits for.
+    writing: Option<Writing>,
+}
+
+/// What was handed out before a switch was seen to be off.
+struct Writing {
+    /// When it was.
+    since: Nanos,
+    /// Of each line.
+    up_to: Vec<HandedOver>,
 }
 
 impl Orders {
@@ -91,16 +99,15 @@ impl Orders {
             providers.push((line.provider, name));
             lines.push(line);
         }
-        let mut read = ledger::reader(&place.place)?;
         let traders: Vec<_> = guests.iter_mut().filter(|guest| guest.options.trades()).collect();
         let parties: Vec<_> = traders.iter().map(|guest| party(guest)).collect();
-        let (room, ports) =
-            Room::restored(desk, &parties, providers, &mut *read, shard, clock.now())?;
+        let kept = aside(|| Kept::read(&mut *ledger::reader(&place.place)?, &parties))?;
+        let (room, ports) = Room::restored(desk, &parties, providers, kept, shard, clock.now())?;
         for (guest, port) in traders.into_iter().zip(ports) {
             shard.set_trading(guest.inbox.id(), guest.options.trading);
             guest.inbox.trade_through(port);
         }
-        Ok(Some(Self { room, ledger: threads, lines, writing_since: None }))
+        Ok(Some(Self { room, ledger: threads, lines, writing: None }))
     }
 
     /// One turn: reads what venues say, carries everything to where it belongs, and writes. Whether
@@ -124,7 +131,7 @@ impl Orders {
 
     /// When [`turn`](Self::turn) is wanted though nothing arrives.
     pub(super) fn deadline(&self, now: Nanos) -> Option<Nanos> {
-        let given_up = self.writing_since.map(|since| since + WRITTEN_WITHIN);
+        let given_up = self.writing.as_ref().map(|writing| writing.since + WRITTEN_WITHIN);
         self.room.deadline(now).into_iter().chain(given_up).min()
     }
 
@@ -156,26 +163,35 @@ impl Orders {
         told
     }
 
-    /// Tells whoever threw a switch that nothing leaves any more, once that is so.
+    /// Tells whoever threw a switch that nothing leaves any more, once that is so. What others hand out
+    /// meanwhile is not waited for, and who throws a switch meanwhile has the next turn.
     fn confirm_switches(&mut self, shard: &mut Shard, clock: SystemClock) {
-        if !shard.switches_seen() {
-            self.writing_since = None;
+        loop {
+            let now = clock.now();
+            if self.writing.is_none() && shard.switches_seen() {
+                self.writing = Some(Writing { since: now, up_to: self.handed_over() });
+            }
+            let Some(Writing { since, up_to }) = &self.writing else { return };
+            if self.has_written(up_to) {
+                self.writing = None;
+                shard.confirm_offs();
+                continue;
+            }
+            if *since + WRITTEN_WITHIN <= now {
+                self.each_wire(shard, clock, Wire::give_up_unwritten);
+            }
             return;
-        }
-        if self.has_written() {
-            self.writing_since = None;
-            return shard.confirm_offs();
-        }
-        let now = clock.now();
-        let since = *self.writing_since.get_or_insert(now);
-        if since + WRITTEN_WITHIN <= now {
-            self.each_wire(shard, clock, Wire::give_up_unwritten);
         }
     }
 
-    /// Whether everything that was handed out is with the operating system.
-    pub(super) fn has_written(&self) -> bool {
-        self.lines.iter().all(|line| line.wire.has_written())
+    /// What was handed out so far.
+    pub(super) fn handed_over(&self) -> Vec<HandedOver> {
+        self.lines.iter().map(|line| line.wire.handed_over()).collect()
+    }
+
+    /// Whether what was handed out up to then is with the operating system.
+    pub(super) fn has_written(&self, up_to: &[HandedOver]) -> bool {
+        self.lines.iter().zip(up_to).all(|(line, up_to)| line.wire.has_written(*up_to))
     }
 
     /// Whether the ledger has everything, and consumers were handed what came of it.

@@ -24,7 +24,11 @@ fn open(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
     match place {
         LedgerPlace::File(path) => {
             make_folder(path)?;
-            Ok(Box::new(SqliteWriter::open(path).map_err(failed)?))
+            let writer = SqliteWriter::open(path).map_err(failed)?;
+            #[cfg(feature = "crash-points")]
+            return Ok(super::ailing::maybe(writer));
+            #[cfg(not(feature = "crash-points"))]
+            Ok(Box::new(writer))
         }
         #[cfg(feature = "postgres")]
         LedgerPlace::Postgres(variable) => {

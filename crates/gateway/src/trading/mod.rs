@@ -4,6 +4,8 @@
 //! nothing is left to carry. Which [`Ledger`] that is (two threads and a disk, or memory in virtual
 //! time), and how a machine is reached (a socket, or a plain call), is the driver's business.
 
+#[cfg(feature = "crash-points")]
+mod ailing;
 mod counts;
 pub(crate) mod ledger;
 mod reader;
@@ -14,8 +16,9 @@ mod virtual_ledger;
 
 pub use counts::OrderCounts;
 pub(crate) use reader::{Ask, Told};
+pub(crate) use restore::Kept;
 pub(crate) use room::{Party, Room};
-pub(crate) use threads::Threads;
+pub(crate) use threads::{Threads, aside};
 pub(crate) use virtual_ledger::VirtualLedger;
 
 use model::ledger::{LedgerAppend, LedgerReply};

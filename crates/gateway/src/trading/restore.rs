@@ -1,7 +1,11 @@
 //! What a new process takes over from the ledger before anything else happens.
 
+use std::collections::BTreeMap;
+
 use engine::orders::Desk;
-use model::Nanos;
+use model::event::Side;
+use model::ledger::{Fact, Name, OrderKey, Submit};
+use model::{Decimal, Nanos};
 use store::ledger::{LedgerError, LedgerRead};
 
 use super::room::Party;
@@ -10,43 +14,89 @@ use crate::outcome::RunError;
 /// Rows asked for at once.
 const ROWS: usize = 1_000;
 
-/// Open orders with all their facts, and the position of each consumer by its fills.
-///
-/// # Errors
-/// When the ledger can't be read, or there is no room for what is open.
-pub(super) fn restore(
-    desk: &mut Desk,
-    ledger: &mut dyn LedgerRead,
-    parties: &[Party],
-    now: Nanos,
-) -> Result<(), RunError> {
-    let failed = |error: LedgerError| RunError::new("the ledger", error);
-    let mut after = 0;
-    loop {
-        let open = ledger.open_orders(after, ROWS).map_err(failed)?;
-        let Some(last) = open.last() else { break };
-        after = last.position;
-        for order in open {
-            let key = order.submit.order.clone();
-            let (mut facts, mut last) = (Vec::new(), 0);
-            loop {
-                let rows = ledger.facts_of(&key, last, ROWS).map_err(failed)?;
-                let Some((position, _)) = rows.last() else { break };
-                last = *position;
-                facts.extend(rows.into_iter().map(|(_, fact)| fact));
-            }
-            desk.restore(order.submit, &facts, now)
+/// What of the ledger is taken over.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Up to where each party has acknowledged, in order.
+    pub(super) acknowledged: Vec<u64>,
+    /// Open orders with all their facts.
+    open: Vec<(Submit, Vec<Fact>)>,
+    /// What each party holds of each instrument at each provider, by its fills.
+    held: BTreeMap<(Name, Name, Name), Decimal>,
+}
+
+impl Kept {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub(crate) fn read(ledger: &mut dyn LedgerRead, parties: &[Party]) -> Result<Self, RunError> {
+        let mut kept = || {
+            let acknowledged = parties.iter().map(|Party { name, .. }| ledger.acknowledged(name));
+            let acknowledged = acknowledged.collect::<Result<_, _>>()?;
+            let open = open(ledger)?;
+            Ok(Self { acknowledged, open, held: held(ledger, parties)? })
+        };
+        kept().map_err(|error: LedgerError| RunError::new("the ledger", error))
+    }
+
+    /// Gives a desk that knows its consumers and providers what it goes on with.
+    ///
+    /// # Errors
+    /// When there is no room for what is open.
+    pub(super) fn restore(self, desk: &mut Desk, now: Nanos) -> Result<(), RunError> {
+        for (submit, facts) in self.open {
+            let key = submit.order.clone();
+            desk.restore(submit, &facts, now)
                 .map_err(|error| RunError(format!("order {key}: {}", error.message)))?;
         }
+        self.held.into_iter().for_each(|(place, held)| desk.restore_position(place, held));
+        Ok(())
     }
+}
+
+fn open(ledger: &mut dyn LedgerRead) -> Result<Vec<(Submit, Vec<Fact>)>, LedgerError> {
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let open = ledger.open_orders(after, ROWS)?;
+        let Some(last) = open.last() else { return Ok(all) };
+        after = last.position;
+        for order in open {
+            let facts = facts_of(ledger, &order.submit.order)?;
+            all.push((order.submit, facts));
+        }
+    }
+}
+
+fn facts_of(ledger: &mut dyn LedgerRead, key: &OrderKey) -> Result<Vec<Fact>, LedgerError> {
+    let (mut facts, mut after) = (Vec::new(), 0);
+    loop {
+        let rows = ledger.facts_of(key, after, ROWS)?;
+        let Some((position, _)) = rows.last() else { return Ok(facts) };
+        after = *position;
+        facts.extend(rows.into_iter().map(|(_, fact)| fact));
+    }
+}
+
+fn held(
+    ledger: &mut dyn LedgerRead,
+    parties: &[Party],
+) -> Result<BTreeMap<(Name, Name, Name), Decimal>, LedgerError> {
+    let mut held = BTreeMap::<_, Decimal>::new();
     for Party { name, .. } in parties {
         let mut after = 0;
         loop {
-            let rows = ledger.reports_after(name, after, ROWS).map_err(failed)?;
+            let rows = ledger.reports_after(name, after, ROWS)?;
             let Some((position, _)) = rows.last() else { break };
             after = *position;
-            rows.iter().for_each(|(_, report)| desk.restore_fill(report));
+            for (_, report) in rows {
+                let Some(fill) = report.fill else { continue };
+                let signed = if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
+                let held = held.entry((name.clone(), report.provider, report.instrument));
+                let held = held.or_default();
+                *held = held.saturating_add(signed);
+            }
         }
     }
-    Ok(())
+    Ok(held)
 }

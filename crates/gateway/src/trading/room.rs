@@ -14,12 +14,11 @@ use model::order::Intent;
 use model::trading::{Heard, Instruction};
 use model::venue::Rate;
 use model::{Body, ConsumerId, Event, Header, Kind, Nanos, OrderRequest, ProviderId, Stream};
-use store::ledger::LedgerRead;
 
 use super::Ledger;
 use super::counts::OrderCounts;
 use super::reader::{Ask, Told};
-use super::restore::restore;
+use super::restore::Kept;
 use crate::crash_points;
 use crate::outcome::RunError;
 
@@ -69,20 +68,19 @@ impl Room {
     /// Gives each party's way in, in order.
     ///
     /// # Errors
-    /// The ledger can't be read, or there is no room for what is open in it.
+    /// There is no room for what is open in it.
     pub(crate) fn restored(
         mut desk: Desk,
         parties: &[Party],
         providers: Vec<(ProviderId, Name)>,
-        ledger: &mut dyn LedgerRead,
+        kept: Kept,
         shard: &mut Shard,
         now: Nanos,
     ) -> Result<(Self, Vec<OrderPort>), RunError> {
         let (mut traders, mut ports) = (Vec::new(), Vec::new());
         shard.join_orders();
-        for Party { id, name, breaker } in parties {
-            let acknowledged = ledger.acknowledged(name);
-            let acknowledged = acknowledged.map_err(|error| RunError::new("the ledger", error))?;
+        for (Party { id, name, breaker }, acknowledged) in parties.iter().zip(&kept.acknowledged) {
+            let acknowledged = *acknowledged;
             // Off: the first turn looks how the switch stands.
             desk.add_consumer(name.clone(), false, acknowledged, *breaker);
             shard.resume(*id, acknowledged);
@@ -92,9 +90,14 @@ impl Room {
             let switch = shard.switch(*id).cloned().unwrap_or_default();
             traders.push(Trader { id: *id, name: name.clone(), gate, switch, offs: 0 });
         }
-        restore(&mut desk, ledger, parties, now)?;
+        kept.restore(&mut desk, now)?;
         let (counts, news, replies) = Default::default();
         Ok((Self { desk, traders, providers, counts, ask: None, news, replies }, ports))
+    }
+
+    /// The orders as they are known here.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// What came of orders so far.

@@ -11,6 +11,20 @@ use super::{Ledger, ledger};
 use crate::config::LedgerConfig;
 use crate::outcome::RunError;
 
+/// Does something with the ledger on a thread of its own, and waits: before a run has begun. A
+/// database's client has a runtime, which can't be used where another one runs.
+///
+/// # Errors
+/// Why it can't be done.
+pub(crate) fn aside<T: Send>(
+    what: impl FnOnce() -> Result<T, RunError> + Send,
+) -> Result<T, RunError> {
+    let done = std::thread::scope(|scope| scope.spawn(what).join());
+    done.unwrap_or_else(|_| {
+        Err(RunError("reading the ledger panicked; this is a bug, please report it".to_owned()))
+    })
+}
+
 /// The threads, from the shard's side.
 #[derive(Debug)]
 pub(crate) struct Threads {
@@ -29,12 +43,12 @@ impl Threads {
         waker: &Waker,
     ) -> Result<Self, RunError> {
         let options = WriterOptions { durability: config.durability, ..WriterOptions::default() };
-        let storage = ledger::writer(&config.place)?;
+        let place = &config.place;
+        let (storage, read) = aside(|| Ok((ledger::writer(place)?, ledger::reader(place)?)))?;
         let wake = waker.clone();
         let writer = LedgerWriter::start(storage, options, move || wake.wake_by_ref())
             .map_err(|error| RunError::new("the ledger's thread", error))?;
         let wake = waker.clone();
-        let read = ledger::reader(&config.place)?;
         let reader = Reader::start(read, catalog, move || wake.wake_by_ref())
             .map_err(|error| RunError::new("the ledger's reader", error))?;
         Ok(Self { writer, reader })

@@ -13,7 +13,7 @@ use store::ledger::MemoryLedger;
 
 use super::World;
 use crate::outcome::RunError;
-use crate::trading::{OrderCounts, Party, Room, VirtualLedger};
+use crate::trading::{Kept, OrderCounts, Party, Room, VirtualLedger};
 
 /// A fact is on the disk so long after it was handed in.
 const DISK: Duration = Duration::from_micros(500);
@@ -99,12 +99,27 @@ impl World {
             |trader: &Trader<'_>| Party { id: trader.id, name: trader.name.into(), breaker: None };
         let parties: Vec<_> = traders.iter().map(party).collect();
         let mut read = ledger.reopened();
+        let kept = Kept::read(&mut read, &parties)?;
         let (room, ports) =
-            Room::restored(desk, &parties, providers, &mut read, &mut self.shard, self.now)?;
+            Room::restored(desk, &parties, providers, kept, &mut self.shard, self.now)?;
         traders.iter().for_each(|trader| self.shard.set_trading(trader.id, true));
         let ledger = VirtualLedger::new(read, self.shard.catalog().clone(), DISK);
         self.trading = Some(Trading { room, ledger, machines });
         Ok(ports)
+    }
+
+    /// The ledger's disk takes nothing for so long.
+    pub fn refuse_writes(&mut self, time: Duration) {
+        let until = self.now + time;
+        if let Some(trading) = &mut self.trading {
+            trading.ledger.refuse_until(until);
+        }
+    }
+
+    /// The orders and accounts as they are known here.
+    #[must_use]
+    pub fn desk(&self) -> Option<&Desk> {
+        self.trading.as_ref().map(|trading| trading.room.desk())
     }
 
     /// What came of orders so far.

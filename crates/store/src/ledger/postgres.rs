@@ -7,8 +7,9 @@
 //!
 //! One process writes: its session holds an advisory lock, which goes with the session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use model::Remedy;
 use model::ledger::{
     Acknowledgement, Answer, Fact, LedgerAppend, Report, Request, Submit, Verdict,
 };
@@ -28,6 +29,9 @@ pub use read::PostgresReader;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A statement that takes longer is an error: the batch is tried again.
 const STATEMENT_WITHIN: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
+/// The server has noticed the end of a process that was killed within so long.
+const LOCKED_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The advisory lock that says who writes.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext(current_schema()), x'4D4C5443'::int)";
 
@@ -89,7 +93,7 @@ impl PostgresWriter {
     pub fn open(url: &str) -> Result<Self, LedgerError> {
         let place = Place::new(url)?;
         let mut db = place.connect()?;
-        lock(&place, &mut db)?;
+        lock_soon(&place, &mut db)?;
         schema::migrate(&mut db, &place)?;
         let opened = db.query_one("INSERT INTO runs DEFAULT VALUES RETURNING run", &[]);
         let run = opened.map_err(|error| place.failed("opening the ledger", &error))?.get(0);
@@ -149,6 +153,19 @@ impl LedgerWrite for PostgresWriter {
         self.db = db;
         self.usable = true;
         Ok(())
+    }
+}
+
+/// Takes the lock, waiting a moment where a process that was killed holds it still.
+fn lock_soon(place: &Place, db: &mut Client) -> Result<(), LedgerError> {
+    let begun = Instant::now();
+    loop {
+        match lock(place, db) {
+            Err(error) if error.remedy == Remedy::Reject && begun.elapsed() < LOCKED_WITHIN => {
+                std::thread::park_timeout(LOOK_EVERY);
+            }
+            locked => return locked,
+        }
     }
 }
 

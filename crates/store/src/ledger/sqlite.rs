@@ -22,6 +22,9 @@ mod schema;
 
 pub use read::SqliteReader;
 
+/// As many pages as SQLite lets a file have (sqlite.org/limits.html).
+const PAGES_MAX: i64 = 4_294_967_294;
+
 /// The writing side of a SQLite file. One process has it: it holds a lock beside the file.
 #[derive(Debug)]
 pub struct SqliteWriter {
@@ -78,14 +81,17 @@ impl SqliteWriter {
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(super) fn set_pages_max(&self, pages: u32) {
-        self.db.pragma_update(None, "max_page_count", pages).unwrap();
-    }
-
-    #[cfg(test)]
-    pub(super) fn pages(&self) -> u32 {
-        self.db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    /// Has the file grow no further, as on a disk that is full, or grow again; a recovery has it
+    /// grow again too. For whoever wants to see what comes of a full disk.
+    ///
+    /// # Errors
+    /// When the file can't be used at all.
+    pub fn set_full(&mut self, full: bool) -> Result<(), LedgerError> {
+        // The least that SQLite takes is the size that the file has.
+        let pages = if full { 1 } else { PAGES_MAX };
+        self.db
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .map_err(|error| LedgerError::sqlite(&self.path, "limiting the ledger", &error))
     }
 }
 

@@ -64,13 +64,10 @@ impl Exposure {
         holding.open = holding.open + usize::from(now.open) - usize::from(before.open);
     }
 
-    /// A fill of an order that may be long over.
-    pub(super) fn fill(&mut self, place: Place, side: Side, quantity: Decimal) {
+    /// What fills of orders made up that may be long over.
+    pub(super) fn hold(&mut self, place: Place, quantity: Decimal) {
         let holding = self.holdings.entry(place).or_default();
-        holding.position = holding.position.saturating_add(match side {
-            Side::Buy => quantity,
-            Side::Sell => -quantity,
-        });
+        holding.position = holding.position.saturating_add(quantity);
     }
 
     /// What one unit of an instrument is worth from here on.

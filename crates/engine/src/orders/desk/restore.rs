@@ -1,10 +1,10 @@
 //! What a new process takes over from the ledger.
 //!
 //! Before anything else goes in: consumers and providers, then each open order with its facts, then
-//! every fill of every consumer. Reports that were not delivered need nothing here: consumers read
+//! what each consumer holds. Reports that were not delivered need nothing here: consumers read
 //! the ledger from their last acknowledgement on.
 
-use model::ledger::{ChangeTerms, Fact, Report, Submit};
+use model::ledger::{ChangeTerms, Fact, Name, Submit};
 use model::{Decimal, Error, Nanos};
 
 use super::super::order::Order;
@@ -44,18 +44,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Counts a report of the ledger into its consumer's position. Each report once, those of
-    /// settled orders too.
-    pub fn restore_fill(&mut self, report: &Report) {
-        let Some(fill) = &report.fill else { return };
-        let filled = fill.quantity;
-        let (instrument, side) = (report.instrument.clone(), report.side);
-        let exposure = &mut self.risk.exposure;
-        exposure.fill(
-            (report.order.consumer.clone(), report.provider.clone(), instrument),
-            side,
-            filled,
-        );
+    /// Takes over what a consumer holds of an instrument at a provider by all fills in the ledger,
+    /// those of settled orders too; below zero when it is short.
+    pub fn restore_position(
+        &mut self,
+        (consumer, provider, instrument): (Name, Name, Name),
+        held: Decimal,
+    ) {
+        self.risk.exposure.hold((consumer, provider, instrument), held);
     }
 
     /// What a consumer holds of an instrument at a provider, by the fills of its orders.

@@ -167,7 +167,7 @@ fn a_reader_makes_no_file_and_a_missing_folder_is_named() {
 fn a_full_disk_keeps_nothing_of_the_batch_and_it_goes_on_with_room() {
     let bench = FileBench::new();
     let mut ledger = SqliteWriter::open(bench.path()).unwrap();
-    ledger.set_pages_max(ledger.pages());
+    ledger.set_full(true).unwrap();
     let batch = appends(1, (0..200).map(|n| Fact::Submit(submit("a", &n.to_string()))));
     let error = ledger.append(&batch, Reach::Disk).unwrap_err();
     assert_eq!(error.remedy, Remedy::Reject);
@@ -178,6 +178,11 @@ fn a_full_disk_keeps_nothing_of_the_batch_and_it_goes_on_with_room() {
     let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Stored { .. })));
     assert_eq!(reader.open_orders(0, 1_000).unwrap().len(), 200);
+    let more = |seq| appends(seq, (0..200).map(|n| Fact::Submit(submit("b", &n.to_string()))));
+    ledger.set_full(true).unwrap();
+    ledger.append(&more(201), Reach::Disk).unwrap_err();
+    ledger.set_full(false).unwrap();
+    assert_eq!(ledger.append(&more(201), Reach::Disk).unwrap().len(), 200);
 }
 
 #[test]

@@ -410,6 +410,31 @@ fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
 }
 
 #[test]
+fn what_was_not_taken_in_is_asked_for_as_soon_as_there_is_room() {
+    let options = DeskOptions { facts_max: 2, facts_full: 3, ..DeskOptions::default() };
+    let mut world = World::new(options);
+    run(&mut world);
+    world.submit("1");
+    run(&mut world);
+    // Nobody takes facts any more: the ledger is full.
+    for _ in 0..5 {
+        world.trade("1");
+        world.hear();
+    }
+    world.read(false);
+    assert!(world.notes.contains(&Note::Overfull(P.into())));
+    let deadline = |world: &World| world.desk.deadline(world.now).is_some_and(|at| at <= world.now);
+    assert!(!deadline(&world), "nothing can be done yet");
+    world.append();
+    assert!(deadline(&world), "there is room");
+    world.tick(0);
+    run(&mut world);
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    world.settle();
+    world.check();
+}
+
+#[test]
 fn what_the_ledger_has_not_decided_on_is_not_settled() {
     let mut world = world();
     assert!(world.desk.is_settled());

@@ -480,11 +480,12 @@ impl World {
                 self.desk.restore(stored.submit, &facts, self.now).unwrap();
             }
         }
-        for fact in &self.facts {
-            if let Fact::Report(report) = fact {
-                self.desk.restore_fill(report);
-            }
-        }
+        let fills = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Report(report) => report.fill.as_ref().map(|fill| fill.quantity),
+            _ => None,
+        });
+        // All of them buy.
+        self.desk.restore_position(("c".into(), P.into(), BTC.into()), fills.sum());
         // What is behind the cursor is read back from the ledger.
         self.read.retain(|(position, _)| *position <= self.acknowledged);
         for (at, fact) in self.facts.iter().enumerate().skip(self.acknowledged as usize) {
