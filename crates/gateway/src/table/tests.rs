@@ -1,3 +1,5 @@
+//! What fits into a terminal, and what a drawing covers.
+
 use super::*;
 
 fn table(size: fn() -> Size) -> Table<Vec<u8>> {
