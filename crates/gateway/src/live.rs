@@ -143,6 +143,8 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         Poll::Pending
     })
     .await;
+    // Where time has ended it, whoever looks is to see that too.
+    stop.stop();
     let mut summary = what_it_came_to(&lines, &shard, clock, started);
     if let Some(orders) = &mut orders {
         settle(orders, &mut shard, clock).await;

@@ -93,9 +93,15 @@ impl Stop {
         self.0.waker.wake();
     }
 
+    /// Whether it was called.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.set.load(Ordering::Acquire)
+    }
+
     /// Whether it was called; if not, the task is woken when it is.
     pub(crate) fn poll(&self, cx: &std::task::Context<'_>) -> bool {
         self.0.waker.register(cx.waker());
-        self.0.set.load(Ordering::Acquire)
+        self.is_set()
     }
 }

@@ -38,7 +38,7 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 /// The world can't be made at all.
 pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, String> {
     let parts = stage::cast(options, BEGIN)?;
-    let mut scene = Scene::new(&parts).map_err(|error| error.to_string())?;
+    let mut scene = Scene::new(&parts).map_err(|error| error.message)?;
     scene.run_for(simulated);
     scene.orders.set_calm(true);
     parts.iter().for_each(|part| part.set_calm(true));

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, Stdout, Write};
 use std::time::Duration;
 
 use engine::{Consumer, Context};
 use hdrhistogram::Histogram;
 use model::decimal::Plain;
-use model::event::{Reason, StreamStatus};
+use model::event::{Merged, Reason, StreamStatus};
 use model::{Body, Book, Event, Kind, Level, Nanos, Side, StreamState};
+
+use crate::outcome::Stop;
 
 /// One line of the table.
 #[derive(Debug, Default)]
@@ -30,20 +32,48 @@ struct Row {
     latency: Option<Histogram<u64>>,
 }
 
-/// Draws itself over itself at the end of a batch, at most once per interval.
+/// How wide and how high a terminal is, in characters.
+type Size = (usize, usize);
+
+/// Where a terminal does not say.
+const SIZE: Size = (80, 24);
+/// What every row has.
+const HEADS: [&str; COLUMNS] =
+    ["provider", "instrument", "state", "bid", "ask", "events/s", "gaps", "p99"];
+const COLUMNS: usize = 8;
+/// The column that gives way where a row would be too wide.
+const STATE: usize = 2;
+/// From here on columns are numbers, which stand to the right.
+const NUMBERS_FROM: usize = 3;
+
+/// Draws itself over itself at the end of a batch, at most once per interval, within the terminal.
 pub struct Table<W: Write + Send> {
     out: W,
     every: Duration,
+    size: fn() -> Size,
+    /// What connections do while they are closed is not shown.
+    stop: Stop,
     rows: BTreeMap<(u16, u32), Row>,
     drawn: Nanos,
     lines: usize,
 }
 
+impl Table<Stdout> {
+    /// A table on the terminal that standard output is, until the run is stopped.
+    #[must_use]
+    pub fn on_terminal(every: Duration, stop: Stop) -> Self {
+        let size = || {
+            let size = rustix::termios::tcgetwinsize(io::stdout());
+            size.map_or(SIZE, |size| (size.ws_col.into(), size.ws_row.into()))
+        };
+        Self::new(io::stdout(), every, size, stop)
+    }
+}
+
 impl<W: Write + Send> Table<W> {
-    /// A table that writes to a terminal.
-    pub fn new(out: W, every: Duration) -> Self {
+    fn new(out: W, every: Duration, size: fn() -> Size, stop: Stop) -> Self {
         let drawn = Nanos::default();
-        Self { out, every, rows: BTreeMap::new(), drawn, lines: 0 }
+        Self { out, every, size, stop, rows: BTreeMap::new(), drawn, lines: 0 }
     }
 
     fn row(&mut self, event: &Event, ctx: &Context<'_>) -> &mut Row {
@@ -60,52 +90,66 @@ impl<W: Write + Send> Table<W> {
         })
     }
 
-    /// The table as text; `since` is the time since it was last drawn.
-    fn text(&mut self, since: Duration) -> String {
-        let mut text = String::new();
-        let _ = writeln!(
-            text,
-            "{:<16} {:<18} {:<28} {:>14} {:>14} {:>9} {:>5} {:>10}",
-            "provider", "instrument", "state", "bid", "ask", "events/s", "gaps", "p99"
-        );
-        for row in self.rows.values_mut() {
-            let rate = (row.events - row.events_before) * 1_000 / (since.as_millis().max(1) as u64);
-            row.events_before = row.events;
-            let price = |level: Option<Level>| {
-                level.map_or_else(|| "-".to_owned(), |level| Plain(level.price).to_string())
-            };
-            let p99 = row.latency.as_ref().map_or(0, |h| h.value_at_quantile(0.99));
-            let _ = writeln!(
-                text,
-                "{:<16} {:<18} {:<28} {:>14} {:>14} {:>9} {:>5} {:>10}",
-                row.provider,
-                row.instrument,
-                row.standing(),
-                price(row.bid),
-                price(row.ask),
-                rate,
-                row.gaps,
-                duration(p99),
-            );
+    /// The lines of the table; `since` is the time since it was last drawn.
+    fn lines(&mut self, since: Duration, (width, height): Size) -> Vec<String> {
+        // The cursor stands behind the last line, and the first must still be there to be drawn over.
+        let room = height.saturating_sub(2).max(1);
+        let all = self.rows.len();
+        let shown = if all > room { room - 1 } else { all };
+        let mut rows = vec![HEADS.map(str::to_owned)];
+        rows.extend(self.rows.values_mut().map(|row| row.cells(since)));
+        rows.truncate(shown + 1);
+        let widths = widths(&rows, width);
+        let mut lines: Vec<_> = rows.iter().map(|cells| line(cells, &widths, width)).collect();
+        if shown < all {
+            lines.push(format!("and {} more, for which the terminal is too low", all - shown));
         }
-        text
+        lines
     }
 
     fn draw(&mut self, now: Nanos) -> io::Result<()> {
-        let since = now.since(self.drawn);
-        let text = self.text(since);
+        let lines = self.lines(now.since(self.drawn), (self.size)());
         self.drawn = now;
         let mut frame = String::new();
         if self.lines > 0 {
             let _ = write!(frame, "\x1b[{}A", self.lines);
         }
-        for line in text.lines() {
+        for line in &lines {
             let _ = writeln!(frame, "{line}\x1b[K");
         }
-        self.lines = text.lines().count();
+        // What is left of a frame that was higher.
+        frame.push_str("\x1b[J");
+        self.lines = lines.len();
         self.out.write_all(frame.as_bytes())?;
         self.out.flush()
     }
+}
+
+/// As wide as what stands in each column, the state less where that is more than there is room for.
+fn widths(rows: &[[String; COLUMNS]], width: usize) -> [usize; COLUMNS] {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let surplus = (widths.iter().sum::<usize>() + COLUMNS - 1).saturating_sub(width);
+    widths[STATE] = widths[STATE].saturating_sub(surplus).max(HEADS[STATE].len());
+    widths
+}
+
+/// A line of the table, cut where even that is too wide.
+fn line(cells: &[String; COLUMNS], widths: &[usize; COLUMNS], width: usize) -> String {
+    let mut line = String::new();
+    for (nth, (cell, &width)) in cells.iter().zip(widths).enumerate() {
+        let gap = if nth > 0 { " " } else { "" };
+        let _ = if nth < NUMBERS_FROM {
+            write!(line, "{gap}{cell:<width$.width$}")
+        } else {
+            write!(line, "{gap}{cell:>width$}")
+        };
+    }
+    line.chars().take(width).collect()
 }
 
 impl<W: Write + Send> Consumer for Table<W> {
@@ -121,7 +165,8 @@ impl<W: Write + Send> Consumer for Table<W> {
     }
 
     fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
-        if ctx.now.since(self.drawn) >= self.every && self.draw(ctx.now).is_err() {
+        let due = ctx.now.since(self.drawn) >= self.every && !self.stop.is_set();
+        if due && self.draw(ctx.now).is_err() {
             // Nobody looks any more; the gateway goes on.
             self.every = Duration::MAX;
         }
@@ -129,6 +174,26 @@ impl<W: Write + Send> Consumer for Table<W> {
 }
 
 impl Row {
+    /// What is shown of it; `since` is the time since that was last asked.
+    fn cells(&mut self, since: Duration) -> [String; COLUMNS] {
+        let rate = (self.events - self.events_before) * 1_000 / (since.as_millis().max(1) as u64);
+        self.events_before = self.events;
+        let price = |level: Option<Level>| {
+            level.map_or_else(|| "-".to_owned(), |level| Plain(level.price).to_string())
+        };
+        let p99 = self.latency.as_ref().map_or(0, |h| h.value_at_quantile(0.99));
+        [
+            self.provider.clone(),
+            self.instrument.clone(),
+            self.standing(),
+            price(self.bid),
+            price(self.ask),
+            rate.to_string(),
+            self.gaps.to_string(),
+            duration(p99),
+        ]
+    }
+
     /// The state, and why where it is not live.
     fn standing(&self) -> String {
         match self.state {
@@ -150,8 +215,20 @@ impl Row {
                 (self.bid, self.ask) = (self.book.best(Side::Buy), self.book.best(Side::Sell));
             }
             Body::Status(status) => self.turn(&status),
+            Body::Merged(ref merged) => self.join(merged),
             _ => {}
         }
+    }
+
+    /// The best of what was merged. A merge says nothing of a state: it sends when all have sent.
+    fn join(&mut self, merged: &Merged) {
+        let quotes = merged.fragments.iter().filter_map(|fragment| match fragment.body {
+            Body::Quote(quote) => Some(quote),
+            _ => None,
+        });
+        self.bid = quotes.clone().map(|quote| quote.bid).max_by_key(|level| level.price);
+        self.ask = quotes.map(|quote| quote.ask).min_by_key(|level| level.price);
+        self.state = StreamState::Live;
     }
 
     fn turn(&mut self, status: &StreamStatus) {
@@ -173,3 +250,7 @@ fn duration(ns: u64) -> String {
         _ => format!("{} ms", ns / 1_000_000),
     }
 }
+
+#[cfg(test)]
+#[path = "table/tests.rs"]
+mod tests;

@@ -234,10 +234,24 @@ fn wrong_usage_ends_with_2_and_prints_nothing_as_a_result() {
         &["sim", "--venue", "binance", "--symbols", "BTCUSDT"],
         &["sim", "--venue", "binance", "--faults", "some"],
         &["sim", "--venue", "binance", "--rate", "fast"],
+        &["sweep", "--seeds", "0"],
     ] {
         let ended = run(wrong);
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{wrong:?}");
         assert!(!ended.err.is_empty(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_venue_that_is_named_twice_is_said_so() {
+    for command in [
+        &["sim", "--venue", "okx,okx", "--listen", "127.0.0.1:0"][..],
+        &["demo", "--venues", "okx,okx", "--for", "1s"],
+        &["sweep", "--venues", "kraken,okx,kraken", "--seeds", "1"],
+    ] {
+        let ended = run(command);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{command:?}");
+        assert!(ended.err.contains("twice; expected each once"), "{}", ended.err);
     }
 }
 
@@ -404,6 +418,7 @@ fn an_address_that_is_taken_is_said_in_clear_words() {
     let ended = run(&["sim", "--play", text(&fixture()), "--listen", &address]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert!(ended.err.contains(&address), "{}", ended.err);
+    assert!(ended.err.trim_end().ends_with("choose a free port, or port 0"), "{}", ended.err);
 }
 
 /// The shape that a run's end has, for one that is ended by time and one by a signal; and that a

@@ -78,10 +78,10 @@ pub(super) struct SoakArguments {
   meltica sweep --seeds 1 --from 17 --faults flaky")]
 pub(super) struct SweepArguments {
     /// How many seeds
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     seeds: u64,
     /// Simulated seconds of each
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     seconds: u32,
     /// The first seed
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -96,7 +96,7 @@ pub(super) struct SweepArguments {
 /// What stands on the stage.
 #[derive(Debug, Args)]
 struct Stage {
-    /// Which venues, separated by commas
+    /// Which venues, separated by commas: binance, binance-usdm, binance-coinm, coinbase, kraken, okx
     #[arg(long, value_delimiter = ',', value_name = "VENUE", default_value = "binance,okx,kraken")]
     venues: Vec<String>,
     /// Instruments of each venue

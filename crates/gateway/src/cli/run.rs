@@ -128,7 +128,8 @@ fn go(mut builder: Builder, config: &Config, how: &How) -> Outcome {
         builder = builder.stop_after(duration);
     }
     if !how.json && config.table.enabled && io::stdout().is_terminal() {
-        builder = builder.consumer("table", Table::new(io::stdout(), config.table.every));
+        let table = Table::on_terminal(config.table.every, builder.stop_handle());
+        builder = builder.consumer("table", table);
     }
     let summary = builder.run().map_err(Failure::failed)?;
     if how.json { print_json(&RunReport::new(summary)) } else { print_text(&summary) }

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome, finish};
 use crate::clock::SystemClock;
+use crate::demo::stage;
 
 /// Stands in for venues, over WebSocket and REST: simulated ones with a market of their own, or a
 /// raw capture that is played.
@@ -41,11 +42,11 @@ pub(super) struct SimArguments {
     /// The capture, `.jsonl` or `.jsonl.zst`
     #[arg(long, value_name = "FILE")]
     play: Option<PathBuf>,
-    /// The venues to simulate
+    /// The venues to simulate, separated by commas: binance, binance-usdm, binance-coinm, coinbase, kraken, okx
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = venue)]
     venue: Vec<String>,
     /// Where to listen; port 0 takes any that is free
-    #[arg(long, default_value = "127.0.0.1:9443", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9443", value_name = "ADDR", value_parser = listen)]
     listen: SocketAddr,
     /// How fast a capture is played: 1x as recorded, 10x, or max
     #[arg(long, default_value = "1x", value_name = "FACTOR", value_parser = speed)]
@@ -91,6 +92,10 @@ struct Keys<'a> {
 
 fn speed(text: &str) -> Result<Speed, String> {
     text.parse().map_err(|error: model::Error| error.message.into_owned())
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:9443".to_owned())
 }
 
 fn venue(name: &str) -> Result<String, String> {
@@ -150,8 +155,8 @@ async fn play_file(arguments: &SimArguments, file: &Path) -> Result<Servers, Fai
             venue: Some(venue.clone()),
             ..PlayOptions::default()
         };
-        let server = play::serve(listen, lines.clone(), &options).await.map_err(Failure::failed)?;
-        servers.push((venue, server));
+        let server = play::serve(listen, lines.clone(), &options).await;
+        servers.push((venue, server.map_err(|error| Failure::failed(error.message))?));
     }
     if servers.is_empty() {
         let path = file.display();
@@ -164,6 +169,7 @@ async fn play_file(arguments: &SimArguments, file: &Path) -> Result<Servers, Fai
 const SYMBOLS: usize = 5;
 
 async fn simulate(arguments: &SimArguments) -> Result<Servers, Failure> {
+    stage::once(&arguments.venue).map_err(|what| Failure::usage(format!("--venue: {what}")))?;
     let mut servers = Servers::new();
     for (index, name) in arguments.venue.iter().enumerate() {
         let mut symbols = arguments.symbols.clone();
@@ -178,11 +184,13 @@ async fn simulate(arguments: &SimArguments) -> Result<Servers, Failure> {
             start: SystemClock::start().now(),
             accounts: vec![Account::demo()],
         };
-        let simulator = sim::venue(name, &options).map_err(Failure::usage)?;
+        let simulator = sim::venue(name, &options);
+        let simulator = simulator.map_err(|error| Failure::usage(error.message))?;
         let simulator = simulator.ok_or_else(|| Failure::usage(format!("no venue '{name}'")))?;
         let listen = address(arguments.listen, index);
         let server = server::start(listen, Box::new(simulator), ServerOptions::default()).await;
-        servers.push((name.clone(), server.map_err(Failure::failed)?));
+        let server = server.map_err(|error| Failure::failed(error.message))?;
+        servers.push((name.clone(), server));
     }
     Ok(servers)
 }

@@ -1,5 +1,5 @@
-//! A simple market maker: one bid and one ask at the best prices of each instrument, moved when the
-//! market moves, leaning against what it holds.
+//! A simple market maker: one bid and one ask of each instrument, a tick behind the best prices, moved
+//! when the market moves, leaning against what it holds.
 //!
 //! It shows what a strategy looks like. Every order has an id of its own, a request that was not
 //! taken is made again later, and a position is acknowledged once all before it is dealt with.
@@ -20,7 +20,7 @@ use super::orders::Orders;
 
 /// The name under which it is registered.
 pub const NAME: &str = "maker";
-/// An order that is not at the best price any more is left alone for so long.
+/// An order whose market has moved is left alone for so long.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Between two orders of one side.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -59,6 +59,7 @@ struct Seat {
 #[derive(Debug)]
 struct Working {
     id: String,
+    /// The best price when it was placed.
     price: Decimal,
     since: Nanos,
     cancelled: Option<Nanos>,
@@ -108,13 +109,15 @@ impl Maker {
     ) {
         let (provider, instrument, side) = place;
         let Some(facts) = ctx.catalog.facts(provider, instrument) else { return };
-        let Some(quantity) = quantity(&facts, price) else { return };
+        let (Some(quantity), Some(tick)) = (quantity(&facts, price), facts.tick) else { return };
         let leaning = if side == Side::Buy { held } else { -held };
         if leaning >= quantity * Decimal::from(HOLDS) {
             return;
         }
         let id = format!("m-{}", self.seen.next_id());
-        let order = OrderSpec::limit(&id, provider, instrument, side, quantity, price)
+        // At the best price itself it would often take by the time it is there, and be refused.
+        let behind = if side == Side::Buy { price - tick } else { price + tick };
+        let order = OrderSpec::limit(&id, provider, instrument, side, quantity, behind)
             .for_time(TimeInForce::PostOnly);
         if ctx.submit(&order).is_err() {
             return;

@@ -232,7 +232,8 @@ fn consumers(builder: Builder, books: Books, merges: Option<Merges>, options: &O
         builder = builder.consumer(&format!("reader-{n}"), Reader);
     }
     if options.table {
-        let table = crate::table::Table::new(std::io::stdout(), Table::default().every);
+        let stop = builder.stop_handle();
+        let table = crate::table::Table::on_terminal(Table::default().every, stop);
         builder = builder.consumer("table", table);
     }
     builder

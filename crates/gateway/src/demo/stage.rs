@@ -29,7 +29,7 @@ pub struct Part {
 /// Whether everything on the bill can be played.
 ///
 /// # Errors
-/// A venue that can't be, with those that can.
+/// A venue that can't be, with those that can; or one that is named twice.
 pub fn check(options: &Options) -> Result<(), String> {
     venues(options).map(drop)
 }
@@ -54,7 +54,7 @@ pub fn cast(options: &Options, start: Nanos) -> Result<Vec<Part>, String> {
             start,
             accounts: vec![Account::demo()],
         };
-        let simulator = venue::venue(name, &options).map_err(|error| error.to_string())?;
+        let simulator = venue::venue(name, &options).map_err(|error| error.message)?;
         let simulator = simulator.ok_or_else(|| format!("{name} is not simulated"))?;
         let (kinds, depth) = (abilities.kinds.to_vec(), abilities.book_levels);
         let trades = registry::trades(name);
@@ -78,7 +78,18 @@ fn venues(options: &Options) -> Result<Vec<(&'static str, Abilities)>, String> {
             format!("no venue '{name}' can be simulated; expected some of {}", known.join(", "))
         })
     };
-    options.venues.iter().map(find).collect()
+    let found = options.venues.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    once(&options.venues)?;
+    Ok(found)
+}
+
+/// Whether no venue is named twice.
+///
+/// # Errors
+/// The one that is.
+pub(crate) fn once(venues: &[String]) -> Result<(), String> {
+    let twice = venues.iter().enumerate().find(|(nth, name)| venues[..*nth].contains(name));
+    twice.map_or(Ok(()), |(_, name)| Err(format!("the venue '{name}' twice; expected each once")))
 }
 
 impl Part {

@@ -101,8 +101,11 @@ impl Supervisor {
         let Ok(servers) = started else { return Seen::default() };
         let seen = self.watch().await;
         self.stop.stop();
-        // The venues stay until the gateway has said goodbye to them.
-        let _ = (&mut self.ended).await;
+        // The venues stay until the gateway has said goodbye to them; where it could not start, it is
+        // gone already.
+        if !self.ended.is_terminated() {
+            let _ = (&mut self.ended).await;
+        }
         for server in servers {
             server.stop().await;
         }
@@ -115,7 +118,7 @@ impl Supervisor {
         for part in &self.parts {
             let machine = Box::new(part.simulator.clone());
             let server = server::start(listen, machine, ServerOptions::default()).await;
-            servers.push(server.map_err(|error| error.to_string())?);
+            servers.push(server.map_err(|error| error.message)?);
         }
         Ok(servers)
     }

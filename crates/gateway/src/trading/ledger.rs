@@ -75,8 +75,10 @@ fn make_folder(path: &Path) -> Result<(), RunError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
-    std::fs::create_dir_all(folder)
-        .map_err(|error| RunError::new(&format!("the ledger's folder {}", folder.display()), error))
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = folder.display();
+        RunError(format!("the ledger's folder {folder} can't be made: {error}; name another file"))
+    })
 }
 
 fn failed(error: store::ledger::LedgerError) -> RunError {
