@@ -247,7 +247,13 @@ fn while_no_report_is_free_nothing_is_lost_and_the_flow_recovers() {
     assert!(missed > 3 && story.lost() > 0, "{missed} reports found no room");
     drop(held);
     life.run_for(Duration::from_secs(10));
-    assert_eq!(story.lost(), 0, "what was missed was asked for");
+    // Whatever happened this very moment may be under way still.
+    let slice = Duration::from_millis(5);
+    let told = (0..100).any(|_| {
+        life.run_for(slice);
+        story.lost() == 0
+    });
+    assert!(told, "what was missed was asked for");
     let after = life.world.order_counts();
     assert!(after.delivered > before.delivered && after.submitted > before.submitted);
     story.rest_under(life, "no report was free");
