@@ -253,7 +253,8 @@ fn while_no_report_is_free_nothing_is_lost_and_the_flow_recovers() {
         life.run_for(slice);
         story.lost() == 0
     });
-    assert!(told, "what was missed was asked for");
+    let what: Vec<_> = story.parts.iter().map(|part| part.gap(&story.seen)).collect();
+    assert!(told, "what was missed was asked for: {what:?}");
     let after = life.world.order_counts();
     assert!(after.delivered > before.delivered && after.submitted > before.submitted);
     story.rest_under(life, "no report was free");

@@ -268,22 +268,16 @@ impl Desk {
                 account.ask(Question::Query(key));
             }
         }
-        let room = self.has_room();
         let providers: Vec<Name> = self.accounts.keys().cloned().collect();
         for provider in providers {
             let Some(account) = self.accounts.get(&provider) else { continue };
             let due = account.reconcile_at.is_some_and(|at| at <= now);
-            if account.listening && ((account.missed && room) || due) {
+            if account.listening && due {
                 self.reconcile(&provider, now);
             }
             self.kill_on(&provider, now);
             self.wind(&provider, now);
         }
-    }
-
-    /// Whether the ledger takes what comes, as far as is known.
-    fn has_room(&self) -> bool {
-        self.journal.len() < self.options.facts_max
     }
 
     /// When [`on_timer`](Self::on_timer) is wanted though nothing happens, and
@@ -297,13 +291,10 @@ impl Desk {
             account.is_some_and(|account| account.open.contains(&Question::Query(key.clone())))
         };
         let asks = self.asks.iter().filter(|(key, _)| !asked(key)).map(|(_, at)| *at);
-        // What was not taken in is asked for as soon as there is room.
-        let missed = |account: &Account| account.missed && account.listening;
-        let missed = self.has_room() && self.accounts.values().any(missed);
         // Whatever the ledger holds up goes on with its next word.
         let held_up = self.holds_orders_up();
         let due = accounts.flat_map(|account| account.deadlines(held_up, now));
-        due.chain(asks).chain(missed.then_some(now)).min()
+        due.chain(asks).min()
     }
 }
 
