@@ -8,6 +8,7 @@ use model::trading::{Heard, Instruction, VenueState};
 use super::world::World;
 use super::*;
 use crate::orders::desk::account::ASKED_MAX;
+use crate::orders::inquiry::PAUSE_MIN;
 
 /// A world that trades.
 fn world() -> World {
@@ -410,7 +411,7 @@ fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
 }
 
 #[test]
-fn what_was_not_taken_in_is_asked_for_as_soon_as_there_is_room() {
+fn what_was_not_taken_in_is_asked_for_after_a_pause() {
     let options = DeskOptions { facts_max: 2, facts_full: 3, ..DeskOptions::default() };
     let mut world = World::new(options);
     run(&mut world);
@@ -423,11 +424,14 @@ fn what_was_not_taken_in_is_asked_for_as_soon_as_there_is_room() {
     }
     world.read(false);
     assert!(world.notes.contains(&Note::Overfull(P.into())));
-    let deadline = |world: &World| world.desk.deadline(world.now).is_some_and(|at| at <= world.now);
-    assert!(!deadline(&world), "nothing can be done yet");
+    let pause = world.now + PAUSE_MIN;
+    assert_eq!(
+        world.desk.deadline(world.now),
+        Some(pause),
+        "asked at once it would be missed again"
+    );
     world.append();
-    assert!(deadline(&world), "there is room");
-    world.tick(0);
+    world.tick(500);
     run(&mut world);
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
     world.settle();
