@@ -33,7 +33,7 @@
 //! # Why no report is lost
 //! A report is appended in the same call that changes the order, kept until it is taken, and delivered
 //! once it is written. Where too many wait, what a venue says is not taken in at all, and its account
-//! is reconciled once there is room.
+//! is reconciled after a pause, again and again until all of it is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

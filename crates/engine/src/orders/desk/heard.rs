@@ -80,7 +80,8 @@ impl Desk {
     }
 
     /// A provider's machine had something to tell of an order, and it could not be taken in: the
-    /// account is asked for it once there is room.
+    /// account is asked for it after a pause, which grows as long as that goes on. Asked at once it would
+    /// be missed again, until the venue's rate budget is used up.
     pub fn missed(&mut self, provider: &str, now: Nanos) {
         let Some(account) = self.accounts.get_mut(provider) else { return };
         account.reconcile_soon(now);
