@@ -9,7 +9,7 @@
 //! An execution event stands in the log under the position that its header's `seq_provider` says.
 //! Positions grow; those of one consumer need not be without gaps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use model::{Body, ConsumerId, Error, Event, Header, Kind, ProviderId, Stream};
 
@@ -104,22 +104,28 @@ pub fn exec_event(
     Event { header, body: Body::Exec(report), levels: None }
 }
 
-/// A log in memory: bounded, and gone with the process. What all its consumers have acknowledged
-/// makes room.
+/// A log in memory: bounded, and gone with the process. What a consumer has acknowledged makes room.
 #[derive(Debug)]
 pub struct MemoryLog {
-    events: BTreeMap<(ConsumerId, u64), Event>,
-    acknowledged: BTreeMap<ConsumerId, u64>,
+    consumers: BTreeMap<ConsumerId, Unread>,
+    /// How many events all of them have not acknowledged.
+    held: usize,
     position: u64,
     capacity: usize,
+}
+
+/// What one consumer has not acknowledged, in the order of positions.
+#[derive(Debug, Default)]
+struct Unread {
+    events: VecDeque<(u64, Event)>,
+    acknowledged: u64,
 }
 
 impl MemoryLog {
     /// An empty one, for at most `capacity` events that are not acknowledged.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let (events, acknowledged) = (BTreeMap::new(), BTreeMap::new());
-        Self { events, acknowledged, position: 0, capacity }
+        Self { consumers: BTreeMap::new(), held: 0, position: 0, capacity }
     }
 
     /// Keeps an event, and gives it with its position.
@@ -127,7 +133,7 @@ impl MemoryLog {
     /// # Errors
     /// [`Remedy::Reject`](model::Remedy::Reject) where as many as may are not acknowledged.
     pub fn append(&mut self, consumer: ConsumerId, mut event: Event) -> Result<Event, Error> {
-        if self.events.len() >= self.capacity {
+        if self.held >= self.capacity {
             return Err(Error::reject(format!(
                 "the log holds its limit of {} events that are not acknowledged",
                 self.capacity
@@ -135,14 +141,16 @@ impl MemoryLog {
         }
         self.position += 1;
         event.header.seq_provider = Some(self.position);
-        self.events.insert((consumer, self.position), event.clone());
+        self.held += 1;
+        let unread = self.consumers.entry(consumer).or_default();
+        unread.events.push_back((self.position, event.clone()));
         Ok(event)
     }
 
     /// Up to which position a consumer has acknowledged; 0 where it never did.
     #[must_use]
     pub fn acknowledged(&self, consumer: ConsumerId) -> u64 {
-        self.acknowledged.get(&consumer).copied().unwrap_or_default()
+        self.consumers.get(&consumer).map_or(0, |unread| unread.acknowledged)
     }
 }
 
@@ -153,16 +161,16 @@ impl ExecLog for MemoryLog {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
-        let behind = (consumer, after.saturating_add(1))..=(consumer, u64::MAX);
-        Ok(self.events.range(behind).take(limit).map(|(_, event)| event.clone()).collect())
+        let Some(unread) = self.consumers.get(&consumer) else { return Ok(Vec::new()) };
+        let from = unread.events.partition_point(|(position, _)| *position <= after);
+        Ok(unread.events.range(from..).take(limit).map(|(_, event)| event.clone()).collect())
     }
 
     fn acknowledge(&mut self, consumer: ConsumerId, position: u64) -> Result<(), Error> {
-        let last = self.acknowledged.entry(consumer).or_default();
-        *last = position.max(*last);
-        let kept = self.events.split_off(&(consumer, last.saturating_add(1)));
-        self.events.retain(|(of, _), _| *of != consumer);
-        self.events.extend(kept);
+        let unread = self.consumers.entry(consumer).or_default();
+        unread.acknowledged = position.max(unread.acknowledged);
+        let read = unread.events.partition_point(|(at, _)| *at <= unread.acknowledged);
+        self.held -= unread.events.drain(..read).count();
         Ok(())
     }
 }
