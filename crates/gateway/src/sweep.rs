@@ -32,11 +32,21 @@ const SLICE: Duration = Duration::from_millis(20);
 /// After the market froze, books have so long to be what the venue's are.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What did not hold in one world, in words; nothing where all did.
+/// What came of one world.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// What did not hold, in words; nothing where all did.
+    pub broken: Vec<String>,
+    /// How many merged windows were held against a replay of the quotes: none where those who were
+    /// to keep the quotes were sent fewer, for their queue was full.
+    pub windows: u64,
+}
+
+/// Plays one world to its end.
 ///
 /// # Errors
 /// The world can't be made at all.
-pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, String> {
+pub fn run(options: &demo::Options, simulated: Duration) -> Result<Verdict, String> {
     let parts = stage::cast(options, BEGIN)?;
     let mut scene = Scene::new(&parts).map_err(|error| error.message)?;
     scene.run_for(simulated);
@@ -55,7 +65,9 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Vec<String>, 
     if twice > 0 {
         broken.push(format!("{twice} orders were sent twice"));
     }
-    Ok(broken)
+    let (windows, wrong) = scene.replay_of_merges();
+    broken.extend(wrong);
+    Ok(Verdict { broken, windows })
 }
 
 /// A world with a consumer of everything, one of what is merged, and one that trades.
@@ -153,7 +165,7 @@ impl Scene {
             out.map(|pool| format!("{} of {} are not back", pool.in_use, pool.pool)).collect();
         let streams = crate::report::StreamReport::all(shard, self.world.now);
         let disordered = streams.iter().filter(|stream| stream.out_of_order > 0);
-        broken.extend(self.broken_merges());
+        broken.extend(self.merges.iter().flat_map(|(_, merges)| merges.broken()));
         broken.extend(disordered.map(|stream| {
             let (provider, instrument) = (&stream.provider, &stream.instrument);
             format!("{provider} {instrument} {}: events out of order", stream.kind)
@@ -163,16 +175,16 @@ impl Scene {
 }
 
 impl Scene {
-    /// Merged events are whole and come once, and are those that a replay comes to; the consumer
-    /// has everything for that unless its queue conflated.
-    fn broken_merges(&self) -> Vec<String> {
-        let Some((inbox, merges)) = &self.merges else { return Vec::new() };
-        let mut broken = merges.broken();
-        if inbox.tally().counts().conflated == 0 {
-            let catalog = self.world.shard.catalog();
-            broken.extend(merges.replay(self.world.now, |name| catalog.find_provider(name)));
+    /// Merged events are those that a replay comes to; how many, and what is not so. The consumer has
+    /// everything for that unless its queue conflated.
+    fn replay_of_merges(&self) -> (u64, Option<String>) {
+        match &self.merges {
+            Some((inbox, merges)) if inbox.tally().counts().conflated == 0 => {
+                let catalog = self.world.shard.catalog();
+                merges.replay(self.world.now, |name| catalog.find_provider(name))
+            }
+            _ => (0, None),
         }
-        broken
     }
 }
 
@@ -209,4 +221,27 @@ fn wanted(part: &Part) -> Vec<Wanted> {
     let all =
         part.instruments.iter().flat_map(|name| part.kinds.iter().map(move |kind| (name, kind)));
     all.map(|(name, kind)| Wanted { instrument: name.as_str().into(), kind: *kind }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sim::faults::{Faults, PRESETS};
+
+    use super::*;
+
+    #[test]
+    fn no_preset_breaks_a_promise_and_merges_are_replayed() {
+        for preset in PRESETS {
+            let mut windows = 0;
+            for seed in 1..=2 {
+                let faults = Faults::preset(preset).unwrap();
+                let venues = ["binance", "okx", "kraken"].map(str::to_owned).to_vec();
+                let options = demo::Options { venues, seed, faults, ..demo::Options::default() };
+                let verdict = run(&options, Duration::from_secs(3)).unwrap();
+                assert_eq!(verdict.broken, Vec::<String>::new(), "{preset}, seed {seed}");
+                windows += verdict.windows;
+            }
+            assert!(windows > 0, "{preset}: no window was compared");
+        }
+    }
 }

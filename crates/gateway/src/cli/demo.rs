@@ -123,6 +123,8 @@ struct SweepReport {
     failed: Vec<u64>,
     simulated_s: u64,
     elapsed_s: f64,
+    /// Merged windows that were held against a replay.
+    windows_replayed: u64,
 }
 
 impl Stage {
@@ -206,14 +208,15 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Outcome {
     crate::logging::init(&log).map_err(|fault| Failure::failed(fault.to_string()))?;
     let options = arguments.stage.options(arguments.from)?;
     let simulated = Duration::from_secs(arguments.seconds.into());
-    let (started, mut failed) = (Instant::now(), Vec::new());
+    let (started, mut failed, mut windows) = (Instant::now(), Vec::new(), 0);
     for nth in 0..arguments.seeds {
         let seed = arguments.from.saturating_add(nth);
         let options = Options { seed, ..options.clone() };
-        let broken = sweep::run(&options, simulated).map_err(Failure::failed)?;
-        if !broken.is_empty() {
+        let verdict = sweep::run(&options, simulated).map_err(Failure::failed)?;
+        windows += verdict.windows;
+        if !verdict.broken.is_empty() {
             failed.push(seed);
-            tell(arguments, seed, &broken);
+            tell(arguments, seed, &verdict.broken);
         }
         progress(nth + 1, arguments.seeds, failed.len());
     }
@@ -221,6 +224,7 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Outcome {
         seeds: arguments.seeds,
         simulated_s: arguments.seeds * u64::from(arguments.seconds),
         elapsed_s: started.elapsed().as_secs_f64(),
+        windows_replayed: windows,
         failed,
     };
     let code = if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) };
@@ -228,26 +232,34 @@ pub(super) fn sweep(arguments: &SweepArguments) -> Outcome {
         print_json(&report)?;
         return Ok(code);
     }
-    let SweepReport { seeds, failed, simulated_s, elapsed_s } = &report;
+    let SweepReport { seeds, failed, simulated_s, elapsed_s, windows_replayed } = &report;
     let failures = failed.len();
     finish(writeln!(
         io::stdout(),
-        "{seeds} seeds, {failures} failed; {simulated_s} s simulated in {elapsed_s:.1} s"
+        "{seeds} seeds, {failures} failed; {simulated_s} s simulated in {elapsed_s:.1} s, \
+         {windows_replayed} merged windows replayed"
     ))?;
     Ok(code)
 }
 
 /// What broke, and the one line that does it again.
 fn tell(arguments: &SweepArguments, seed: u64, broken: &[String]) {
-    let Stage { venues, symbols, rate, faults } = &arguments.stage;
-    let line = format!(
-        "meltica sweep --seeds 1 --from {seed} --seconds {} --symbols {symbols} --rate {rate} \
-         --faults {faults} --venues {}",
-        arguments.seconds,
-        venues.join(",")
-    );
+    let line = arguments.reproduce(seed);
     let mut err = io::stderr().lock();
     let _ = writeln!(err, "seed {seed}: {}\n  {line}", broken.join("; "));
+}
+
+impl SweepArguments {
+    /// The command line that plays that seed alone.
+    fn reproduce(&self, seed: u64) -> String {
+        let Stage { venues, symbols, rate, faults } = &self.stage;
+        format!(
+            "meltica sweep --seeds 1 --from {seed} --seconds {} --symbols {symbols} --rate {rate} \
+             --faults {faults} --venues {}",
+            self.seconds,
+            venues.join(",")
+        )
+    }
 }
 
 /// One line on a terminal, written over itself.
@@ -256,5 +268,30 @@ fn progress(done: u64, all: u64, failed: usize) {
     if err.is_terminal() {
         let end = if done == all { "\n" } else { "" };
         let _ = write!(err, "\r{done} of {all} seeds, {failed} failed{end}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        sweep: SweepArguments,
+    }
+
+    #[test]
+    fn the_line_that_is_told_plays_the_same_world() {
+        let given = "sweep --seeds 9 --from 3 --seconds 7 --symbols 2 --rate 333 --faults chaos \
+                     --venues okx,coinbase";
+        let given = Line::parse_from(given.split_whitespace()).sweep;
+        let line = given.reproduce(5);
+        let again = line.strip_prefix("meltica ").unwrap();
+        let again = Line::parse_from(again.split_whitespace()).sweep;
+        assert_eq!((again.seeds, again.from, again.seconds), (1, 5, 7));
+        assert_eq!(format!("{:?}", again.stage), format!("{:?}", given.stage));
     }
 }

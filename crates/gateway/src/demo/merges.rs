@@ -99,15 +99,18 @@ impl Merges {
         &self,
         now: Nanos,
         provider: impl Fn(&str) -> Option<ProviderId>,
-    ) -> Option<String> {
+    ) -> (u64, Option<String>) {
         let seen = self.lock();
         let providers: Vec<_> =
             seen.spec.providers.iter().filter_map(|name| provider(name)).collect();
         let expected = replay(&seen.spec, &providers, &seen.quotes, now);
         let (found, wanted) = (seen.windows.len(), expected.len());
-        let at = (0..found.max(wanted)).find(|n| seen.windows.get(*n) != expected.get(*n))?;
-        let (found, wanted) = (seen.windows.get(at), expected.get(at));
-        Some(format!("merged window {at} is {found:?}, a replay comes to {wanted:?}"))
+        let differs = (0..found.max(wanted)).find(|n| seen.windows.get(*n) != expected.get(*n));
+        let wrong = differs.map(|at| {
+            let (found, wanted) = (seen.windows.get(at), expected.get(at));
+            format!("merged window {at} is {found:?}, a replay comes to {wanted:?}")
+        });
+        (wanted as u64, wrong)
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
