@@ -325,8 +325,10 @@ fn commands(seconds: u64) -> Result<(), Error> {
     println!("effect time, from when the command was due to its ack: {}", quantiles(&seen.effect));
     println!("trades that no table in force gave: {}", seen.misrouted);
     println!("market data of an older version than an ack's: {} events, skippable", seen.old);
+    let mut dropped = 0;
     for tally in &stable {
         let counts = tally.counts();
+        dropped += counts.dropped;
         println!(
             "stable consumer: {} trades, {} dropped, {} wrong, {} critical",
             counts.delivered - counts.critical_delivered,
@@ -337,7 +339,9 @@ fn commands(seconds: u64) -> Result<(), Error> {
         println!("  latency {}", quantiles(&tally.latency()));
     }
     assert_eq!(seen.sent, seen.acked, "every command is acknowledged");
-    assert_eq!((wrong.load(Ordering::Relaxed), seen.misrouted), (0, 0));
+    assert_eq!((wrong.load(Ordering::Relaxed), seen.misrouted, dropped), (0, 0, 0));
+    let slowest = Duration::from_nanos(seen.effect.value_at_quantile(0.99));
+    assert!(slowest <= Duration::from_secs(1), "p99 of the effect time is {slowest:?}");
     Ok(())
 }
 
