@@ -115,7 +115,7 @@ denials! {
     Tick, "tick", "the price is not a multiple of the instrument's tick";
     Lot, "lot", "the quantity is not a multiple of the instrument's lot";
     NotionalMin, "notional_min", "the order's value is below the venue's smallest";
-    NoReference, "no_reference", "a limit needs a price of the instrument, and none is known now";
+    NoReference, "no_reference", "a limit needs a price of the instrument, or of what else is held, and none is known now";
     PriceBand, "price_band", "the price is too far from the market";
     OrderNotional, "order_notional", "the order's value is above the limit";
     Position, "position", "the position with all open orders would be above the limit";

@@ -62,6 +62,7 @@ impl Desk {
             consumer: &key.consumer,
             terms: &terms,
             counted: Decimal::ZERO,
+            price: None,
             leaves: terms.quantity,
             new: true,
         };
@@ -184,6 +185,7 @@ impl Desk {
             consumer: &key.consumer,
             terms: &terms,
             counted: record.map_or(Decimal::ZERO, |record| record.counted.leaves),
+            price: price_now,
             leaves: wanted.saturating_sub(order.filled()),
             new: false,
         };
