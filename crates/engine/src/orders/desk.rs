@@ -93,7 +93,7 @@ pub struct DeskOptions {
     /// Where so many facts wait for the ledger, new orders are denied.
     pub facts_max: usize,
     /// Where so many facts wait for the ledger, what venues say is not taken in until there is room,
-    /// and then asked for.
+    /// and then asked for; cancels leave without being written down, of each order one at a time.
     pub facts_full: usize,
     /// At most this many orders of an account are between their consumer and their venue.
     pub waiting_max: usize,
@@ -225,6 +225,8 @@ struct Record {
     price: Option<Decimal>,
     /// The number of its last change.
     changes: u32,
+    /// That of a cancel under way that is not written down: too many facts wait.
+    unwritten: Option<u32>,
     /// What amends under way want of it, by number.
     amends: BTreeMap<u32, Amend>,
     /// What it counts with in the exposure.

@@ -1,6 +1,6 @@
 //! What consumers want: checked, written down, and on its way to the ledger.
 
-use model::ledger::{Change, ChangeTerms, Fact, OrderKey, Submit, Terms};
+use model::ledger::{Change, ChangeTerms, Fact, OrderKey, Request, Submit, Terms};
 use model::order::{Intent, OrderType};
 use model::reply::ReplyAnswer;
 use model::{Decimal, Denial, Nanos};
@@ -193,27 +193,62 @@ impl Desk {
         self.change(key, ChangeTerms::Amend { price, quantity }, now).map_err(denied)
     }
 
-    /// A change of an order that is out is written down; a cancel leaves at once where the ledger is
-    /// stuck.
+    /// A change of an order that is out is written down and waits for that; a cancel does not where the
+    /// ledger is stuck, and is not even written down where too many facts wait.
     fn change(&mut self, key: &OrderKey, terms: ChangeTerms, now: Nanos) -> Result<(), Denial> {
+        let full = self.journal.len() >= self.options.facts_full;
         let record = self.records.entry(key.clone()).or_default();
+        let unwritten = terms == ChangeTerms::Cancel && full;
+        if unwritten && record.unwritten.is_some() {
+            return Err(Denial::TooManyChanges);
+        }
         let number = record.changes + 1;
-        let change = Change { order: key.clone(), number, terms: terms.clone(), ts: now };
+        let change = Change { order: key.clone(), number, terms, ts: now };
         self.orders.change(&change).map_err(|_| Denial::TooManyChanges)?;
         record.changes = number;
-        if let ChangeTerms::Amend { price, quantity } = terms {
+        if unwritten {
+            record.unwritten = Some(number);
+        }
+        if let ChangeTerms::Amend { price, quantity } = change.terms {
             let epoch = self.switches.enter(&key.consumer)?;
             record.amends.insert(number, Amend { price, quantity, epoch });
         }
-        let wish = Wish::Change(key.clone(), number, terms.clone());
-        if terms == ChangeTerms::Cancel && self.journal.stuck.is_some() {
-            self.journal.append(Fact::Change(change));
-            self.release(wish, now);
-        } else {
-            self.journal.request(Fact::Change(change), wish);
-        }
+        self.write_change(change, now);
         self.touch(key);
         Ok(())
+    }
+
+    fn write_change(&mut self, change: Change, now: Nanos) {
+        let Change { order, number, terms, .. } = &change;
+        let wish = Wish::Change(order.clone(), *number, terms.clone());
+        let waits = *terms != ChangeTerms::Cancel || self.journal.stuck.is_none();
+        if self.is_unwritten(order, Request::Change(*number)) {
+            self.release(wish, now);
+        } else if waits {
+            self.journal.request(Fact::Change(change), wish);
+        } else {
+            self.journal.append(Fact::Change(change));
+            self.release(wish, now);
+        }
+    }
+
+    /// Whether a request is not to be found in the ledger, so that nothing of it goes there.
+    pub(super) fn is_unwritten(&self, key: &OrderKey, request: Request) -> bool {
+        let number = self.records.get(key).and_then(|record| record.unwritten);
+        number.is_some_and(|number| request == Request::Change(number))
+    }
+
+    /// The ledger has a change of that number, of an earlier process that this one did not take over:
+    /// it gets another. How many there were is not known here, so that it doubles.
+    pub(super) fn renumber(&mut self, key: OrderKey, from: u32, terms: ChangeTerms, now: Nanos) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let number = record.changes.saturating_mul(2);
+        record.changes = number;
+        if let Some(amend) = record.amends.remove(&from) {
+            record.amends.insert(number, amend);
+        }
+        self.orders.update(&key, |order| order.renumber(from, number));
+        self.write_change(Change { order: key, number, terms, ts: now }, now);
     }
 
     /// A consumer wants to know how an order of its stands: from here, else from the ledger.

@@ -44,6 +44,12 @@ pub struct World {
     /// The venue, by client id.
     pub venue: BTreeMap<Name, VenueOrder>,
     trades: u64,
+    /// When each trade was.
+    traded: BTreeMap<Name, Nanos>,
+    /// How long after it a fill comes into the lists.
+    pub listed_after: Duration,
+    /// Which instructions are not carried out, and what is answered to them.
+    pub unheeded: Option<(fn(&Instruction) -> bool, Outcome)>,
     pub wire: VecDeque<Instruction>,
     heard: VecDeque<Heard>,
     /// Here, other than in a gateway, what the machine tells waits before the desk hears it.
@@ -79,6 +85,9 @@ impl World {
             stuck: false,
             venue: BTreeMap::new(),
             trades: 0,
+            traded: BTreeMap::new(),
+            listed_after: Duration::ZERO,
+            unheeded: None,
             wire: VecDeque::new(),
             heard: VecDeque::new(),
             reports: LocalPool::boxed("ExecReport", 4_096),
@@ -243,6 +252,9 @@ impl World {
     }
 
     fn carry_out(&mut self, instruction: &Instruction) -> Option<Outcome> {
+        if let Some((_, outcome)) = self.unheeded.as_ref().filter(|(which, _)| which(instruction)) {
+            return Some(outcome.clone());
+        }
         let accepted = Outcome::Accepted { venue_order_id: None };
         Some(match instruction {
             Instruction::Listen { .. } | Instruction::Balances { .. } => accepted,
@@ -288,9 +300,13 @@ impl World {
                 open.iter().for_each(|id| self.tell(id, None, Some(*ticket)));
                 accepted
             }
-            Instruction::Fills { ticket, .. } => {
+            Instruction::Fills { ticket, since, .. } => {
+                let listed = |fill: &&Fill| {
+                    let traded = self.traded[&fill.trade_id];
+                    traded >= *since && traded + self.listed_after <= self.now
+                };
                 let fills = self.venue.iter().flat_map(|(id, order)| {
-                    order.fills.iter().map(|fill| (id.clone(), fill.clone()))
+                    order.fills.iter().filter(listed).map(|fill| (id.clone(), fill.clone()))
                 });
                 let fills: Vec<_> = fills.collect();
                 for (id, fill) in fills {
@@ -336,7 +352,8 @@ impl World {
             return;
         }
         self.trades += 1;
-        let trade_id = format!("t{}", self.trades).into();
+        let trade_id: Name = format!("t{}", self.trades).into();
+        self.traded.insert(trade_id.clone(), self.now);
         let fill = Fill { trade_id, price: Decimal::TEN, quantity: Decimal::ONE };
         order.fills.push(fill.clone());
         if order.filled() >= order.quantity {
@@ -438,6 +455,17 @@ impl World {
             let over = order.standing().is_terminal();
             assert!(!over || order.ask_at().is_none(), "{key} is over and still asked about");
         }
+    }
+
+    /// What is due is done, and everything that may leave does: nothing is due any more.
+    pub fn is_not_busy(&mut self) {
+        self.tick(0);
+        let mut taken = usize::MAX;
+        while std::mem::replace(&mut taken, self.wire.len()) != self.wire.len() {
+            self.take();
+        }
+        let due = self.desk.deadline(self.now);
+        assert!(due.is_none_or(|at| at > self.now), "{due:?} is not after {:?}", self.now);
     }
 
     /// The process is killed and starts again. What was instructed may be on the wire still; what
