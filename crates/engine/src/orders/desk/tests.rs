@@ -17,6 +17,7 @@ mod examples;
 mod interleavings;
 mod ledger;
 mod limits;
+mod lists;
 mod world;
 
 const P: &str = "p";
