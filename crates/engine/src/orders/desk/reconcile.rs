@@ -308,7 +308,8 @@ impl Desk {
         let asked = |key: &OrderKey| {
             let order = self.orders.get(key);
             let account = order.and_then(|o| self.accounts.get(&o.submit().terms.provider));
-            account.is_some_and(|account| account.open.contains(&Question::Query(key.clone())))
+            // Where no such provider trades nobody can be asked.
+            account.is_none_or(|account| account.open.contains(&Question::Query(key.clone())))
         };
         let asks = self.asks.iter().filter(|(key, _)| !asked(key)).map(|(_, at)| *at);
         // Whatever the ledger holds up goes on with its next word.
@@ -349,7 +350,9 @@ impl Account {
         let jobs = jobs.then(|| budget(false));
         let cancels = (!self.cancels.is_empty()).then(|| budget(true));
         let reconcile = self.reconcile_at.filter(|_| self.listening);
+        // Whoever hears nothing winds nothing.
+        let winds = self.dead_man.values().copied().filter(|_| self.listening);
         let all = [jobs, cancels, reconcile].into_iter().flatten();
-        all.chain(self.killing.values().copied()).chain(self.dead_man.values().copied())
+        all.chain(self.killing.values().copied()).chain(winds)
     }
 }
