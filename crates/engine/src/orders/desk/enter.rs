@@ -13,8 +13,6 @@ use super::{Amend, Desk, Note, Record, Stage, view};
 
 /// At most so many characters has a consumer's id of an order.
 const ID_MAX: usize = 64;
-/// So many questions to the ledger may be open.
-const LOOKUPS_MAX: usize = 256;
 
 /// A new order of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,38 +27,37 @@ pub struct NewOrder {
 
 impl Desk {
     /// A consumer wants a new order. A denial or a duplicate is a reply; else what becomes of it
-    /// comes as reports.
+    /// comes as reports. An id that is in the ledger is a duplicate also where a new order would be
+    /// denied: before a denial is told, the ledger is asked.
     pub fn submit(&mut self, new: NewOrder, market: Market<'_>, now: Nanos) {
-        let key = new.order.clone();
-        if let Err(answer) = self.try_submit(new, market, now) {
-            if let ReplyAnswer::Denied(denial) = &answer
-                && is_breach(*denial)
-            {
-                self.rejected(&key, now);
+        match self.try_submit(&new, market, now) {
+            Ok(()) => {}
+            Err(ReplyAnswer::Denied(denial)) => {
+                self.deny_new(&new.order, new.terms, denial, now);
             }
-            self.reply(&key, Intent::Submit, answer);
+            Err(answer) => self.reply(&new.order, Intent::Submit, answer),
         }
     }
 
     fn try_submit(
         &mut self,
-        new: NewOrder,
+        new: &NewOrder,
         market: Market<'_>,
         now: Nanos,
     ) -> Result<(), ReplyAnswer> {
         let NewOrder { order: key, terms, decision_id } = new;
-        if let Some(known) = self.orders.get(&key) {
-            let same = known.submit().terms == terms;
+        if let Some(known) = self.orders.get(key) {
+            let same = known.submit().terms == *terms;
             return Err(if same {
                 ReplyAnswer::Duplicate(view(known))
             } else {
                 ReplyAnswer::Denied(Denial::IdReused)
             });
         }
-        let epoch = self.may_enter(&key, &terms)?;
+        let epoch = self.may_enter(key, terms)?;
         let asked = Asked {
             consumer: &key.consumer,
-            terms: &terms,
+            terms,
             counted: Decimal::ZERO,
             price: None,
             leaves: terms.quantity,
@@ -71,18 +68,18 @@ impl Desk {
         let account = account.ok_or(ReplyAnswer::Denied(Denial::UnknownProvider))?;
         let submit = Submit {
             order: key.clone(),
-            venue_client_id: (account.profile.client_id)(&key),
+            venue_client_id: (account.profile.client_id)(key),
             deadline: account.profile.deadline_after.map(|after| now + after),
-            terms,
+            terms: terms.clone(),
             ts: now,
-            decision_id,
+            decision_id: *decision_id,
         };
         self.orders.submit(submit.clone()).map_err(|_| ReplyAnswer::Denied(Denial::TooManyOpen))?;
         account.entering += 1;
         let record = Record { stage: Stage::Entering, epoch, ..Record::default() };
         self.records.insert(key.clone(), record);
         self.journal.request(Fact::Submit(submit), Wish::Submit(key.clone()));
-        self.touch(&key);
+        self.touch(key);
         Ok(())
     }
 
@@ -251,21 +248,6 @@ impl Desk {
         self.write_change(Change { order: key, number, terms, ts: now }, now);
     }
 
-    /// A consumer wants to know how an order of its stands: from here, else from the ledger.
-    pub fn query(&mut self, key: &OrderKey) {
-        match self.orders.get(key) {
-            Some(order) => {
-                let answer = ReplyAnswer::Stands(view(order));
-                self.reply(key, Intent::Query, answer);
-            }
-            None if self.lookups.len() + self.looking.len() >= LOOKUPS_MAX => {
-                let answer = ReplyAnswer::Denied(Denial::TooManyQueries);
-                self.reply(key, Intent::Query, answer);
-            }
-            None => drop(self.lookups.insert(key.clone())),
-        }
-    }
-
     /// An order was rejected, by the venue or by a limit: once too often throws the switch off.
     pub(super) fn rejected(&mut self, key: &OrderKey, now: Nanos) {
         if self.switches.rejected(&key.consumer, now) {
@@ -294,21 +276,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// Whether a denial says that the consumer's program does what it should not.
-fn is_breach(denial: Denial) -> bool {
-    matches!(
-        denial,
-        Denial::Malformed
-            | Denial::Tick
-            | Denial::Lot
-            | Denial::NotionalMin
-            | Denial::PriceBand
-            | Denial::OrderNotional
-            | Denial::Position
-            | Denial::Notional
-            | Denial::OrderRate
-            | Denial::TooManyOpen
-    )
 }

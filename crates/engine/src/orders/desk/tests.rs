@@ -8,7 +8,7 @@ use model::ledger::{Name, OrderKey, Submit, Terms};
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Amends, TradingProfile};
 use model::venue::Rate;
-use model::{Decimal, Instrument, Nanos};
+use model::{Decimal, Denial, Instrument, Nanos};
 
 use super::*;
 

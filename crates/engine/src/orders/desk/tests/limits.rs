@@ -31,6 +31,7 @@ fn run(world: &mut World) {
 fn answer(world: &mut World, id: &str, terms: Terms, market: Market<'_>) -> Option<Denial> {
     let new = NewOrder { order: key(id), terms, decision_id: 1 };
     world.desk.submit(new, market, world.now);
+    world.look_up();
     match world.desk.take_reply().map(|reply| reply.answer) {
         Some(ReplyAnswer::Denied(denial)) => Some(denial),
         None => None,
@@ -127,6 +128,7 @@ fn the_value_of_everything_is_limited_for_an_account_whoever_trades() {
     let order = OrderKey { consumer: "d".into(), client_order_id: "1".into() };
     let new = NewOrder { order, terms: of(4, 10), decision_id: 1 };
     world.desk.submit(new, market(&btc), world.now);
+    world.look_up();
     let denied = world.desk.take_reply().map(|reply| reply.answer);
     assert_eq!(denied, Some(ReplyAnswer::Denied(Denial::Notional)));
     assert_eq!(answer(&mut world, "2", of(3, 10), market(&btc)), None);

@@ -6,7 +6,8 @@ use model::Error;
 use model::ledger::{
     Fact, Fill, LedgerAppend, LedgerReply, Lost, Outcome, Report, StoredOrder, Verdict,
 };
-use model::order::{ExecReport, OrderState};
+use model::order::{ExecReport, Intent, OrderState};
+use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, NOT_SENT, Target, Ticket, VenueState};
 use pool::LocalPool;
 
@@ -431,20 +432,28 @@ impl World {
             self.acknowledged = *last;
             self.desk.acknowledge("c", *last, self.now);
         }
+        self.look_up();
         while let Some(reply) = self.desk.take_reply() {
+            let new = matches!(reply.answer, ReplyAnswer::Denied(why) if why != Denial::IdReused)
+                && reply.intent == Intent::Submit;
+            assert!(!new || self.stored(&reply.order).is_none(), "{reply:?} of a stored order");
             self.replied.push(reply);
         }
         while let Some(note) = self.desk.take_note() {
             self.notes.push(note);
         }
-        while let Some(key) = self.desk.take_lookup() {
-            let stored = self.stored(&key);
-            self.desk.looked_up(&key, stored.as_ref());
-        }
         while let Some(key) = self.desk.take_fill_lookup() {
             let known = |fact: &Fact| matches!(fact, Fact::Report(report) if report.key() == key);
             let known = self.facts.iter().any(known);
             self.desk.fill_looked_up(&key, Some(known));
+        }
+    }
+
+    /// The ledger answers what the desk wants to know of orders.
+    pub fn look_up(&mut self) {
+        while let Some(key) = self.desk.take_lookup() {
+            let stored = self.stored(&key);
+            self.desk.looked_up(&key, stored.as_ref());
         }
     }
 
