@@ -4,7 +4,7 @@ use model::ledger::{Lost, Outcome};
 use model::reply::ReplyAnswer;
 use model::trading::Instruction;
 
-use super::world::World;
+use super::world::{Which, World};
 use super::*;
 use crate::orders::inquiry::PAUSE_MAX;
 
@@ -34,7 +34,7 @@ fn an_account_whose_lists_were_not_told_is_not_reconciled_and_is_asked_again_wit
     let refused = || Outcome::Refused { code: "-1003".into(), text: "not now".into() };
     let unknown = || Outcome::Unknown(Lost::Timeout);
     for (which, outcome) in [
-        (is_list as fn(&Instruction) -> bool, refused()),
+        (is_list as Which, refused()),
         (is_list, unknown()),
         (is_list, Outcome::NotFound),
         (is_balances, refused()),

@@ -13,6 +13,9 @@ use pool::LocalPool;
 
 use super::*;
 
+/// Which instructions.
+pub type Which = fn(&Instruction) -> bool;
+
 /// An order as the venue has it.
 #[derive(Clone, Debug)]
 pub struct VenueOrder {
@@ -50,7 +53,7 @@ pub struct World {
     /// How long after it a fill comes into the lists.
     pub listed_after: Duration,
     /// Which instructions are not carried out, and what is answered to them.
-    pub unheeded: Option<(fn(&Instruction) -> bool, Outcome)>,
+    pub unheeded: Option<(Which, Outcome)>,
     pub wire: VecDeque<Instruction>,
     heard: VecDeque<Heard>,
     /// Here, other than in a gateway, what the machine tells waits before the desk hears it.
