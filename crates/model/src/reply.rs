@@ -1,8 +1,10 @@
 //! What the order desk answers to a consumer at once, beside the reports that come from the ledger.
 //!
 //! A submit that is taken gets no reply: what becomes of it comes as reports. What is denied before
-//! its intent is in the ledger gets a [`Denial`]; what is denied behind it gets a report in the
-//! state `Rejected`, whose text begins with the denial's code.
+//! its intent is in the ledger gets a [`Denial`], after a look into the ledger: an id that was used
+//! gets its answer, whatever forbids new orders. Only where hundreds wait for that look the denial
+//! comes without it. What is denied behind the ledger gets a report in the state `Rejected`, whose
+//! text begins with the denial's code.
 
 use rust_decimal::Decimal;
 
@@ -115,7 +117,7 @@ denials! {
     Tick, "tick", "the price is not a multiple of the instrument's tick";
     Lot, "lot", "the quantity is not a multiple of the instrument's lot";
     NotionalMin, "notional_min", "the order's value is below the venue's smallest";
-    NoReference, "no_reference", "a limit needs a price of the instrument, and none is known now";
+    NoReference, "no_reference", "a limit needs a price of the instrument, or of what else is held, and none is known now";
     PriceBand, "price_band", "the price is too far from the market";
     OrderNotional, "order_notional", "the order's value is above the limit";
     Position, "position", "the position with all open orders would be above the limit";

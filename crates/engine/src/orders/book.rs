@@ -134,9 +134,9 @@ impl Orders {
         match self.update(&change.order, |order| order.change(change)) {
             Some(true) => Ok(()),
             Some(false) => Err(Error::reject(format!(
-                "order {} has settled, or has {} changes on their way: wait for an answer",
-                change.order,
-                super::order::CHANGES_MAX
+                "order {} has settled, or as many of its changes as may be are on their way: wait \
+                 for an answer",
+                change.order
             ))),
             None => Err(Error::reject(format!(
                 "order {} is not open here: ask the ledger what became of it",

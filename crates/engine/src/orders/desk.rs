@@ -35,16 +35,16 @@
 //! once it is written. Where too many wait, what a venue says is not taken in at all, and its account
 //! is reconciled after a pause, again and again until all of it is.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::ledger::{Acknowledgement, Fact, LedgerAppend, Name, OrderKey, Report, StoredOrder};
+use model::ledger::{Acknowledgement, Fact, LedgerAppend, Name, OrderKey, Report};
 use model::order::Intent;
 use model::reply::{OrderReply, OrderView, ReplyAnswer};
 use model::trading::{Balance, Position, Ticket, TradingProfile};
 use model::venue::Rate;
-use model::{Decimal, Denial, Error, Nanos};
+use model::{Decimal, Error, Nanos};
 
 use super::book::Orders;
 use super::order::{Effects, Oddity, Order};
@@ -57,6 +57,7 @@ mod exposure;
 mod heard;
 mod journal;
 mod kill;
+mod lookup;
 mod reconcile;
 mod restore;
 mod risk;
@@ -69,6 +70,7 @@ pub use risk::{Limits, Market, Scope};
 use account::{Account, Purpose};
 use exposure::Counted;
 use journal::Journal;
+use lookup::Lookups;
 use risk::Risk;
 use strangers::Strangers;
 use switch::Switches;
@@ -93,7 +95,7 @@ pub struct DeskOptions {
     /// Where so many facts wait for the ledger, new orders are denied.
     pub facts_max: usize,
     /// Where so many facts wait for the ledger, what venues say is not taken in until there is room,
-    /// and then asked for.
+    /// and then asked for; cancels leave without being written down, of each order one at a time.
     pub facts_full: usize,
     /// At most this many orders of an account are between their consumer and their venue.
     pub waiting_max: usize,
@@ -225,6 +227,8 @@ struct Record {
     price: Option<Decimal>,
     /// The number of its last change.
     changes: u32,
+    /// That of a cancel under way that is not written down: too many facts wait.
+    unwritten: Option<u32>,
     /// What amends under way want of it, by number.
     amends: BTreeMap<u32, Amend>,
     /// What it counts with in the exposure.
@@ -275,8 +279,7 @@ pub struct Desk {
     last_ticket: u64,
     deliveries: VecDeque<Delivery>,
     replies: VecDeque<OrderReply>,
-    lookups: BTreeSet<OrderKey>,
-    looking: BTreeSet<OrderKey>,
+    lookups: Lookups,
     strangers: Strangers,
     /// The newest of each asset and instrument that was not taken yet.
     news: BTreeMap<(Name, bool, Name), AccountNews>,
@@ -301,8 +304,7 @@ impl Desk {
             last_ticket: 0,
             deliveries: VecDeque::new(),
             replies: VecDeque::new(),
-            lookups: BTreeSet::new(),
-            looking: BTreeSet::new(),
+            lookups: Lookups::default(),
             strangers: Strangers::default(),
             news: BTreeMap::new(),
             notes: VecDeque::new(),
@@ -409,24 +411,6 @@ impl Desk {
     /// The next answer to a consumer.
     pub fn take_reply(&mut self) -> Option<OrderReply> {
         self.replies.pop_front()
-    }
-
-    /// The next order that the ledger is to be asked about; [`looked_up`](Self::looked_up) answers.
-    pub fn take_lookup(&mut self) -> Option<OrderKey> {
-        let key = self.lookups.pop_first()?;
-        self.looking.insert(key.clone());
-        Some(key)
-    }
-
-    /// What the ledger knows of an order that was to be looked up.
-    pub fn looked_up(&mut self, order: &OrderKey, stored: Option<&StoredOrder>) {
-        if self.looking.remove(order) {
-            let answer = match stored {
-                Some(stored) => ReplyAnswer::Stands(stored.into()),
-                None => ReplyAnswer::Denied(Denial::UnknownOrder),
-            };
-            self.reply(order, Intent::Query, answer);
-        }
     }
 
     /// The next news of an account and whose it is. Of what came several times only the newest.

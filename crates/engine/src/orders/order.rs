@@ -16,8 +16,10 @@ use super::table::{Input, Standing, step};
 
 /// An order has at most this many venue orders behind it.
 pub const LEGS_MAX: usize = 16;
-/// An order has at most this many changes on their way.
-pub const CHANGES_MAX: usize = 16;
+/// An order has at most this many amends on their way.
+pub const AMENDS_MAX: usize = 16;
+/// And beside them at most this many cancels.
+pub const CANCELS_MAX: usize = 4;
 
 /// What only an operator can judge. The order goes on by the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +140,8 @@ impl Order {
                 Fact::Submit(_) | Fact::Acknowledgement(_) => {}
             }
         }
+        // No answer to what is under way reaches this process: the order is asked about.
+        order.changes.clear();
         order.owed = order.unreported(words, now);
         if !order.standing().is_terminal() {
             order.answered = step(order.answered, Input::Lost).to;
@@ -229,16 +233,25 @@ impl Order {
         self.inquiry.as_ref().map(Inquiry::due)
     }
 
-    /// A change is wanted. `false` where it is refused: too many are on their way, or the order has
-    /// settled.
+    /// A change is wanted. `false` where it is refused: too many of its kind are on their way, or the
+    /// order has settled.
     pub fn change(&mut self, change: &Change) -> bool {
-        if self.changes.len() >= CHANGES_MAX || self.standing().is_terminal() {
+        let ends = change.terms == ChangeTerms::Cancel;
+        let alike = self.changes.values().filter(|other| **other == ends).count();
+        let most = if ends { CANCELS_MAX } else { AMENDS_MAX };
+        if alike >= most || self.standing().is_terminal() {
             return false;
         }
-        let ends = change.terms == ChangeTerms::Cancel;
         self.changes.insert(change.number, ends);
         self.infer &= ends;
         true
+    }
+
+    /// A change on its way has another number.
+    pub fn renumber(&mut self, from: u32, to: u32) {
+        if let Some(ends) = self.changes.remove(&from) {
+            self.changes.insert(to, ends);
+        }
     }
 
     /// A request's bytes went out.

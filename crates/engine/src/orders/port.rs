@@ -252,6 +252,22 @@ impl Desk {
         }
     }
 
+    /// Values what is held by the prices that are known now, before a request is checked: what was taken
+    /// over from the ledger has no other, and what is held may have moved while nothing was asked of it.
+    pub fn value_holdings(
+        &mut self,
+        catalog: &Catalog,
+        price: impl Fn(ProviderId, InstrumentId) -> Option<Decimal>,
+    ) {
+        for (provider, instrument) in self.valued() {
+            let at = catalog.find_provider(&provider).zip(catalog.find_instrument(&instrument));
+            let Some((at, of)) = at else { continue };
+            let facts = catalog.facts(at, of);
+            let market = Market { instrument: facts.as_deref(), price: price(at, of) };
+            self.value(&provider, &instrument, market);
+        }
+    }
+
     /// What an order asked for, where it is here: an amend is checked in the market of its instrument.
     #[must_use]
     pub fn terms_of(&self, order: &OrderKey) -> Option<&Terms> {

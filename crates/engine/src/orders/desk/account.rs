@@ -46,6 +46,11 @@ pub(super) enum Question {
 }
 
 impl Question {
+    /// Whether it is one of those that make an account's whole picture.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self, Self::Fills { .. } | Self::OpenOrders | Self::Balances)
+    }
+
     /// Whether it takes orders back, or may: that waits for no question.
     fn takes_back(&self) -> bool {
         match self {
@@ -86,6 +91,16 @@ pub(super) struct Told {
     pub(super) asked: Nanos,
     /// From when on.
     pub(super) since: Nanos,
+    /// From when on this list and those before it go, without a gap.
+    pub(super) from: Nanos,
+}
+
+impl Told {
+    /// A list that was asked for then, from then on; after the last one.
+    pub(super) fn after(last: Option<&Self>, asked: Nanos, since: Nanos) -> Self {
+        let joined = last.filter(|last| since <= last.asked);
+        Self { asked, since, from: joined.map_or(since, |last| last.from.min(since)) }
+    }
 }
 
 /// One provider's account.
@@ -96,7 +111,7 @@ pub(super) struct Account {
     /// The machine was told to listen.
     pub(super) started: bool,
     pub(super) listening: bool,
-    /// Reconciled at least once.
+    /// Reconciled at least once, with every list told whole.
     pub(super) reconciled: bool,
     pub(super) budget: Budget,
     /// Orders whose intent is at the ledger.
@@ -111,6 +126,8 @@ pub(super) struct Account {
     /// How far back the next question for an instrument's fills has to go.
     pub(super) fills_from: BTreeMap<Name, Nanos>,
     pub(super) reconcile_at: Option<Nanos>,
+    /// A list of the last reconciliation was not told whole.
+    pub(super) partial: bool,
     /// Something of the last reconciliation was not told, and it is tried again.
     pub(super) again: bool,
     /// How soon.
@@ -143,6 +160,7 @@ impl Account {
             fills: BTreeMap::new(),
             fills_from: BTreeMap::new(),
             reconcile_at: None,
+            partial: false,
             again: false,
             pause: PAUSE_MIN,
             missed: false,
@@ -175,8 +193,6 @@ impl Account {
 
     /// Whether nothing that reconciliation asks is open.
     pub(super) fn all_told(&self) -> bool {
-        !self.open.iter().any(|question| {
-            matches!(question, Question::Fills { .. } | Question::OpenOrders | Question::Balances)
-        })
+        !self.open.iter().any(Question::is_list)
     }
 }

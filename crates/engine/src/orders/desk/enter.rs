@@ -1,6 +1,6 @@
 //! What consumers want: checked, written down, and on its way to the ledger.
 
-use model::ledger::{Change, ChangeTerms, Fact, OrderKey, Submit, Terms};
+use model::ledger::{Change, ChangeTerms, Fact, OrderKey, Request, Submit, Terms};
 use model::order::{Intent, OrderType};
 use model::reply::ReplyAnswer;
 use model::{Decimal, Denial, Nanos};
@@ -13,8 +13,6 @@ use super::{Amend, Desk, Note, Record, Stage, view};
 
 /// At most so many characters has a consumer's id of an order.
 const ID_MAX: usize = 64;
-/// So many questions to the ledger may be open.
-const LOOKUPS_MAX: usize = 256;
 
 /// A new order of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,39 +27,39 @@ pub struct NewOrder {
 
 impl Desk {
     /// A consumer wants a new order. A denial or a duplicate is a reply; else what becomes of it
-    /// comes as reports.
+    /// comes as reports. An id that is in the ledger is a duplicate also where a new order would be
+    /// denied: before a denial is told, the ledger is asked.
     pub fn submit(&mut self, new: NewOrder, market: Market<'_>, now: Nanos) {
-        let key = new.order.clone();
-        if let Err(answer) = self.try_submit(new, market, now) {
-            if let ReplyAnswer::Denied(denial) = &answer
-                && is_breach(*denial)
-            {
-                self.rejected(&key, now);
+        match self.try_submit(&new, market, now) {
+            Ok(()) => {}
+            Err(ReplyAnswer::Denied(denial)) => {
+                self.deny_new(&new.order, new.terms, denial, now);
             }
-            self.reply(&key, Intent::Submit, answer);
+            Err(answer) => self.reply(&new.order, Intent::Submit, answer),
         }
     }
 
     fn try_submit(
         &mut self,
-        new: NewOrder,
+        new: &NewOrder,
         market: Market<'_>,
         now: Nanos,
     ) -> Result<(), ReplyAnswer> {
         let NewOrder { order: key, terms, decision_id } = new;
-        if let Some(known) = self.orders.get(&key) {
-            let same = known.submit().terms == terms;
+        if let Some(known) = self.orders.get(key) {
+            let same = known.submit().terms == *terms;
             return Err(if same {
                 ReplyAnswer::Duplicate(view(known))
             } else {
                 ReplyAnswer::Denied(Denial::IdReused)
             });
         }
-        let epoch = self.may_enter(&key, &terms)?;
+        let epoch = self.may_enter(key, terms)?;
         let asked = Asked {
             consumer: &key.consumer,
-            terms: &terms,
+            terms,
             counted: Decimal::ZERO,
+            price: None,
             leaves: terms.quantity,
             new: true,
         };
@@ -70,18 +68,18 @@ impl Desk {
         let account = account.ok_or(ReplyAnswer::Denied(Denial::UnknownProvider))?;
         let submit = Submit {
             order: key.clone(),
-            venue_client_id: (account.profile.client_id)(&key),
+            venue_client_id: (account.profile.client_id)(key),
             deadline: account.profile.deadline_after.map(|after| now + after),
-            terms,
+            terms: terms.clone(),
             ts: now,
-            decision_id,
+            decision_id: *decision_id,
         };
         self.orders.submit(submit.clone()).map_err(|_| ReplyAnswer::Denied(Denial::TooManyOpen))?;
         account.entering += 1;
         let record = Record { stage: Stage::Entering, epoch, ..Record::default() };
         self.records.insert(key.clone(), record);
         self.journal.request(Fact::Submit(submit), Wish::Submit(key.clone()));
-        self.touch(&key);
+        self.touch(key);
         Ok(())
     }
 
@@ -184,6 +182,7 @@ impl Desk {
             consumer: &key.consumer,
             terms: &terms,
             counted: record.map_or(Decimal::ZERO, |record| record.counted.leaves),
+            price: price_now,
             leaves: wanted.saturating_sub(order.filled()),
             new: false,
         };
@@ -191,42 +190,62 @@ impl Desk {
         self.change(key, ChangeTerms::Amend { price, quantity }, now).map_err(denied)
     }
 
-    /// A change of an order that is out is written down; a cancel leaves at once where the ledger is
-    /// stuck.
+    /// A change of an order that is out is written down and waits for that; a cancel does not where the
+    /// ledger is stuck, and is not even written down where too many facts wait.
     fn change(&mut self, key: &OrderKey, terms: ChangeTerms, now: Nanos) -> Result<(), Denial> {
+        let full = self.journal.len() >= self.options.facts_full;
         let record = self.records.entry(key.clone()).or_default();
+        let unwritten = terms == ChangeTerms::Cancel && full;
+        if unwritten && record.unwritten.is_some() {
+            return Err(Denial::TooManyChanges);
+        }
         let number = record.changes + 1;
-        let change = Change { order: key.clone(), number, terms: terms.clone(), ts: now };
+        let change = Change { order: key.clone(), number, terms, ts: now };
         self.orders.change(&change).map_err(|_| Denial::TooManyChanges)?;
         record.changes = number;
-        if let ChangeTerms::Amend { price, quantity } = terms {
+        if unwritten {
+            record.unwritten = Some(number);
+        }
+        if let ChangeTerms::Amend { price, quantity } = change.terms {
             let epoch = self.switches.enter(&key.consumer)?;
             record.amends.insert(number, Amend { price, quantity, epoch });
         }
-        let wish = Wish::Change(key.clone(), number, terms.clone());
-        if terms == ChangeTerms::Cancel && self.journal.stuck.is_some() {
-            self.journal.append(Fact::Change(change));
-            self.release(wish, now);
-        } else {
-            self.journal.request(Fact::Change(change), wish);
-        }
+        self.write_change(change, now);
         self.touch(key);
         Ok(())
     }
 
-    /// A consumer wants to know how an order of its stands: from here, else from the ledger.
-    pub fn query(&mut self, key: &OrderKey) {
-        match self.orders.get(key) {
-            Some(order) => {
-                let answer = ReplyAnswer::Stands(view(order));
-                self.reply(key, Intent::Query, answer);
-            }
-            None if self.lookups.len() + self.looking.len() >= LOOKUPS_MAX => {
-                let answer = ReplyAnswer::Denied(Denial::TooManyQueries);
-                self.reply(key, Intent::Query, answer);
-            }
-            None => drop(self.lookups.insert(key.clone())),
+    fn write_change(&mut self, change: Change, now: Nanos) {
+        let Change { order, number, terms, .. } = &change;
+        let wish = Wish::Change(order.clone(), *number, terms.clone());
+        let waits = *terms != ChangeTerms::Cancel || self.journal.stuck.is_none();
+        if self.is_unwritten(order, Request::Change(*number)) {
+            self.release(wish, now);
+        } else if waits {
+            self.journal.request(Fact::Change(change), wish);
+        } else {
+            self.journal.append(Fact::Change(change));
+            self.release(wish, now);
         }
+    }
+
+    /// Whether a request is not to be found in the ledger, so that nothing of it goes there.
+    pub(super) fn is_unwritten(&self, key: &OrderKey, request: Request) -> bool {
+        let number = self.records.get(key).and_then(|record| record.unwritten);
+        number.is_some_and(|number| request == Request::Change(number))
+    }
+
+    /// The ledger has a change of that number, of an earlier process that this one did not take over:
+    /// it gets another. How many there were is not known here, so that it doubles.
+    pub(super) fn renumber(&mut self, key: OrderKey, from: u32, terms: ChangeTerms, now: Nanos) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let number = record.changes.saturating_mul(2);
+        record.changes = number;
+        if let Some(amend) = record.amends.remove(&from) {
+            record.amends.insert(number, amend);
+        }
+        self.orders.update(&key, |order| order.renumber(from, number));
+        self.write_change(Change { order: key, number, terms, ts: now }, now);
     }
 
     /// An order was rejected, by the venue or by a limit: once too often throws the switch off.
@@ -257,21 +276,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// Whether a denial says that the consumer's program does what it should not.
-fn is_breach(denial: Denial) -> bool {
-    matches!(
-        denial,
-        Denial::Malformed
-            | Denial::Tick
-            | Denial::Lot
-            | Denial::NotionalMin
-            | Denial::PriceBand
-            | Denial::OrderNotional
-            | Denial::Position
-            | Denial::Notional
-            | Denial::OrderRate
-            | Denial::TooManyOpen
-    )
 }

@@ -76,6 +76,9 @@ impl Desk {
                 self.reply(&key, Intent::Submit, ReplyAnswer::Denied(Denial::IdReused));
                 self.restore_stored(*stored, now);
             }
+            (Wish::Change(key, number, terms), Some(Verdict::Known { .. })) => {
+                self.renumber(key, number, terms, now);
+            }
             (_, verdict) => self.broken("a request", verdict.as_ref()),
         }
     }
@@ -220,7 +223,9 @@ impl Desk {
 
     fn sent(&mut self, key: &OrderKey, request: Request, now: Nanos) {
         let sent = Sent { order: key.clone(), request, ts: now };
-        self.journal.append(Fact::Sent(sent.clone()));
+        if !self.is_unwritten(key, request) {
+            self.journal.append(Fact::Sent(sent.clone()));
+        }
         let effects = self.orders.update(key, |order| order.sent(&sent)).unwrap_or_default();
         self.apply(key, effects);
     }
@@ -303,7 +308,11 @@ impl Desk {
         now: Nanos,
     ) {
         let answer = Answer { order: key.clone(), request, outcome, ts: now };
-        self.journal.append(Fact::Answer(answer.clone()));
+        if !self.is_unwritten(key, request) {
+            self.journal.append(Fact::Answer(answer.clone()));
+        } else if let Some(record) = self.records.get_mut(key) {
+            record.unwritten = None;
+        }
         let effects = self.orders.update(key, |order| order.answer(&answer, now));
         self.apply(key, effects.unwrap_or_default());
     }

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use model::Nanos;
-use model::ledger::{Name, OrderKey, Outcome, Request, Sent};
+use model::ledger::{Name, OrderKey, Outcome, Request, Sent, Submit};
 use model::trading::{Instruction, Target, Ticket};
 
 use super::super::inquiry::{MARGIN, PAUSE_MAX, PAUSE_MIN};
 use super::super::table::Standing;
 use super::account::{Account, Purpose, Question, Told};
 use super::exit::target;
-use super::{Desk, Note};
+use super::{Desk, Note, Order};
 
 /// Fills are asked for from so long before the last time that they were told whole: venues list them
 /// with delay.
@@ -55,10 +55,12 @@ impl Desk {
         let mut oldest: Vec<(Name, Nanos)> = Vec::new();
         for key in self.open_orders(provider) {
             let Some(order) = self.orders.get(&key) else { continue };
-            oldest.push((order.submit().terms.instrument.clone(), order.submit().ts));
+            let instrument = order.submit().terms.instrument.clone();
+            let since = if self.fills_are_known(order) { now } else { order.submit().ts };
+            oldest.push((instrument, since));
         }
         let Some(account) = self.accounts.get_mut(provider) else { return };
-        (account.missed, account.again) = (false, false);
+        (account.missed, account.again, account.partial) = (false, false, false);
         account.reconcile_at = self.options.reconcile_every.map(|every| now + every);
         oldest.extend(account.instruments.iter().map(|name| (name.clone(), now)));
         for (instrument, _) in &oldest {
@@ -69,6 +71,20 @@ impl Desk {
         }
         account.ask(Question::OpenOrders);
         account.ask(Question::Balances);
+    }
+
+    /// Whether the fills of an order need not be listed from its beginning on again: they were, and
+    /// come to what the venue says is filled of it. One that is listed too late for that shows in the
+    /// venue's amount, and then they are.
+    fn fills_are_known(&self, order: &Order) -> bool {
+        let Submit { terms, ts, .. } = order.submit();
+        let account = self.accounts.get(&terms.provider);
+        let told = account.and_then(|account| account.fills.get(&terms.instrument));
+        let confirmed = matches!(order.standing(), Standing::Acknowledged | Standing::Partial);
+        let mut legs = order.legs().iter();
+        told.is_some_and(|told| told.from <= *ts)
+            && confirmed
+            && legs.all(|leg| leg.unattributed().is_zero())
     }
 
     pub(super) fn want_fills(&mut self, provider: &Name, instrument: &Name, since: Nanos) {
@@ -159,11 +175,14 @@ impl Desk {
                 return self.kill_each(provider, &instrument);
             }
             Question::KillOne(_) | Question::CancelAll { .. } => return,
-            Question::OpenOrders if whole => account.open_orders = Some(Told { asked, since }),
+            Question::OpenOrders if whole => {
+                account.open_orders = Some(Told::after(None, asked, since));
+            }
             Question::Fills { instrument } => {
                 let instrument = instrument.clone();
                 if whole {
-                    account.fills.insert(instrument.clone(), Told { asked, since });
+                    let told = Told::after(account.fills.get(&instrument), asked, since);
+                    account.fills.insert(instrument.clone(), told);
                     account.fills_from.remove(&instrument);
                 }
                 self.fills_told(provider, &instrument, swept.then_some(ticket));
@@ -172,6 +191,7 @@ impl Desk {
         }
         if !whole {
             if let Some(account) = self.accounts.get_mut(provider) {
+                account.partial |= question.is_list();
                 account.reconcile_soon(now);
             }
             let (provider, what) = (provider.clone(), format!("{question:?}: {outcome:?}"));
@@ -179,7 +199,7 @@ impl Desk {
         }
         if let Some(account) = self.accounts.get_mut(provider).filter(|account| account.all_told())
         {
-            account.reconciled |= account.listening;
+            account.reconciled |= account.listening && !account.partial;
             if !account.again {
                 account.pause = PAUSE_MIN;
             }
@@ -246,7 +266,7 @@ impl Desk {
 
     /// An operator says that an order never got to its venue. `false` where that is not in doubt.
     pub fn never_arrived(&mut self, key: &OrderKey, now: Nanos) -> bool {
-        let unknown = |order: &super::Order| order.standing() == Standing::Unknown;
+        let unknown = |order: &Order| order.standing() == Standing::Unknown;
         if !self.orders.get(key).is_some_and(unknown) {
             return false;
         }
@@ -288,7 +308,8 @@ impl Desk {
         let asked = |key: &OrderKey| {
             let order = self.orders.get(key);
             let account = order.and_then(|o| self.accounts.get(&o.submit().terms.provider));
-            account.is_some_and(|account| account.open.contains(&Question::Query(key.clone())))
+            // Where no such provider trades nobody can be asked.
+            account.is_none_or(|account| account.open.contains(&Question::Query(key.clone())))
         };
         let asks = self.asks.iter().filter(|(key, _)| !asked(key)).map(|(_, at)| *at);
         // Whatever the ledger holds up goes on with its next word.
@@ -329,7 +350,9 @@ impl Account {
         let jobs = jobs.then(|| budget(false));
         let cancels = (!self.cancels.is_empty()).then(|| budget(true));
         let reconcile = self.reconcile_at.filter(|_| self.listening);
+        // Whoever hears nothing winds nothing.
+        let winds = self.dead_man.values().copied().filter(|_| self.listening);
         let all = [jobs, cancels, reconcile].into_iter().flatten();
-        all.chain(self.killing.values().copied()).chain(self.dead_man.values().copied())
+        all.chain(self.killing.values().copied()).chain(winds)
     }
 }

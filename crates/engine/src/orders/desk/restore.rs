@@ -4,12 +4,14 @@
 //! what each consumer holds. Reports that were not delivered need nothing here: consumers read
 //! the ledger from their last acknowledgement on.
 
+use std::collections::BTreeSet;
+
 use model::ledger::{ChangeTerms, Fact, Name, Submit};
 use model::{Decimal, Error, Nanos};
 
 use super::super::order::Order;
 use super::exposure::Counted;
-use super::{Desk, Record, Stage};
+use super::{Desk, Market, Record, Stage};
 
 impl Desk {
     /// Takes an order over with its facts, oldest first. It is never sent again, whatever they say:
@@ -52,6 +54,18 @@ impl Desk {
         held: Decimal,
     ) {
         self.risk.exposure.hold((consumer, provider, instrument), held);
+    }
+
+    /// The instruments, each at its provider, that are held or have open orders, where a limit counts
+    /// what that is worth: [`value`](Self::value) says it.
+    #[must_use]
+    pub fn valued(&self) -> BTreeSet<(Name, Name)> {
+        self.risk.valued()
+    }
+
+    /// What the market of an instrument is like. What has no price now keeps its last.
+    pub fn value(&mut self, provider: &Name, instrument: &Name, market: Market<'_>) {
+        self.risk.value(provider, instrument, market);
     }
 
     /// What a consumer holds of an instrument at a provider, by the fills of its orders.

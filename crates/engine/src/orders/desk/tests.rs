@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use model::event::Side;
 use model::instrument::{Contract, Trading};
-use model::ledger::{Name, OrderKey, Terms};
+use model::ledger::{Name, OrderKey, Submit, Terms};
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Amends, TradingProfile};
 use model::venue::Rate;
-use model::{Decimal, Instrument, Nanos};
+use model::{Decimal, Denial, Instrument, Nanos};
 
 use super::*;
 
 mod crash;
 mod examples;
 mod interleavings;
+mod ledger;
 mod limits;
+mod lists;
 mod world;
 
 const P: &str = "p";
@@ -44,6 +46,12 @@ fn terms() -> Terms {
 
 fn new_order(id: &str) -> NewOrder {
     NewOrder { order: key(id), terms: terms(), decision_id: 1 }
+}
+
+/// An intent that an earlier process wrote down.
+fn submitted(id: &str, terms: Terms) -> Submit {
+    let venue_client_id = format!("x{id}").into();
+    Submit { order: key(id), terms, venue_client_id, deadline: None, ts: at(1), decision_id: 1 }
 }
 
 fn btc() -> Instrument {

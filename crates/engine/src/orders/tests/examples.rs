@@ -3,7 +3,7 @@
 use super::*;
 use crate::orders::inquiry::{Inquiry, MARGIN, PAUSE_MAX, PAUSE_MIN};
 use crate::orders::leg::FILLS_MAX;
-use crate::orders::order::{CHANGES_MAX, LEGS_MAX};
+use crate::orders::order::{AMENDS_MAX, CANCELS_MAX, LEGS_MAX};
 
 #[test]
 fn an_order_goes_its_way_and_is_reported_once_a_step() {
@@ -310,9 +310,13 @@ fn everything_has_a_bound() {
     assert_eq!(effects.oddities, [Oddity::TooManyLegs { venue_order_id: "x".into() }]);
     assert_eq!(order.legs().len(), LEGS_MAX);
 
-    let change = |number| Change { order: key("1"), number, terms: ChangeTerms::Cancel, ts: at(1) };
-    let taken = (0..100).filter(|number| order.change(&change(*number))).count();
-    assert_eq!(taken, CHANGES_MAX);
+    let mut taken = |from, terms: ChangeTerms| {
+        let change = |number| Change { order: key("1"), number, terms: terms.clone(), ts: at(1) };
+        (from..from + 100).filter(|number| order.change(&change(*number))).count()
+    };
+    let amend = ChangeTerms::Amend { price: None, quantity: Some(Decimal::TWO) };
+    assert_eq!(taken(0, amend), AMENDS_MAX);
+    assert_eq!(taken(100, ChangeTerms::Cancel), CANCELS_MAX, "amends keep no cancel out");
 
     let mut order = sent();
     let wide = ExecReport { quantity: Some(1_000_000.into()), ..says(VenueState::Open, 0) };

@@ -95,6 +95,65 @@ fn the_same_intent_again_gets_the_stored_answer_and_another_is_refused() {
 }
 
 #[test]
+fn whatever_forbids_new_orders_an_id_that_was_used_gets_its_answer() {
+    let mut world = world();
+    world.submit("1");
+    run(&mut world);
+    world.cancel_at_venue("1");
+    world.settle();
+    world.crash();
+    world.replied.clear();
+    let instrument = btc();
+    let market = Market { instrument: Some(&instrument), price: Some(Decimal::TEN) };
+    let again = |world: &mut World, denial: Denial| {
+        let other = Terms { quantity: Decimal::from(6), ..terms() };
+        for (id, terms) in [("1", terms()), ("1", other), ("new", terms())] {
+            let new = NewOrder { order: key(id), terms, decision_id: 2 };
+            world.desk.submit(new, market, world.now);
+            assert_eq!(world.desk.take_reply(), None, "the ledger is asked first");
+        }
+        world.look_up();
+        let answers = std::iter::from_fn(|| world.desk.take_reply()).map(|reply| reply.answer);
+        let state = Some(OrderState::Cancelled);
+        let stored = OrderView { state, quantity: 5.into(), filled: Decimal::ZERO };
+        let denied = ReplyAnswer::Denied;
+        let expected = [ReplyAnswer::Duplicate(stored), denied(Denial::IdReused), denied(denial)];
+        assert_eq!(answers.collect::<Vec<_>>(), expected);
+    };
+    again(&mut world, Denial::NotListening);
+    world.settle();
+    let limits =
+        |position: i64| Limits { position_max: Some(position.into()), ..Limits::default() };
+    world.desk.set_limits(Scope::Consumer("c".into()), limits(4));
+    again(&mut world, Denial::Position);
+    world.desk.set_limits(Scope::Consumer("c".into()), Limits::default());
+    world.set_stuck(true);
+    world.reply();
+    again(&mut world, Denial::LedgerStuck);
+    world.switch_off();
+    again(&mut world, Denial::SwitchOff);
+    assert_eq!(world.placed.len(), 1);
+}
+
+#[test]
+fn what_is_looked_up_is_bounded_and_a_denial_that_finds_no_room_is_told_at_once() {
+    let mut world = world();
+    world.switch_off();
+    (0..300).for_each(|id| world.submit(&format!("n{id}")));
+    let told = std::iter::from_fn(|| world.desk.take_reply()).count();
+    assert_eq!(told, 44, "256 wait");
+    world.desk.query(&key("q"));
+    assert_eq!(world.desk.take_reply(), None, "they keep no query out");
+    (0..300).for_each(|id| world.desk.query(&key(&format!("n{id}"))));
+    let told: Vec<_> = std::iter::from_fn(|| world.desk.take_reply()).collect();
+    assert_eq!(told.len(), 45);
+    let too_many = ReplyAnswer::Denied(Denial::TooManyQueries);
+    assert!(told.iter().all(|reply| reply.answer == too_many));
+    world.read(true);
+    assert_eq!(world.replied.len(), 512, "each gets its answer");
+}
+
+#[test]
 fn nothing_enters_without_a_switch_a_listener_a_ledger_or_a_reader() {
     let mut world = World::new(DeskOptions::default());
     world.submit("1");

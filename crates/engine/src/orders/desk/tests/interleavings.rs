@@ -120,6 +120,26 @@ proptest! {
         prop_assert_eq!(before, (world.facts.len(), world.read.clone()));
     }
 
+    /// Else the shard would turn without a pause and do nothing.
+    #[test]
+    fn what_was_due_is_done_and_is_not_due_any_more(
+        steps in proptest::collection::vec(step(), 0..80),
+        stranger in any::<bool>(),
+        dead_man in any::<bool>(),
+    ) {
+        let dead_man = dead_man.then_some(Duration::from_secs(10));
+        let mut world = World::new(DeskOptions { dead_man, ..DeskOptions::default() });
+        if stranger {
+            let terms = Terms { provider: "elsewhere".into(), ..terms() };
+            world.desk.restore(submitted("s", terms), &[], world.now).unwrap();
+        }
+        rush(&mut world);
+        for step in steps {
+            act(&mut world, step);
+            world.is_not_busy();
+        }
+    }
+
     #[test]
     fn a_ledger_without_room_loses_nothing(
         steps in proptest::collection::vec(step(), 0..80),

@@ -1,9 +1,11 @@
-//! Each limit by example, and positions against a naive count.
+//! Each limit by example, and positions and their value against a naive count.
 
 use model::reply::ReplyAnswer;
+use proptest::prelude::*;
 
 use super::world::World;
 use super::*;
+use crate::catalog::Catalog;
 
 /// A desk that trades, with these limits for its consumer.
 fn world(limits: Limits) -> World {
@@ -29,6 +31,7 @@ fn run(world: &mut World) {
 fn answer(world: &mut World, id: &str, terms: Terms, market: Market<'_>) -> Option<Denial> {
     let new = NewOrder { order: key(id), terms, decision_id: 1 };
     world.desk.submit(new, market, world.now);
+    world.look_up();
     match world.desk.take_reply().map(|reply| reply.answer) {
         Some(ReplyAnswer::Denied(denial)) => Some(denial),
         None => None,
@@ -125,9 +128,151 @@ fn the_value_of_everything_is_limited_for_an_account_whoever_trades() {
     let order = OrderKey { consumer: "d".into(), client_order_id: "1".into() };
     let new = NewOrder { order, terms: of(4, 10), decision_id: 1 };
     world.desk.submit(new, market(&btc), world.now);
+    world.look_up();
     let denied = world.desk.take_reply().map(|reply| reply.answer);
     assert_eq!(denied, Some(ReplyAnswer::Denied(Denial::Notional)));
     assert_eq!(answer(&mut world, "2", of(3, 10), market(&btc)), None);
+}
+
+fn sell(quantity: i64, price: i64) -> Terms {
+    Terms { side: Side::Sell, ..of(quantity, price) }
+}
+
+#[test]
+fn an_order_is_worth_its_limit_or_what_the_market_pays_whichever_is_more() {
+    let btc = btc();
+    let blind = Market { price: None, ..market(&btc) };
+    let most = Some(100.into());
+    let one = Limits { order_notional_max: most, ..Limits::default() };
+    let all = Limits { notional_max: most, ..Limits::default() };
+    for (limits, denial) in [(one, Denial::OrderNotional), (all, Denial::Notional)] {
+        let mut world = world(limits);
+        assert_eq!(answer(&mut world, "1", sell(11, 1), market(&btc)), Some(denial));
+        assert_eq!(answer(&mut world, "2", sell(6, 20), market(&btc)), Some(denial));
+        assert_eq!(answer(&mut world, "3", of(6, 20), market(&btc)), Some(denial));
+        assert_eq!(answer(&mut world, "4", of(11, 5), market(&btc)), Some(denial));
+        // A buy pays no more than its limit; what a sell brings nobody knows then.
+        assert_eq!(answer(&mut world, "5", sell(1, 10), blind), Some(Denial::NoReference));
+        assert_eq!(answer(&mut world, "6", sell(10, 5), market(&btc)), None);
+    }
+}
+
+#[test]
+fn without_a_market_a_buy_is_worth_its_limit_unless_something_is_held() {
+    let mut world = world(Limits { notional_max: Some(100.into()), ..Limits::default() });
+    let btc = btc();
+    let blind = Market { price: None, ..market(&btc) };
+    assert_eq!(answer(&mut world, "1", of(11, 10), blind), Some(Denial::Notional));
+    assert_eq!(answer(&mut world, "2", of(5, 10), blind), None);
+    assert_eq!(answer(&mut world, "3", of(1, 10), blind), Some(Denial::NoReference));
+    assert_eq!(answer(&mut world, "4", of(6, 10), market(&btc)), Some(Denial::Notional));
+    assert_eq!(answer(&mut world, "5", of(4, 10), market(&btc)), None);
+}
+
+#[test]
+fn an_amend_to_a_higher_price_is_worth_more() {
+    let mut world = world(Limits { notional_max: Some(60.into()), ..Limits::default() });
+    let btc = btc();
+    assert_eq!(answer(&mut world, "1", of(5, 10), market(&btc)), None);
+    run(&mut world);
+    let mut amend = |price: i64, quantity: i64| {
+        let wanted = (Some(price.into()), Some(quantity.into()));
+        world.desk.amend(&key("1"), wanted.0, wanted.1, market(&btc), world.now);
+        run(&mut world);
+        world.replied.pop().map(|reply| reply.answer)
+    };
+    assert_eq!(amend(13, 5), Some(ReplyAnswer::Denied(Denial::Notional)));
+    assert_eq!(amend(12, 5), None);
+    assert_eq!(amend(16, 4), Some(ReplyAnswer::Denied(Denial::Notional)));
+    assert_eq!(amend(12, 4), None);
+}
+
+#[test]
+fn what_was_taken_over_counts_with_what_it_is_worth_and_nothing_is_added_before_that_is_known() {
+    let mut world = world(Limits { notional_max: Some(80.into()), ..Limits::default() });
+    let (mut listed, eth) = (btc(), "ETH-USDT");
+    world.desk.restore_position(("c".into(), P.into(), eth.into()), Decimal::from(-3));
+    assert_eq!(answer(&mut world, "1", of(5, 10), market(&listed)), Some(Denial::NoReference));
+
+    let catalog = Catalog::new();
+    let at = catalog.provider(P).unwrap();
+    listed.name = eth.into();
+    listed.contract_size = Some(Decimal::TWO);
+    catalog.list(at, &listed).unwrap();
+    world.desk.value_holdings(&catalog, |_, _| None);
+    assert_eq!(answer(&mut world, "2", of(5, 10), market(&btc())), Some(Denial::NoReference));
+    world.desk.value_holdings(&catalog, |_, of| {
+        assert_eq!(catalog.instrument_name(of).as_deref(), Some(eth));
+        Some(5.into())
+    });
+    assert_eq!(answer(&mut world, "3", of(6, 10), market(&btc())), Some(Denial::Notional));
+    assert_eq!(answer(&mut world, "4", of(5, 10), market(&btc())), None);
+    // What it is worth moves while nothing is asked of it.
+    world.desk.value_holdings(&catalog, |_, of| {
+        let eth = catalog.instrument_name(of).as_deref() == Some(eth);
+        Some(if eth { 4 } else { 10 }.into())
+    });
+    assert_eq!(answer(&mut world, "5", of(1, 10), market(&btc())), Some(Denial::Notional));
+}
+
+#[test]
+fn what_is_open_after_a_restart_is_not_worth_nothing() {
+    let mut world = world(Limits::default());
+    world.submit("1");
+    run(&mut world);
+    world.crash();
+    run(&mut world);
+    let limits = Limits { notional_max: Some(60.into()), ..Limits::default() };
+    world.desk.set_limits(Scope::Account(P.into()), limits);
+    let btc = btc();
+    let blind = Market { price: None, ..market(&btc) };
+    assert_eq!(answer(&mut world, "2", of(1, 10), blind), Some(Denial::NoReference));
+    assert_eq!(answer(&mut world, "3", of(2, 10), market(&btc)), Some(Denial::Notional));
+    assert_eq!(answer(&mut world, "4", of(1, 10), market(&btc)), None);
+}
+
+/// One by one: what may be bought and sold of what is held, at the market's price, and of the new
+/// order at its limit where that is higher.
+fn naive_value(held: i64, open: &[(Side, i64)], new: Option<(Side, i64, i64)>) -> i64 {
+    let on = |side| {
+        let signed = if side == Side::Buy { held } else { -held };
+        let others = open.iter().filter(|(on, _)| *on == side).map(|(_, quantity)| quantity);
+        let rest = signed + others.sum::<i64>();
+        let new = new.filter(|(on, ..)| *on == side);
+        // Of the new order what does not only bring the position nearer to zero.
+        let (quantity, limit) = new.map_or((0, 0), |(_, quantity, limit)| (quantity, limit));
+        (0..quantity).fold(rest * 10, |value, unit| {
+            let beyond = rest + quantity - unit > 0;
+            value + if beyond { limit.max(10) } else { 10 }
+        })
+    };
+    on(Side::Buy).max(on(Side::Sell))
+}
+
+proptest! {
+    #[test]
+    fn the_value_of_what_is_held_and_open_is_that_of_a_naive_count(
+        held in -9_i64..9,
+        orders in proptest::collection::vec((any::<bool>(), 1_i64..9, 2_i64..30), 1..9),
+        most in 0_i64..300,
+    ) {
+        let mut world = world(Limits { notional_max: Some(most.into()), ..Limits::default() });
+        world.desk.restore_position(("c".into(), P.into(), BTC.into()), held.into());
+        let btc = Instrument { notional_min: None, ..btc() };
+        let mut open = Vec::new();
+        for (n, (buys, quantity, limit)) in orders.into_iter().enumerate() {
+            let side = if buys { Side::Buy } else { Side::Sell };
+            let terms = Terms { side, ..of(quantity, limit) };
+            let before = naive_value(held, &open, None);
+            let then = naive_value(held, &open, Some((side, quantity, limit)));
+            let denied = then > most && then > before;
+            let expected = denied.then_some(Denial::Notional);
+            prop_assert_eq!(answer(&mut world, &n.to_string(), terms, market(&btc)), expected);
+            if !denied {
+                open.push((side, quantity));
+            }
+        }
+    }
 }
 
 #[test]

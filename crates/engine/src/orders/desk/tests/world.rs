@@ -6,11 +6,15 @@ use model::Error;
 use model::ledger::{
     Fact, Fill, LedgerAppend, LedgerReply, Lost, Outcome, Report, StoredOrder, Verdict,
 };
-use model::order::{ExecReport, OrderState};
+use model::order::{ExecReport, Intent, OrderState};
+use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, NOT_SENT, Target, Ticket, VenueState};
 use pool::LocalPool;
 
 use super::*;
+
+/// Which instructions.
+pub type Which = fn(&Instruction) -> bool;
 
 /// An order as the venue has it.
 #[derive(Clone, Debug)]
@@ -44,6 +48,12 @@ pub struct World {
     /// The venue, by client id.
     pub venue: BTreeMap<Name, VenueOrder>,
     trades: u64,
+    /// When each trade was.
+    traded: BTreeMap<Name, Nanos>,
+    /// How long after it a fill comes into the lists.
+    pub listed_after: Duration,
+    /// Which instructions are not carried out, and what is answered to them.
+    pub unheeded: Option<(Which, Outcome)>,
     pub wire: VecDeque<Instruction>,
     heard: VecDeque<Heard>,
     /// Here, other than in a gateway, what the machine tells waits before the desk hears it.
@@ -79,6 +89,9 @@ impl World {
             stuck: false,
             venue: BTreeMap::new(),
             trades: 0,
+            traded: BTreeMap::new(),
+            listed_after: Duration::ZERO,
+            unheeded: None,
             wire: VecDeque::new(),
             heard: VecDeque::new(),
             reports: LocalPool::boxed("ExecReport", 4_096),
@@ -243,6 +256,9 @@ impl World {
     }
 
     fn carry_out(&mut self, instruction: &Instruction) -> Option<Outcome> {
+        if let Some((_, outcome)) = self.unheeded.as_ref().filter(|(which, _)| which(instruction)) {
+            return Some(outcome.clone());
+        }
         let accepted = Outcome::Accepted { venue_order_id: None };
         Some(match instruction {
             Instruction::Listen { .. } | Instruction::Balances { .. } => accepted,
@@ -288,9 +304,13 @@ impl World {
                 open.iter().for_each(|id| self.tell(id, None, Some(*ticket)));
                 accepted
             }
-            Instruction::Fills { ticket, .. } => {
+            Instruction::Fills { ticket, since, .. } => {
+                let listed = |fill: &&Fill| {
+                    let traded = self.traded[&fill.trade_id];
+                    traded >= *since && traded + self.listed_after <= self.now
+                };
                 let fills = self.venue.iter().flat_map(|(id, order)| {
-                    order.fills.iter().map(|fill| (id.clone(), fill.clone()))
+                    order.fills.iter().filter(listed).map(|fill| (id.clone(), fill.clone()))
                 });
                 let fills: Vec<_> = fills.collect();
                 for (id, fill) in fills {
@@ -336,7 +356,8 @@ impl World {
             return;
         }
         self.trades += 1;
-        let trade_id = format!("t{}", self.trades).into();
+        let trade_id: Name = format!("t{}", self.trades).into();
+        self.traded.insert(trade_id.clone(), self.now);
         let fill = Fill { trade_id, price: Decimal::TEN, quantity: Decimal::ONE };
         order.fills.push(fill.clone());
         if order.filled() >= order.quantity {
@@ -414,20 +435,28 @@ impl World {
             self.acknowledged = *last;
             self.desk.acknowledge("c", *last, self.now);
         }
+        self.look_up();
         while let Some(reply) = self.desk.take_reply() {
+            let new = matches!(reply.answer, ReplyAnswer::Denied(why) if why != Denial::IdReused)
+                && reply.intent == Intent::Submit;
+            assert!(!new || self.stored(&reply.order).is_none(), "{reply:?} of a stored order");
             self.replied.push(reply);
         }
         while let Some(note) = self.desk.take_note() {
             self.notes.push(note);
         }
-        while let Some(key) = self.desk.take_lookup() {
-            let stored = self.stored(&key);
-            self.desk.looked_up(&key, stored.as_ref());
-        }
         while let Some(key) = self.desk.take_fill_lookup() {
             let known = |fact: &Fact| matches!(fact, Fact::Report(report) if report.key() == key);
             let known = self.facts.iter().any(known);
             self.desk.fill_looked_up(&key, Some(known));
+        }
+    }
+
+    /// The ledger answers what the desk wants to know of orders.
+    pub fn look_up(&mut self) {
+        while let Some(key) = self.desk.take_lookup() {
+            let stored = self.stored(&key);
+            self.desk.looked_up(&key, stored.as_ref());
         }
     }
 
@@ -438,6 +467,17 @@ impl World {
             let over = order.standing().is_terminal();
             assert!(!over || order.ask_at().is_none(), "{key} is over and still asked about");
         }
+    }
+
+    /// What is due is done, and everything that may leave does: nothing is due any more.
+    pub fn is_not_busy(&mut self) {
+        self.tick(0);
+        let mut taken = usize::MAX;
+        while std::mem::replace(&mut taken, self.wire.len()) != self.wire.len() {
+            self.take();
+        }
+        let due = self.desk.deadline(self.now);
+        assert!(due.is_none_or(|at| at > self.now), "{due:?} is not after {:?}", self.now);
     }
 
     /// The process is killed and starts again. What was instructed may be on the wire still; what

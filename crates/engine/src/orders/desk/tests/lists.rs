@@ -1,0 +1,112 @@
+//! The lists that make an account's whole picture: whether they were told, and how far back they go.
+
+use model::ledger::{Lost, Outcome};
+use model::reply::ReplyAnswer;
+use model::trading::Instruction;
+
+use super::world::{Which, World};
+use super::*;
+use crate::orders::inquiry::PAUSE_MAX;
+
+fn run(world: &mut World) {
+    for _ in 0..20 {
+        world.append();
+        world.write();
+        (0..4).for_each(|_| world.reply());
+        world.take();
+        world.venue();
+        world.hear();
+    }
+    world.read(true);
+}
+
+fn is_list(instruction: &Instruction) -> bool {
+    let open = matches!(instruction, Instruction::OpenOrders { .. });
+    open || is_balances(instruction) || matches!(instruction, Instruction::Fills { .. })
+}
+
+fn is_balances(instruction: &Instruction) -> bool {
+    matches!(instruction, Instruction::Balances { .. })
+}
+
+#[test]
+fn an_account_whose_lists_were_not_told_is_not_reconciled_and_is_asked_again_with_growing_pauses() {
+    let refused = || Outcome::Refused { code: "-1003".into(), text: "not now".into() };
+    let unknown = || Outcome::Unknown(Lost::Timeout);
+    for (which, outcome) in [
+        (is_list as Which, refused()),
+        (is_list, unknown()),
+        (is_list, Outcome::NotFound),
+        (is_balances, refused()),
+        (is_balances, unknown()),
+    ] {
+        let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
+        world.unheeded = Some((which, outcome.clone()));
+        run(&mut world);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            world.submit("1");
+            run(&mut world);
+            let pause = world.desk.deadline(world.now).unwrap().since(world.now);
+            pauses.push(pause);
+            world.tick(pause.as_millis() as u64);
+        }
+        assert!(world.placed.is_empty(), "{outcome:?}");
+        let not_listening = ReplyAnswer::Denied(Denial::NotListening);
+        assert!(world.replied.iter().all(|reply| reply.answer == not_listening));
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&PAUSE_MAX), "{outcome:?}");
+        world.unheeded = None;
+        world.settle();
+        world.submit("1");
+        world.settle();
+        assert_eq!(world.placed.len(), 1, "{outcome:?}");
+        world.check();
+    }
+}
+
+/// How far back the fills are listed in a reconciliation now.
+fn lists_back_to(world: &mut World) -> Duration {
+    world.desk.reconcile(&P.into(), world.now);
+    let mut asked = None;
+    while let Some(instruction) = world.desk.take_instruction(P, world.now) {
+        if let Instruction::Fills { since, .. } = instruction {
+            asked = Some(world.now.since(since));
+        }
+        world.wire.push_back(instruction);
+    }
+    run(world);
+    asked.expect("fills are listed")
+}
+
+#[test]
+fn fills_of_an_order_that_rests_for_long_are_not_listed_from_its_beginning_each_time() {
+    let (hour, short) = (Duration::from_secs(3_600), Duration::from_secs(120));
+    let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
+    run(&mut world);
+    world.submit("1");
+    run(&mut world);
+    world.trade("1");
+    run(&mut world);
+    world.tick(3_600_000);
+    assert!(lists_back_to(&mut world) > hour - short, "nothing was listed since the start");
+    world.tick(1);
+    assert!(lists_back_to(&mut world) < short, "what was told needs no second list");
+    // One that nobody tells, and that comes into the lists later than they reach back.
+    world.listed_after = Duration::from_secs(300);
+    world.link = false;
+    world.trade("1");
+    world.link = true;
+    world.tick(1_000);
+    assert!(lists_back_to(&mut world) < short);
+    run(&mut world);
+    world.tick(300_000);
+    assert!(lists_back_to(&mut world) > hour, "the venue's amount says that there is more");
+    world.settle();
+    world.check();
+    world.crash();
+    run(&mut world);
+    world.tick(1);
+    world.settle();
+    world.check();
+}
