@@ -71,7 +71,8 @@ pub enum Instruction {
         /// Comes back with what is heard and with the answer.
         ticket: Ticket,
     },
-    /// Asks for the account's fills: a [`Heard::Order`] each, then the answer.
+    /// Asks for the account's fills: a [`Heard::Order`] each, then the answer; [`Outcome::NotFound`]
+    /// where the venue does not list the instrument.
     Fills {
         /// Comes back with what is heard and with the answer.
         ticket: Ticket,

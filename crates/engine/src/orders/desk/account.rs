@@ -126,8 +126,10 @@ pub(super) struct Account {
     /// How far back the next question for an instrument's fills has to go.
     pub(super) fills_from: BTreeMap<Name, Nanos>,
     pub(super) reconcile_at: Option<Nanos>,
-    /// A list of the last reconciliation was not told whole.
-    pub(super) partial: bool,
+    /// Lists that were asked for and not told whole since.
+    pub(super) untold: BTreeSet<Question>,
+    /// When they are asked for again.
+    pub(super) untold_at: Option<Nanos>,
     /// Something of the last reconciliation was not told, and it is tried again.
     pub(super) again: bool,
     /// How soon.
@@ -160,7 +162,8 @@ impl Account {
             fills: BTreeMap::new(),
             fills_from: BTreeMap::new(),
             reconcile_at: None,
-            partial: false,
+            untold: BTreeSet::new(),
+            untold_at: None,
             again: false,
             pause: PAUSE_MIN,
             missed: false,

@@ -60,7 +60,7 @@ impl Desk {
             oldest.push((instrument, since));
         }
         let Some(account) = self.accounts.get_mut(provider) else { return };
-        (account.missed, account.again, account.partial) = (false, false, false);
+        (account.missed, account.again, account.untold_at) = (false, false, None);
         account.reconcile_at = self.options.reconcile_every.map(|every| now + every);
         oldest.extend(account.instruments.iter().map(|name| (name.clone(), now)));
         for (instrument, _) in &oldest {
@@ -85,6 +85,13 @@ impl Desk {
         told.is_some_and(|told| told.from <= *ts)
             && confirmed
             && legs.all(|leg| leg.unattributed().is_zero())
+    }
+
+    /// Asks for the lists that were not told.
+    fn ask_untold(&mut self, provider: &Name) {
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        account.untold_at = None;
+        account.untold.clone().into_iter().for_each(|question| account.ask(question));
     }
 
     pub(super) fn want_fills(&mut self, provider: &Name, instrument: &Name, since: Nanos) {
@@ -189,20 +196,47 @@ impl Desk {
             }
             _ => {}
         }
-        if !whole {
-            if let Some(account) = self.accounts.get_mut(provider) {
-                account.partial |= question.is_list();
-                account.reconcile_soon(now);
-            }
-            let (provider, what) = (provider.clone(), format!("{question:?}: {outcome:?}"));
-            self.note(Note::NotReconciled { provider, what });
+        if whole {
+            self.list_told(provider, &question);
+        } else {
+            self.not_told(provider, question, outcome, now);
         }
         if let Some(account) = self.accounts.get_mut(provider).filter(|account| account.all_told())
         {
-            account.reconciled |= account.listening && !account.partial;
-            if !account.again {
-                account.pause = PAUSE_MIN;
+            account.reconciled |= account.listening && account.untold.is_empty();
+        }
+    }
+
+    /// The venue does answer: what it did not tell is asked for again soon.
+    fn list_told(&mut self, provider: &Name, question: &Question) {
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        account.untold.remove(question);
+        if !account.again {
+            account.pause = PAUSE_MIN;
+        }
+    }
+
+    /// A list is asked for again by itself: all at once may be more than the venue's budget has room
+    /// for, however often. What else was not done is found by reconciling.
+    fn not_told(&mut self, provider: &Name, question: Question, outcome: &Outcome, now: Nanos) {
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        let fills = matches!(question, Question::Fills { .. });
+        let news = match question.is_list() {
+            // The venue does not list the instrument: there are no fills of it to wait for.
+            true if fills && *outcome == Outcome::NotFound => true,
+            true => {
+                let news = account.untold.insert(question.clone());
+                account.ask_untold_soon(now);
+                news
             }
+            false => {
+                account.reconcile_soon(now);
+                true
+            }
+        };
+        if news {
+            let (provider, what) = (provider.clone(), format!("{question:?}: {outcome:?}"));
+            self.note(Note::NotReconciled { provider, what });
         }
     }
 
@@ -292,8 +326,11 @@ impl Desk {
         for provider in providers {
             let Some(account) = self.accounts.get(&provider) else { continue };
             let due = account.reconcile_at.is_some_and(|at| at <= now);
+            let untold = account.untold_at.is_some_and(|at| at <= now);
             if account.listening && due {
                 self.reconcile(&provider, now);
+            } else if account.listening && untold {
+                self.ask_untold(&provider);
             }
             self.kill_on(&provider, now);
             self.wind(&provider, now);
@@ -334,14 +371,26 @@ impl Account {
         from.min(told.unwrap_or(now)) - OVERLAP
     }
 
-    /// Something was not told: all of it is asked again, soon at first.
+    /// Something was missed: all of it is asked again, soon at first.
     pub(super) fn reconcile_soon(&mut self, now: Nanos) {
         if std::mem::replace(&mut self.again, true) {
             return;
         }
-        let soon = now + self.pause;
+        let soon = now + self.next_pause();
         self.reconcile_at = Some(self.reconcile_at.map_or(soon, |at| at.min(soon)));
-        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+
+    /// The lists that were not told are asked for again, soon at first.
+    fn ask_untold_soon(&mut self, now: Nanos) {
+        if self.untold_at.is_none() {
+            self.untold_at = Some(now + self.next_pause());
+        }
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = pause.saturating_mul(2).min(PAUSE_MAX);
+        pause
     }
 
     fn deadlines(&self, held_up: bool, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
@@ -350,9 +399,10 @@ impl Account {
         let jobs = jobs.then(|| budget(false));
         let cancels = (!self.cancels.is_empty()).then(|| budget(true));
         let reconcile = self.reconcile_at.filter(|_| self.listening);
+        let untold = self.untold_at.filter(|_| self.listening);
         // Whoever hears nothing winds nothing.
         let winds = self.dead_man.values().copied().filter(|_| self.listening);
-        let all = [jobs, cancels, reconcile].into_iter().flatten();
+        let all = [jobs, cancels, reconcile, untold].into_iter().flatten();
         all.chain(self.killing.values().copied()).chain(winds)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::event::Side;
-use model::ledger::Name;
+use model::ledger::{Name, Outcome};
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Heard, Instruction, Placement, Target, Ticket};
 use model::venue::{Method, OnceFrame, Repeat, Request, Sink};
@@ -53,7 +53,15 @@ impl Orders {
         match self.call(wanted, now) {
             Ok((call, job)) => self.send(call, job, now, sink),
             Err(why) => {
-                sink.pipeline.heard(Heard::Answer { ticket, outcome: not_sent(&why) });
+                let outcome = match wanted {
+                    Instruction::Fills { instrument, .. }
+                        if self.listed && self.listings.get(instrument).is_none() =>
+                    {
+                        Outcome::NotFound
+                    }
+                    _ => not_sent(&why),
+                };
+                sink.pipeline.heard(Heard::Answer { ticket, outcome });
             }
         }
     }

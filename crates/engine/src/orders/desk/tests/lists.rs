@@ -2,7 +2,7 @@
 
 use model::ledger::{Lost, Outcome};
 use model::reply::ReplyAnswer;
-use model::trading::Instruction;
+use model::trading::{Heard, Instruction, NOT_SENT, Ticket};
 
 use super::world::{Which, World};
 use super::*;
@@ -109,4 +109,62 @@ fn fills_of_an_order_that_rests_for_long_are_not_listed_from_its_beginning_each_
     world.tick(1);
     world.settle();
     world.check();
+}
+
+/// The ticket and the name of a list that is asked for.
+fn list(instruction: &Instruction) -> Option<(Ticket, String)> {
+    Some(match instruction {
+        Instruction::Fills { ticket, instrument, .. } => (*ticket, instrument.to_string()),
+        Instruction::OpenOrders { ticket } => (*ticket, "open orders".to_owned()),
+        Instruction::Balances { ticket } => (*ticket, "balances".to_owned()),
+        _ => return None,
+    })
+}
+
+#[test]
+fn lists_for_which_the_budget_has_no_room_are_asked_for_again_by_themselves_until_all_were_told() {
+    let mut desk = desk(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
+    let instruments = (0..50).map(|n| Name::from(format!("C{n}-USDT"))).collect();
+    desk.add_provider(P.into(), profile(), instruments);
+    let (mut now, mut told, mut refused) = (at(1_000_000), Vec::new(), 0);
+    desk.heard(P, Heard::Listening(true), now);
+    for _ in 0..10 {
+        // What the venue answers in two seconds.
+        let mut room = 20;
+        for _ in 0..20 {
+            desk.on_timer(now);
+            while let Some(instruction) = desk.take_instruction(P, now) {
+                let Some((ticket, name)) = list(&instruction) else { continue };
+                let outcome = if room > 0 {
+                    room -= 1;
+                    told.push(name);
+                    Outcome::Accepted { venue_order_id: None }
+                } else {
+                    refused += 1;
+                    Outcome::Refused { code: NOT_SENT.into(), text: "no room".into() }
+                };
+                desk.heard(P, Heard::Answer { ticket, outcome }, now);
+            }
+            now = now + Duration::from_millis(100);
+        }
+    }
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 52);
+    assert!(refused < 200, "{refused}");
+    assert!(desk.accounts[P].reconciled);
+    let notes = std::iter::from_fn(|| desk.take_note());
+    let untold = notes.filter(|note| matches!(note, Note::NotReconciled { .. })).count();
+    assert_eq!(untold, 32, "each is told of once");
+}
+
+#[test]
+fn what_the_venue_does_not_list_keeps_nobody_from_trading() {
+    let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
+    let fills = |instruction: &Instruction| matches!(instruction, Instruction::Fills { .. });
+    world.unheeded = Some((fills, Outcome::NotFound));
+    run(&mut world);
+    assert!(world.desk.accounts[P].reconciled);
+    let account = &world.desk.accounts[P];
+    assert!(account.fills.is_empty(), "that proves nothing of an order");
 }
