@@ -188,7 +188,8 @@ pub struct Report {
     pub provider: Name,
     /// Canonical name of what it is about.
     pub instrument: Name,
-    /// The venue's id of the order, unique per instrument on some venues.
+    /// The venue's id of the order, unique per instrument on some venues; [`NO_VENUE_ID`] and the id
+    /// that we gave it where the venue has given it none.
     pub venue_order_id: Name,
     /// The order's state from here on.
     pub state: OrderState,
@@ -210,7 +211,16 @@ pub struct Report {
     pub ts_recv: Nanos,
 }
 
+/// What [`Report::venue_order_id`] begins with where the venue has given the order no id.
+pub const NO_VENUE_ID: &str = "client:";
+
 impl Report {
+    /// Whether the venue has given the order an id.
+    #[must_use]
+    pub fn has_venue_id(&self) -> bool {
+        !self.venue_order_id.starts_with(NO_VENUE_ID)
+    }
+
     /// What is not filled, in every state. Below zero only where the venue filled too much.
     #[must_use]
     pub fn remaining(&self) -> Decimal {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::ledger::{
-    Answer, Change, ChangeTerms, Fact, Name, Outcome, Report, Request, Sent, Submit,
+    Answer, Change, ChangeTerms, Fact, NO_VENUE_ID, Name, Outcome, Report, Request, Sent, Submit,
 };
 use model::order::{ExecReport, OrderState};
 use model::trading::VenueState;
@@ -476,7 +476,7 @@ impl Order {
     /// orders account for, is what its own venue order stood at.
     fn restore_report(&mut self, report: &Report) {
         self.told = Some((report.state, report.quantity, report.filled));
-        if report.venue_order_id.starts_with(NO_VENUE_ID) {
+        if !report.has_venue_id() {
             let refused = report.state == OrderState::Rejected;
             let input = if refused { Input::Refused } else { Input::Accepted };
             self.answered = step(self.answered, input).to;
@@ -497,9 +497,6 @@ impl Order {
         }
     }
 }
-
-/// What the reports of an order begin with that the venue has given no id, in the venue id's place.
-const NO_VENUE_ID: &str = "client:";
 
 /// What a venue order counts with: one that another stands in for, with what was filled of it.
 fn counted(leg: &Leg) -> Decimal {

@@ -4,7 +4,7 @@
 //! It shows what a strategy looks like. Every order has an id of its own, a request that was not
 //! taken is made again later, and a position is acknowledged once all before it is dealt with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::orders::OrderSpec;
@@ -30,6 +30,9 @@ const WORTH: i64 = 4;
 const SMALLEST: i64 = 5;
 /// It holds at most so many orders' worth, long or short.
 const HOLDS: i64 = 5;
+/// So many orders of a provider may be without a word of them: more would wait for the venue's rate
+/// budget until nobody wants them.
+const UNHEARD_MAX: usize = 4;
 
 /// The maker; what it sees is noted in [`Orders`], which others look at.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct Maker {
     desks: BTreeMap<(ProviderId, InstrumentId), Desk>,
     /// Where each open order belongs.
     places: BTreeMap<String, (ProviderId, InstrumentId, Side)>,
+    /// Those of which nothing was heard yet.
+    unheard: BTreeSet<(ProviderId, String)>,
 }
 
 /// One instrument at one provider.
@@ -69,7 +74,7 @@ impl Maker {
     /// A maker that notes what it sees.
     #[must_use]
     pub fn new(seen: Orders) -> Self {
-        Self { seen, desks: BTreeMap::new(), places: BTreeMap::new() }
+        Self { seen, desks: BTreeMap::new(), places: BTreeMap::new(), unheard: BTreeSet::new() }
     }
 
     /// What it has to get: quotes of what can be traded.
@@ -90,7 +95,8 @@ impl Maker {
                     let moved = working.price != level.price || self.seen.is_calm();
                     let stood = ctx.now.since(working.since) > PATIENCE || self.seen.is_calm();
                     let asked = working.cancelled.is_some_and(|at| ctx.now.since(at) < PATIENCE);
-                    if moved && stood && !asked && ctx.cancel(&working.id).is_ok() {
+                    let unheard = self.unheard.contains(&(place.0, working.id.clone()));
+                    if moved && stood && !asked && !unheard && ctx.cancel(&working.id).is_ok() {
                         working.cancelled = Some(ctx.now);
                     }
                 }
@@ -111,7 +117,8 @@ impl Maker {
         let Some(facts) = ctx.catalog.facts(provider, instrument) else { return };
         let (Some(quantity), Some(tick)) = (quantity(&facts, price), facts.tick) else { return };
         let leaning = if side == Side::Buy { held } else { -held };
-        if leaning >= quantity * Decimal::from(HOLDS) {
+        let unheard = self.unheard.iter().filter(|(of, _)| *of == provider).count();
+        if leaning >= quantity * Decimal::from(HOLDS) || unheard >= UNHEARD_MAX {
             return;
         }
         let id = format!("m-{}", self.seen.next_id());
@@ -124,6 +131,7 @@ impl Maker {
         }
         let seat = self.desks.entry((provider, instrument)).or_default().seat(side);
         seat.order = Some(Working { id: id.clone(), price, since: ctx.now, cancelled: None });
+        self.unheard.insert((provider, id.clone()));
         self.places.insert(id, place);
     }
 
@@ -139,6 +147,7 @@ impl Maker {
             }
             return;
         };
+        self.unheard.remove(&(place.0, id.to_owned()));
         let desk = self.desks.entry((place.0, place.1)).or_default();
         if let Some(fill) = &report.fill {
             desk.held += if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
@@ -161,6 +170,7 @@ impl Maker {
     /// An order is over; its side rests a little.
     fn end(&mut self, id: &str, now: Nanos) {
         let Some((provider, instrument, side)) = self.places.remove(id) else { return };
+        self.unheard.remove(&(provider, id.to_owned()));
         let seat = self.desks.entry((provider, instrument)).or_default().seat(side);
         seat.rest = now + PAUSE;
         seat.order = seat.order.take().filter(|working| working.id != id);

@@ -114,8 +114,8 @@ impl Orders {
 
 impl Told {
     fn note(&mut self, report: &Report) {
-        // What was refused before it had an id is nothing that a venue knows.
-        if report.venue_order_id.is_empty() {
+        // What never had an id is nothing that a venue knows.
+        if !report.has_venue_id() {
             return;
         }
         let key = (report.instrument.clone(), report.venue_order_id.clone());
@@ -254,7 +254,8 @@ mod tests {
     #[test]
     fn what_no_venue_ever_had_is_not_kept() {
         let orders = Orders::default();
-        let refused = Report { venue_order_id: "".into(), ..report(OrderState::Rejected, 0, None) };
+        let refused =
+            Report { venue_order_id: "client:m-1".into(), ..report(OrderState::Rejected, 0, None) };
         orders.next(&refused);
         orders.next(&refused);
         assert_eq!(orders.compare("p", &[]), Gap::default());
