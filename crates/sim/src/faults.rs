@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Nanos;
 
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
 use crate::rng::Rng;
 use inbound::Inbound;
 use orders::Fate;
@@ -253,9 +253,9 @@ impl<M> Faulty<M> {
     fn forget(&mut self, client: ClientId) {
         self.clients.remove(&client);
         let of = |held: &Reverse<Held>| match &held.0.output {
-            Output::Send { client: other, .. } | Output::Close { client: other, .. } => {
-                *other == client
-            }
+            Output::Send { client: other, .. }
+            | Output::Ping { client: other, .. }
+            | Output::Close { client: other, .. } => *other == client,
             _ => false,
         };
         self.held.retain(|held| !of(held));
@@ -395,6 +395,10 @@ impl<M: Subject> Machine for Faulty<M> {
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         let message = Inbound::Message(client, Bytes::copy_from_slice(message));
         self.hear(now, message, out);
+    }
+
+    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+        self.hear(now, Inbound::Control(client, control.clone()), out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

@@ -21,7 +21,7 @@ use model::{Error, Nanos};
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
 use crate::faults::{Fault, Faults, Faulty, Subject, Trouble};
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
 use crate::market::{Market, MarketOptions};
@@ -73,6 +73,9 @@ pub trait Dialect: Send {
 
     /// A client sent a message.
     fn message(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]);
+
+    /// A client sent a ping or a pong, at a venue that counts them.
+    fn control(&mut self, _floor: &mut Floor<'_>, _client: ClientId, _control: &Control) {}
 
     /// A client is gone.
     fn disconnected(&mut self, client: ClientId);
@@ -194,6 +197,11 @@ impl Floor<'_> {
         self.out.push(Output::Send { client, payload });
     }
 
+    /// Sends a ping.
+    pub fn ping(&mut self, client: ClientId, payload: Bytes) {
+        self.out.push(Output::Ping { client, payload });
+    }
+
     /// Ends a connection, which the dialect has forgotten.
     pub fn close(&mut self, client: ClientId, code: u16, reason: &str) {
         self.out.push(Output::Close { client, code, reason: reason.to_owned() });
@@ -280,11 +288,16 @@ impl Machine for Exchange {
         self.dialect(now, out, |dialect, floor| dialect.message(floor, client, message));
     }
 
+    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+        self.dialect(now, out, |dialect, floor| dialect.control(floor, client, control));
+    }
+
     fn disconnected(&mut self, _now: Nanos, client: ClientId, _out: &mut Vec<Output>) {
         self.dialect.disconnected(client);
-        let of =
-            |output: &Output| matches!(output, Output::Send { client: to, .. } if *to == client);
-        self.outbox.retain(|output| !of(output));
+        self.outbox.retain(|output| match output {
+            Output::Send { client: to, .. } | Output::Ping { client: to, .. } => *to != client,
+            _ => true,
+        });
     }
 
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
@@ -455,6 +468,10 @@ impl Machine for Simulator {
 
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         self.lock().message(now, client, message, out);
+    }
+
+    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+        self.lock().control(now, client, control, out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

@@ -28,6 +28,7 @@ mod feed;
 mod limits;
 mod line;
 mod list;
+mod pulse;
 mod query;
 mod rest;
 mod simulated;

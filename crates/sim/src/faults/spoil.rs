@@ -32,6 +32,7 @@ impl<M: Subject> Faulty<M> {
     pub(super) fn spoil(&mut self, now: Nanos, output: Output, out: &mut Vec<Output>) {
         match output {
             Output::Send { client, payload } => self.spoil_message(now, client, payload, out),
+            Output::Ping { client, payload } => self.spoil_ping(now, client, payload, out),
             Output::Close { client, .. }
             | Output::Break { client, .. }
             | Output::Silence { client } => {
@@ -39,6 +40,17 @@ impl<M: Subject> Faulty<M> {
                 out.push(output);
             }
             Output::Answer { request, reply } => self.spoil_answer(now, request, reply, out),
+        }
+    }
+
+    /// A ping is neither lost nor altered, but waits with the messages before it.
+    fn spoil_ping(&mut self, now: Nanos, client: ClientId, payload: Bytes, out: &mut Vec<Output>) {
+        let Some(line) = self.clients.get(&client).filter(|line| !line.is_lost) else { return };
+        let until = line.stalled_until.filter(|until| *until > now);
+        let output = Output::Ping { client, payload };
+        match until {
+            Some(until) => self.hold(until, output, out),
+            None => out.push(output),
         }
     }
 

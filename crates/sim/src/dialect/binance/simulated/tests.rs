@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::faults::Faults;
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
 use crate::venue::{SimOptions, Simulator, TrueBook, default_symbols, venue};
 
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
@@ -22,6 +22,8 @@ struct Far {
     now: Nanos,
     out: Vec<Output>,
     asked: u64,
+    /// Whether pings are answered.
+    answers: bool,
 }
 
 impl Far {
@@ -35,7 +37,7 @@ impl Far {
             accounts: Vec::new(),
         };
         let simulator = venue(name, &options).unwrap().unwrap();
-        Self { simulator, now: START, out: Vec::new(), asked: 0 }
+        Self { simulator, now: START, out: Vec::new(), asked: 0, answers: true }
     }
 
     fn connected(name: &str, rate: u32, target: &str) -> Self {
@@ -53,8 +55,22 @@ impl Far {
         while let Some(at) = self.simulator.deadline().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.simulator.tick(self.now, &mut self.out);
+            self.answer_pings();
         }
         self.now = end;
+    }
+
+    fn answer_pings(&mut self) {
+        while self.answers
+            && let Some(at) = self.out.iter().position(|o| matches!(o, Output::Ping { .. }))
+            && let Output::Ping { client, payload } = self.out.remove(at)
+        {
+            self.control(client, Control::Pong(payload));
+        }
+    }
+
+    fn control(&mut self, client: ClientId, control: Control) {
+        self.simulator.control(self.now, client, &control, &mut self.out);
     }
 
     fn get(&mut self, target: &str) -> Reply {
@@ -325,6 +341,28 @@ fn who_talks_too_much_is_disconnected() {
     far.out.clear();
     far.run_for(5 * SECOND);
     assert!(far.out.is_empty(), "nothing is sent to who is gone");
+}
+
+#[test]
+fn pings_and_pongs_count_and_who_does_not_answer_is_disconnected() {
+    for (name, max, end_s) in [("binance", 5, 80), ("binance-usdm", 10, 780)] {
+        let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");
+        for _ in 1..max {
+            far.control(ME, Control::Ping(Default::default()));
+        }
+        far.say(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#);
+        assert_eq!(far.messages().len(), 1);
+        far.control(ME, Control::Pong(Default::default()));
+        let reason = "Too many requests".to_owned();
+        assert_eq!(far.out, [Output::Close { client: ME, code: 1008, reason }]);
+        let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");
+        far.answers = false;
+        far.run_for(Duration::from_secs(end_s) - Duration::from_millis(1));
+        assert!(far.out.iter().all(|output| matches!(output, Output::Ping { client: ME, .. })));
+        far.run_for(Duration::from_millis(1));
+        let reason = "Pong timeout".to_owned();
+        assert_eq!(far.out.pop(), Some(Output::Close { client: ME, code: 1008, reason }));
+    }
 }
 
 #[test]

@@ -11,10 +11,10 @@ use model::capture::{params, split_url};
 use serde_json::{Value, json};
 
 use super::super::errors::Failure;
+use super::super::pulse::Pulse;
 use super::super::query::Query;
 use super::super::simulated::SimulatedBinance;
 use super::super::wire::ms;
-use super::LIFETIME;
 use super::errors::Why;
 use super::requests::named;
 use super::rest::weight;
@@ -27,7 +27,7 @@ use crate::venue::Floor;
 #[derive(Clone, Debug)]
 pub(super) struct ApiSession {
     connected: Nanos,
-    pub expires: Nanos,
+    pub pulse: Pulse,
     /// Whether answers tell limits where a request does not say.
     tells_limits: bool,
     /// Who has logged on, and when.
@@ -67,7 +67,7 @@ impl SimulatedBinance {
         }
         let session = ApiSession {
             connected: floor.now,
-            expires: floor.now + LIFETIME,
+            pulse: Pulse::of_api(self.line, floor.now),
             tells_limits: !params(query).any(|param| param == ("returnRateLimits", "false")),
             account: None,
             subscriptions: BTreeMap::new(),

@@ -197,6 +197,7 @@ fn a_connection_ends_after_a_day_and_is_told_before_maintenance() {
     let closed = |far: &Far| far.out.iter().any(|output| matches!(output, Output::Close { .. }));
     assert!(closed(&far));
     let mut far = connected(Far::spot(), API);
+    // Its pings are answered.
     far.run_for(Duration::from_secs(24 * 3_600 - 1));
     assert!(!closed(&far));
     far.run_for(Duration::from_secs(1));
