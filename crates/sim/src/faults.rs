@@ -56,6 +56,11 @@ pub trait Subject: Machine {
         false
     }
 
+    /// What a new value may come in, of messages and of answers.
+    fn enumerations(&self) -> &'static [Enumeration] {
+        &[]
+    }
+
     /// The answer that turns a request away before the machine sees it, with the venue's own status,
     /// headers and words; `None` where the venue has none of that sort.
     fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply>;
@@ -69,6 +74,16 @@ pub trait Subject: Machine {
     fn reset(&mut self) -> bool {
         false
     }
+}
+
+/// A field whose values a venue may add to at any time, and that says nothing of what happened, so that
+/// a client can do without it: an order's sort, an instrument's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enumeration {
+    /// What a message or an answer holds that has it.
+    pub within: &'static str,
+    /// What stands there before its value: `"status":"`.
+    pub field: &'static str,
 }
 
 /// Why a venue turns a request away, whatever it asks for.

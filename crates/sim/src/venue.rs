@@ -20,7 +20,7 @@ use model::{Error, Nanos};
 
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
-use crate::faults::{Fault, Faults, Faulty, Subject, Trouble};
+use crate::faults::{Enumeration, Fault, Faults, Faulty, Subject, Trouble};
 use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
@@ -112,6 +112,9 @@ pub trait Dialect: Send {
     fn is_report(&self, _payload: &[u8]) -> bool {
         false
     }
+
+    /// What a value that nobody has heard of may stand in.
+    fn enumerations(&self) -> &'static [Enumeration];
 
     /// The venue's answer to a request that it turns away whatever it asks for; `None` where it has
     /// none of that sort. Orders that the request asks for have to be [counted](Accounts::asked) by
@@ -338,6 +341,10 @@ impl Subject for Exchange {
 
     fn is_report(&self, payload: &[u8]) -> bool {
         self.dialect.is_report(payload)
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        self.dialect.enumerations()
     }
 
     fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply> {

@@ -1,10 +1,13 @@
 //! Binance on a market: connections, subscriptions, what is sent with an event and by the clock.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use model::{Error, Nanos};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
 
+use super::Binance;
+use super::errors::{TOO_MANY, stream_error};
 use super::feed::{Feed, Numbering};
 use super::limits::{Connects, Weight};
 use super::line::Line;
@@ -12,10 +15,9 @@ use super::pulse::{Beat, End, Pulse, TOO_MUCH};
 use super::streams::{INTERVALS, Topic};
 use super::trading::{Trading, count_refused, is_report};
 use super::wire::{Funding, Print};
-use super::{Binance, failure};
 use crate::accounts::Accounts;
 use crate::dialect::{PlayDialect, Session};
-use crate::faults::Trouble;
+use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, Control, Reply, Request};
 use crate::market::Market;
 use crate::market::order::{Event, Index, Trade, What};
@@ -27,6 +29,19 @@ use crate::venue::{Dialect, Floor, SimOptions};
 const GRID_MS: u64 = 50;
 /// What was missed for longer than this is left out.
 const LATE_MS: u64 = 1_000;
+
+/// What may have new values: sorts of orders, how long they last, how they meet their own account's,
+/// states of instruments. In market data the same letters are prices.
+const ENUMERATIONS: &[Enumeration] = &[
+    Enumeration { within: r#""e":"executionReport""#, field: r#""f":""# },
+    Enumeration { within: r#""e":"executionReport""#, field: r#""o":""# },
+    Enumeration { within: r#""e":"executionReport""#, field: r#""V":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""f":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""o":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""V":""# },
+    Enumeration { within: r#""exchangeFilters":"#, field: r#""status":""# },
+    Enumeration { within: r#""exchangeFilters":"#, field: r#""contractStatus":""# },
+];
 
 /// A client's connection.
 struct Client {
@@ -312,7 +327,7 @@ impl Dialect for SimulatedBinance {
             known.session = before.clone();
             let id =
                 serde_json::from_slice::<Value>(message).map_or(Value::Null, |m| m["id"].clone());
-            let reply = failure(&id, 2, "Invalid request: too many parameters");
+            let reply = stream_error(&id, TOO_MANY, "");
             replies = vec![Bytes::from(reply.to_string())];
         }
         let after = known.session.clone();
@@ -388,6 +403,10 @@ impl Dialect for SimulatedBinance {
 
     fn is_report(&self, payload: &[u8]) -> bool {
         is_report(payload)
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        ENUMERATIONS
     }
 
     fn turn_away(

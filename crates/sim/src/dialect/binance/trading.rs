@@ -10,9 +10,10 @@
 //! Spot and USDⓈ-M; COIN-M has market data alone. The same [`Action`](requests::Action) is behind a
 //! REST request and its name over the WebSocket API.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use model::Nanos;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::OrderCounts;
 use super::line::Line;

@@ -80,6 +80,10 @@ impl Machine for Desk {
 }
 
 impl Subject for Desk {
+    fn enumerations(&self) -> &'static [Enumeration] {
+        &[Enumeration { within: "\"report\":", field: "\"f\":\"" }]
+    }
+
     fn is_private(&self, _: ClientId) -> bool {
         true
     }

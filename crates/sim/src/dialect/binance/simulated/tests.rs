@@ -428,12 +428,30 @@ fn the_table_of_requests() {
 }
 
 #[test]
+fn spot_lists_those_symbols_that_are_named() {
+    let mut far = Far::new("binance", 500);
+    far.run_for(5 * SECOND);
+    for row in ["ticker/24hr", "ticker/bookTicker", "ticker/price"] {
+        let all = far.json(&format!("/api/v3/{row}"));
+        let one = far.json(&format!("/api/v3/{row}?symbols=%5B%22ETHUSDT%22%5D"));
+        assert_eq!(one, serde_json::json!([all[1]]), "{row}");
+        let both = far.json(&format!(r#"/api/v3/{row}?symbols=["ETHUSDT","BTCUSDT"]"#));
+        assert_eq!(both, serde_json::json!([all[1], all[0]]), "{row}");
+    }
+}
+
+#[test]
 fn the_table_of_errors() {
     let cases: &[(&str, &str, u16, i64)] = &[
         ("binance", "/api/v3/depth", 400, -1102),
         ("binance", "/api/v3/depth?symbol=", 400, -1102),
         ("binance", "/api/v3/depth?symbol=btcusdt", 400, -1121),
-        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=abc", 400, -1130),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=abc", 400, -1100),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=-1", 400, -1100),
+        ("binance-usdm", "/fapi/v1/trades?symbol=BTCUSDT&limit=x", 400, -1100),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=99999999999999999999", 400, -1130),
+        ("binance", "/api/v3/ticker/price?symbols=%5B%22NOPE%22%5D", 400, -1121),
+        ("binance", "/api/v3/ticker/24hr?symbol=BTCUSDT&symbols=%5B%22ETHUSDT%22%5D", 400, -1128),
         ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=0", 400, -1130),
         ("binance", "/api/v3/aggTrades?symbol=BTCUSDT&limit=0", 400, -1130),
         ("binance", "/api/v3/klines?symbol=BTCUSDT", 400, -1102),

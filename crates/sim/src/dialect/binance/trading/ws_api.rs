@@ -91,7 +91,7 @@ impl SimulatedBinance {
         };
         let (status, what) = match answer {
             Ok(result) => (200, format!(r#""result":{result}"#)),
-            Err(failure) => (failure.status, format!(r#""error":{}"#, failure.body())),
+            Err(failure) => (failure.status, format!(r#""error":{}"#, failure.ws_body(floor.now))),
         };
         let limits = if limits {
             format!(r#","rateLimits":{}"#, self.limits(floor, client))
@@ -130,7 +130,7 @@ impl SimulatedBinance {
     ) -> Result<Value, Failure> {
         let params = &asked.params;
         if let Some(of) = named(self.line.sort, &asked.method) {
-            self.weigh(floor, weight(of, params))?;
+            self.weight.take(floor.now, weight(of, params))?;
             let id = if of.action.is_unsigned() {
                 sign::known(floor.accounts, params.get("apiKey"))?
             } else {
@@ -138,7 +138,7 @@ impl SimulatedBinance {
             };
             return self.act(floor, id, of.action, params);
         }
-        self.weigh(floor, 2)?;
+        self.weight.take(floor.now, 2)?;
         match asked.method.as_str() {
             "ping" => Ok(json!({})),
             "time" => Ok(json!({"serverTime": ms(floor.now)})),
@@ -159,18 +159,6 @@ impl SimulatedBinance {
             "userDataStream.unsubscribe" => self.unsubscribe(floor, client, params),
             _ => Err(Why::Operation.failure()),
         }
-    }
-
-    fn weigh(&mut self, floor: &Floor<'_>, weight: u32) -> Result<(), Failure> {
-        self.weight.take(floor.now, weight).map_err(|refusal| {
-            let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
-            Failure {
-                status: refusal.status,
-                code: body["code"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(0),
-                text: body["msg"].as_str().unwrap_or_default().to_owned(),
-                data: None,
-            }
-        })
     }
 
     /// Who asks: by the request's own key and signature, else by the session's.
