@@ -19,7 +19,7 @@ use model::{ConnId, Nanos, ProviderId, RequestId};
 use net::{
     Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig,
 };
-use sim::machine::{ClientId, Control, Machine, Output, Request, RequestId as FarRequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Request, RequestId as FarRequestId};
 
 mod orders;
 
@@ -57,7 +57,7 @@ enum Happening {
     /// To the far end.
     Connect(ConnId, String),
     Message(ConnId, String),
-    Control(ConnId, Control),
+    Control(ConnId, ControlFrame),
     Gone(ConnId),
     Request(RequestId, Request),
     /// To the session.
@@ -337,7 +337,7 @@ impl World {
             }
             Happening::Ping(conn, payload) => {
                 self.session_call(link, |session, now, _| session.pinged(conn, now));
-                self.send(link, Happening::Control(conn, Control::Pong(payload)));
+                self.send(link, Happening::Control(conn, ControlFrame::Pong(payload)));
             }
             Happening::Pong(conn) => {
                 self.session_call(link, |session, now, _| session.ponged(conn, now));
@@ -388,10 +388,12 @@ impl World {
     }
 
     /// A ping or a pong reaches the far end, which answers a ping unless it has ended the connection.
-    fn control(&mut self, link: usize, conn: ConnId, control: &Control) {
+    fn control(&mut self, link: usize, conn: ConnId, control: &ControlFrame) {
         let client = self.client(link, conn);
         self.far_call(link, |far, now, out| far.control(now, client, control, out));
-        if matches!(control, Control::Ping(_)) && self.links[link].clients.contains_key(&client) {
+        if matches!(control, ControlFrame::Ping(_))
+            && self.links[link].clients.contains_key(&client)
+        {
             self.send(link, Happening::Pong(conn));
         }
     }
@@ -501,7 +503,7 @@ impl World {
                 Action::Send { conn, text } => Happening::Message(conn, text),
                 Action::Ping { conn, payload } => {
                     let payload = Bytes::copy_from_slice(&payload);
-                    Happening::Control(conn, Control::Ping(payload))
+                    Happening::Control(conn, ControlFrame::Ping(payload))
                 }
                 Action::Close { conn, .. } => Happening::Gone(conn),
                 Action::Request { request, timeout } => {

@@ -30,7 +30,7 @@ use model::control::Verdict;
 use model::event::{Quote, Side};
 use model::order::TimeInForce;
 use model::{Decimal, Nanos};
-use sim::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::rng::Rng;
 use store::ledger::Durability;
 use tracing::field::{Field, Visit};
@@ -159,7 +159,13 @@ impl Machine for Stamping {
         self.inner.message(now, client, message, out);
     }
 
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         self.inner.control(now, client, control, out);
     }
 

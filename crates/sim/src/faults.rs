@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Nanos;
 
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::rng::Rng;
 use inbound::Inbound;
 use orders::Fate;
@@ -412,7 +412,13 @@ impl<M: Subject> Machine for Faulty<M> {
         self.hear(now, message, out);
     }
 
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         self.hear(now, Inbound::Control(client, control.clone()), out);
     }
 

@@ -60,7 +60,7 @@ impl Reply {
 /// A control frame of a client (RFC 6455, 5.5). Closes are the driver's business, and so is the
 /// answer to a ping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
+pub enum ControlFrame {
     /// A ping, which the driver answers.
     Ping(Bytes),
     /// The answer to a ping, with its payload, or one that nobody asked for.
@@ -77,7 +77,7 @@ pub enum Output {
         /// The message.
         payload: Bytes,
     },
-    /// A ping to a client; its answer comes as [`Control::Pong`].
+    /// A ping to a client; its answer comes as [`ControlFrame::Pong`].
     Ping {
         /// To whom.
         client: ClientId,
@@ -140,7 +140,13 @@ pub trait Machine: Send {
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>);
 
     /// A client sent a ping or a pong.
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>);
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    );
 
     /// A connection ended, other than by [`Output::Close`].
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>);

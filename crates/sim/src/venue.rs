@@ -21,7 +21,9 @@ use model::{Error, Nanos};
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
 use crate::faults::{Enumeration, Fault, Faults, Faulty, Subject, Trouble};
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
 use crate::market::{Market, MarketOptions};
@@ -75,7 +77,7 @@ pub trait Dialect: Send {
     fn message(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]);
 
     /// A client sent a ping or a pong, at a venue that counts them.
-    fn control(&mut self, _floor: &mut Floor<'_>, _client: ClientId, _control: &Control) {}
+    fn control(&mut self, _floor: &mut Floor<'_>, _client: ClientId, _control: &ControlFrame) {}
 
     /// A client is gone.
     fn disconnected(&mut self, client: ClientId);
@@ -291,7 +293,13 @@ impl Machine for Exchange {
         self.dialect(now, out, |dialect, floor| dialect.message(floor, client, message));
     }
 
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         self.dialect(now, out, |dialect, floor| dialect.control(floor, client, control));
     }
 
@@ -477,7 +485,13 @@ impl Machine for Simulator {
         self.lock().message(now, client, message, out);
     }
 
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         self.lock().control(now, client, control, out);
     }
 

@@ -1,9 +1,11 @@
 //! Pings and pongs between a machine and a client, over a real socket.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use model::Nanos;
-use sim::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::server::{ServerOptions, start};
 use tokio_websockets::Message;
 
@@ -30,7 +32,13 @@ impl Machine for Pinging {
 
     fn message(&mut self, _: Nanos, _: ClientId, _: &[u8], _: &mut Vec<Output>) {}
 
-    fn control(&mut self, _: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        _: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         out.push(Output::Send { client, payload: format!("{control:?}").into() });
     }
 

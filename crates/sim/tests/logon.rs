@@ -1,5 +1,7 @@
 //! An account with an Ed25519 key logs on over a real socket, as `meltica sim --accounts` lets it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::SystemTime;
 
 use futures_util::SinkExt;

@@ -17,7 +17,7 @@ use model::event::{Quote, Side};
 use model::order::TimeInForce;
 use model::{Body, Decimal, Event, Kind, Nanos};
 use serde::Serialize;
-use sim::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::server::{self, ServerOptions};
 use store::ledger::Durability;
 
@@ -221,7 +221,13 @@ impl Machine for Stamping {
         self.inner.message(now, client, message, out);
     }
 
-    fn control(&mut self, now: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
         self.inner.control(now, client, control, out);
     }
 

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use model::Nanos;
 
 use super::{Faulty, HELD_MAX, Subject};
-use crate::machine::{ClientId, Control, Output, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Output, Request, RequestId};
 
 /// What a client said.
 #[derive(Clone, Debug)]
 pub(super) enum Inbound {
     Message(ClientId, Bytes),
-    Control(ClientId, Control),
+    Control(ClientId, ControlFrame),
     Request(RequestId, Request),
 }
 

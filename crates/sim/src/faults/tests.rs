@@ -32,8 +32,14 @@ impl Machine for Counter {
         out.push(Output::Send { client, payload: Bytes::copy_from_slice(message) });
     }
 
-    fn control(&mut self, _: Nanos, client: ClientId, control: &Control, out: &mut Vec<Output>) {
-        let Control::Ping(payload) = control else { return };
+    fn control(
+        &mut self,
+        _: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        let ControlFrame::Ping(payload) = control else { return };
         out.push(Output::Ping { client, payload: payload.clone() });
     }
 
@@ -206,7 +212,7 @@ fn pings_are_never_lost_and_wait_behind_what_waits() {
     let mut faulty = Faulty::new(Counter::default(), faults.clone(), 1);
     let mut out = Vec::new();
     faulty.connect(Nanos(0), ONE, "/", &mut out).unwrap();
-    let ping = |n: u32| Control::Ping(n.to_string().into());
+    let ping = |n: u32| ControlFrame::Ping(n.to_string().into());
     (0..1_000).for_each(|n| faulty.control(Nanos(1), ONE, &ping(n), &mut out));
     assert_eq!(out.len(), 1_000, "and nothing beside them");
     (faults.stalled, faults.stall_ms) = (1_000_000, 1_000);

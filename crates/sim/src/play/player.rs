@@ -12,7 +12,9 @@ use super::answers::Pick;
 use super::speed::Speed;
 use super::tape::{Tape, What};
 use crate::dialect::Session;
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 
 /// A WebSocket close reason is at most this long (RFC 6455, 5.5).
 const REASON_BYTES_MAX: usize = 123;
@@ -259,7 +261,7 @@ impl Machine for Player {
     }
 
     /// Who keeps a connection alive is not in a capture.
-    fn control(&mut self, _: Nanos, _: ClientId, _: &Control, _: &mut Vec<Output>) {}
+    fn control(&mut self, _: Nanos, _: ClientId, _: &ControlFrame, _: &mut Vec<Output>) {}
 
     fn disconnected(&mut self, _now: Nanos, client: ClientId, _out: &mut Vec<Output>) {
         self.clients.remove(&client);

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{ServerOptions, until_stopped};
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 
 /// What connections tell the machine.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(super) enum Command {
     /// A client sent a message.
     Message { client: ClientId, payload: Bytes },
     /// A client sent a ping or a pong.
-    Control { client: ClientId, control: Control },
+    Control { client: ClientId, control: ControlFrame },
     /// A WebSocket connection has ended.
     Gone { client: ClientId },
     /// A client asked by REST.

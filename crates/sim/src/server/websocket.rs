@@ -16,7 +16,7 @@ use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStrea
 use super::driver::{CloseWith, Command, Link, Outgoing};
 use super::http::Head;
 use super::{Shared, rest, until_stopped};
-use crate::machine::{ClientId, Control};
+use crate::machine::{ClientId, ControlFrame};
 
 /// Asks the machine, shakes hands, and serves the connection until it ends.
 pub(super) async fn serve(
@@ -228,11 +228,11 @@ fn received(client: ClientId, message: Option<Result<Message, tokio_websockets::
             Step::Received(Command::Message { client, payload })
         }
         Some(Ok(message)) if message.is_ping() => {
-            let control = Control::Ping(message.into_payload().into());
+            let control = ControlFrame::Ping(message.into_payload().into());
             Step::Received(Command::Control { client, control })
         }
         Some(Ok(message)) if message.is_pong() => {
-            let control = Control::Pong(message.into_payload().into());
+            let control = ControlFrame::Pong(message.into_payload().into());
             Step::Received(Command::Control { client, control })
         }
         Some(Ok(_)) => Step::Told,

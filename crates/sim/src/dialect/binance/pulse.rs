@@ -15,7 +15,7 @@ use model::Nanos;
 use super::limits::Talk;
 use super::line::Line;
 use super::wire::ms;
-use crate::machine::Control;
+use crate::machine::ControlFrame;
 
 /// "A single connection is only valid for 24 hours."
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -100,8 +100,8 @@ impl Pulse {
 
     /// The client sent a ping or a pong; whether it is one too many. A pong answers its ping and those
     /// before it (RFC 6455, 5.5.3).
-    pub(super) fn control(&mut self, now: Nanos, control: &Control) -> bool {
-        if let Control::Pong(answer) = control
+    pub(super) fn control(&mut self, now: Nanos, control: &ControlFrame) -> bool {
+        if let ControlFrame::Pong(answer) = control
             && let Some(at) = self.unanswered.iter().position(|at| payload(*at) == *answer)
         {
             self.unanswered.drain(..=at);
@@ -137,7 +137,7 @@ mod tests {
                 Some(Beat::Ping(payload)) => {
                     pings += 1;
                     if let Some(payload) = answer(payload) {
-                        assert!(!pulse.control(now, &Control::Pong(payload)));
+                        assert!(!pulse.control(now, &ControlFrame::Pong(payload)));
                     }
                 }
                 Some(Beat::End(end)) => return (pings, Some((now.since(NOW), end))),
@@ -169,7 +169,7 @@ mod tests {
         let mut pulse = Pulse::of_stream(&LINES[0], NOW);
         let pings: Vec<_> = (0..3).map(|_| pulse.beat(pulse.deadline())).collect();
         let Some(Beat::Ping(second)) = &pings[1] else { panic!("{pings:?}") };
-        pulse.control(NOW + MINUTE, &Control::Pong(second.clone()));
+        pulse.control(NOW + MINUTE, &ControlFrame::Pong(second.clone()));
         // The third, of the whole minute, is still to be answered.
         while let Some(Beat::Ping(_)) = pulse.beat(pulse.deadline()) {}
         assert_eq!(pulse.deadline(), NOW + 2 * MINUTE);
@@ -183,7 +183,7 @@ mod tests {
             (Pulse::of_api(&LINES[1], NOW), 5),
         ] {
             let mut pulse = pulse;
-            let controls = [Control::Ping(Bytes::new()), Control::Pong(Bytes::new())];
+            let controls = [ControlFrame::Ping(Bytes::new()), ControlFrame::Pong(Bytes::new())];
             assert!((1..max).all(|n| !pulse.control(NOW, &controls[n % 2])));
             assert!(!pulse.is_too_much(NOW), "{max}");
             assert!(pulse.control(NOW, &controls[0]), "{max}");

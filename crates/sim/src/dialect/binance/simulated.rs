@@ -18,7 +18,7 @@ use super::wire::{Funding, Print};
 use crate::accounts::Accounts;
 use crate::dialect::{PlayDialect, Session};
 use crate::faults::{Enumeration, Trouble};
-use crate::machine::{ClientId, Control, Reply, Request};
+use crate::machine::{ClientId, ControlFrame, Reply, Request};
 use crate::market::Market;
 use crate::market::order::{Event, Index, Trade, What};
 use crate::market::tape::Candle;
@@ -337,7 +337,7 @@ impl Dialect for SimulatedBinance {
         }
     }
 
-    fn control(&mut self, floor: &mut Floor<'_>, client: ClientId, control: &Control) {
+    fn control(&mut self, floor: &mut Floor<'_>, client: ClientId, control: &ControlFrame) {
         let known = self.clients.get_mut(&client).map(|known| &mut known.pulse);
         let Some(pulse) = known.or_else(|| self.trading.pulse(client)) else { return };
         if pulse.control(floor.now, control) {

@@ -46,7 +46,7 @@ impl Machine for Desk {
         out.push(Output::Send { client, payload });
     }
 
-    fn control(&mut self, _: Nanos, _: ClientId, _: &Control, _: &mut Vec<Output>) {}
+    fn control(&mut self, _: Nanos, _: ClientId, _: &ControlFrame, _: &mut Vec<Output>) {}
 
     fn disconnected(&mut self, _: Nanos, client: ClientId, _: &mut Vec<Output>) {
         assert!(self.clients.remove(&client), "reported once");

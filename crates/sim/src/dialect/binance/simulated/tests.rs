@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::faults::Faults;
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::venue::{SimOptions, Simulator, TrueBook, default_symbols, venue};
 
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
@@ -65,11 +65,11 @@ impl Far {
             && let Some(at) = self.out.iter().position(|o| matches!(o, Output::Ping { .. }))
             && let Output::Ping { client, payload } = self.out.remove(at)
         {
-            self.control(client, Control::Pong(payload));
+            self.control(client, ControlFrame::Pong(payload));
         }
     }
 
-    fn control(&mut self, client: ClientId, control: Control) {
+    fn control(&mut self, client: ClientId, control: ControlFrame) {
         self.simulator.control(self.now, client, &control, &mut self.out);
     }
 
@@ -348,11 +348,11 @@ fn pings_and_pongs_count_and_who_does_not_answer_is_disconnected() {
     for (name, max, end_s) in [("binance", 5, 80), ("binance-usdm", 10, 780)] {
         let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");
         for _ in 1..max {
-            far.control(ME, Control::Ping(Default::default()));
+            far.control(ME, ControlFrame::Ping(Default::default()));
         }
         far.say(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#);
         assert_eq!(far.messages().len(), 1);
-        far.control(ME, Control::Pong(Default::default()));
+        far.control(ME, ControlFrame::Pong(Default::default()));
         let reason = "Too many requests".to_owned();
         assert_eq!(far.out, [Output::Close { client: ME, code: 1008, reason }]);
         let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");

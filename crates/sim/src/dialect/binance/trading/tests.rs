@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{errors, requests};
 use crate::accounts::Account;
 use crate::faults::Faults;
-use crate::machine::{ClientId, Control, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::sign;
 use crate::venue::{SimOptions, Simulator, TrueOrder, venue};
 
@@ -110,7 +110,7 @@ impl Far {
         while let Some(at) = self.out.iter().position(|o| matches!(o, Output::Ping { .. }))
             && let Output::Ping { client, payload } = self.out.remove(at)
         {
-            let pong = Control::Pong(payload);
+            let pong = ControlFrame::Pong(payload);
             self.simulator.control(self.now, client, &pong, &mut self.out);
         }
     }
