@@ -326,6 +326,7 @@ fn trades_go_on_where_the_last_answer_ended() {
             assert_eq!(last, since);
             break;
         }
+        assert!(all.last() < ids.first(), "{all:?} and then {ids:?}");
         (since, _) = (last, all.extend(ids));
     }
     assert_eq!(all, truth);
