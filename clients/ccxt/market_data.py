@@ -1,6 +1,7 @@
 """Checks of public market data, by REST and by `watch_*`. Each gives a line of what it saw."""
 
 import asyncio
+import time
 from collections import deque
 from typing import Any
 
@@ -13,6 +14,10 @@ from venues import Venue
 BOOK_STATES = 20
 REST_TRIES = 20
 TOP = 5
+SINCE_MIN = 1450
+"""So many minutes ago candles are asked for: a little more than the simulators' day, so that ccxt asks
+OKX for history, which is a request of its own."""
+SINCE_ROWS = 20
 
 
 class MarketData:
@@ -20,7 +25,7 @@ class MarketData:
 
     CHECKS = [
         "markets", "time", "order_book", "trades", "ticker",
-        "ohlcv", "watch_order_book", "watch_trades", "watch_ticker", "watch_ohlcv",
+        "ohlcv", "since", "watch_order_book", "watch_trades", "watch_ticker", "watch_ohlcv",
     ]
     """In this order."""
 
@@ -83,6 +88,18 @@ class MarketData:
         rows = await self.exchange.fetch_ohlcv(self.symbol, "1m")
         p.candles(rows, self.market)
         return f"{len(rows)} candles"
+
+    async def since(self) -> str:
+        """Trades and candles of before, from a moment on."""
+        seen = await self.exchange.fetch_trades(self.symbol, params=self.venue.trades)
+        since = seen[len(seen) // 2]["timestamp"]
+        later = await self.exchange.fetch_trades(self.symbol, since, params=self.venue.trades)
+        p.since(later, [one["timestamp"] for one in later], since)
+        first = int(time.time()) * 1000 - SINCE_MIN * p.MINUTE_MS
+        rows = await self.exchange.fetch_ohlcv(self.symbol, "1m", first, SINCE_ROWS)
+        p.since(rows, [row[0] for row in rows], first)
+        p.candles(rows, self.market, current=False)
+        return f"{len(later)} of {len(seen)} trades, {len(rows)} candles"
 
     async def watch_order_book(self) -> str:
         """Every state is a book, states differ, and a book by REST is one of them."""

@@ -111,8 +111,15 @@ def ticker(seen: Json, market: Json) -> None:
         recent("the ticker", seen["timestamp"], 60)
 
 
-def candles(rows: list[list[Any]], market: Json) -> None:
-    """Candles of a minute, the last one current."""
+def since(seen: list[Any], times: list[int], begin: int) -> None:
+    """Something, in order of time, none of it from before."""
+    expect(bool(seen), f"nothing since {begin}")
+    expect(times == sorted(times), "not in order of time")
+    expect(times[0] >= begin, f"asked for what came since {begin}, got {times[0]}")
+
+
+def candles(rows: list[list[Any]], market: Json, current: bool = True) -> None:
+    """Candles of a minute, the last one current where the newest were asked for."""
     expect(bool(rows), "no candles")
     for start, open_, high, low, close, volume in rows:
         expect(start % MINUTE_MS == 0, f"a candle starts at {start}, not on a minute")
@@ -122,4 +129,5 @@ def candles(rows: list[list[Any]], market: Json) -> None:
             on_grid("a candle's price", price, market["precision"]["price"])
     starts = [row[0] for row in rows]
     expect(starts == sorted(set(starts)), "candles are not in order, or one comes twice")
-    recent("the last candle", starts[-1], 150)
+    if current:
+        recent("the last candle", starts[-1], 150)

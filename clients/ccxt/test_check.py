@@ -89,6 +89,13 @@ class Properties(unittest.TestCase):
             ("low", 30000.2), ("bid", 30000.2), ("timestamp", NOW - 100_000),
         ])
 
+    def test_since(self) -> None:
+        self.breaches(lambda times: p.since(times, times, 5), [5, 5, 7], [
+            (0, 4), (0, 6), (2, 4),
+        ])
+        with self.assertRaises(p.Broken):
+            p.since([], [], 5)
+
     def test_candles(self) -> None:
         market = {"precision": {"price": 0.5}}
         self.breaches(lambda rows: p.candles(rows, market), CANDLES, [
@@ -97,6 +104,7 @@ class Properties(unittest.TestCase):
         ])
         with self.assertRaises(p.Broken):
             p.candles([], market)
+        p.candles([[MINUTE - 5 * p.MINUTE_MS, 10.0, 12.0, 9.0, 11.0, 3.5]], market, current=False)
         with self.assertRaises(p.Broken):
             p.candles([[MINUTE - 5 * p.MINUTE_MS, 10.0, 12.0, 9.0, 11.0, 3.5]], market)
 

@@ -19,7 +19,7 @@ use model::{ConnId, Nanos, ProviderId, RequestId};
 use net::{
     Action, CloseReason, ConnectError, FetchError, Reply, ReplyBody, Session, SessionConfig,
 };
-use sim::machine::{ClientId, Machine, Output, Request, RequestId as FarRequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Request, RequestId as FarRequestId};
 
 mod orders;
 
@@ -57,13 +57,14 @@ enum Happening {
     /// To the far end.
     Connect(ConnId, String),
     Message(ConnId, String),
-    Ping(ConnId),
+    Control(ConnId, ControlFrame),
     Gone(ConnId),
     Request(RequestId, Request),
     /// To the session.
     Opened(ConnId),
     Failed(ConnId, ConnectError),
     Frame(ConnId, Bytes),
+    Ping(ConnId, Bytes),
     Pong(ConnId),
     Closed(ConnId, CloseReason),
     Answer(RequestId, u16, Vec<(String, String)>, Bytes),
@@ -310,7 +311,7 @@ impl World {
             Happening::Connect(conn, target) => self.connect(link, conn, &target),
             Happening::Request(id, request) => self.request(link, id, &request),
             _ if silent => {}
-            Happening::Message(conn, _) | Happening::Ping(conn)
+            Happening::Message(conn, _) | Happening::Control(conn, _)
                 if self.links[link].silent.contains(&conn) => {}
             Happening::Gone(conn) if self.links[link].silent.remove(&conn) => {}
             Happening::Message(conn, text) => {
@@ -319,7 +320,7 @@ impl World {
                     far.message(now, client, text.as_bytes(), out);
                 });
             }
-            Happening::Ping(conn) => self.send(link, Happening::Pong(conn)),
+            Happening::Control(conn, control) => self.control(link, conn, &control),
             Happening::Gone(conn) => {
                 let client = self.client(link, conn);
                 self.links[link].clients.remove(&client);
@@ -333,6 +334,10 @@ impl World {
             }),
             Happening::Frame(conn, payload) => {
                 self.session_call(link, |s, now, pipeline| s.frame(conn, &payload, now, pipeline));
+            }
+            Happening::Ping(conn, payload) => {
+                self.session_call(link, |session, now, _| session.pinged(conn, now));
+                self.send(link, Happening::Control(conn, ControlFrame::Pong(payload)));
             }
             Happening::Pong(conn) => {
                 self.session_call(link, |session, now, _| session.ponged(conn, now));
@@ -379,6 +384,17 @@ impl World {
                 self.links[link].clients.insert(client, conn);
                 self.send(link, Happening::Opened(conn));
             }
+        }
+    }
+
+    /// A ping or a pong reaches the far end, which answers a ping unless it has ended the connection.
+    fn control(&mut self, link: usize, conn: ConnId, control: &ControlFrame) {
+        let client = self.client(link, conn);
+        self.far_call(link, |far, now, out| far.control(now, client, control, out));
+        if matches!(control, ControlFrame::Ping(_))
+            && self.links[link].clients.contains_key(&client)
+        {
+            self.send(link, Happening::Pong(conn));
         }
     }
 
@@ -432,6 +448,11 @@ impl World {
                         self.send(home, Happening::Frame(conn, payload));
                     }
                 }
+                Output::Ping { client, payload } => {
+                    if let Some((home, conn)) = self.home(client) {
+                        self.send(home, Happening::Ping(conn, payload));
+                    }
+                }
                 Output::Close { client, code, reason } => {
                     let reason = CloseReason::PeerClosed { code, reason };
                     self.end(client, reason);
@@ -480,7 +501,10 @@ impl World {
             let what = match action {
                 Action::Connect { conn, url, .. } => Happening::Connect(conn, target(&url)),
                 Action::Send { conn, text } => Happening::Message(conn, text),
-                Action::Ping { conn, .. } => Happening::Ping(conn),
+                Action::Ping { conn, payload } => {
+                    let payload = Bytes::copy_from_slice(&payload);
+                    Happening::Control(conn, ControlFrame::Ping(payload))
+                }
                 Action::Close { conn, .. } => Happening::Gone(conn),
                 Action::Request { request, timeout } => {
                     // Heard only where nothing has answered before.

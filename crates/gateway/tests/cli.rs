@@ -234,6 +234,8 @@ fn wrong_usage_ends_with_2_and_prints_nothing_as_a_result() {
         &["sim", "--venue", "binance", "--symbols", "BTCUSDT"],
         &["sim", "--venue", "binance", "--faults", "some"],
         &["sim", "--venue", "binance", "--rate", "fast"],
+        &["sim", "--venue", "binance", "--accounts", "/nowhere/accounts.toml"],
+        &["sim", "--play", fixture, "--accounts", "/nowhere/accounts.toml"],
         &["sweep", "--seeds", "0"],
     ] {
         let ended = run(wrong);
@@ -345,9 +347,12 @@ fn player(more: &[&str]) -> (Child, Receiver<String>) {
 }
 
 fn get(url: &str, target: &str) -> String {
+    ask(url, &format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"))
+}
+
+fn ask(url: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -398,6 +403,30 @@ fn a_run_on_a_simulated_venue_has_live_books() {
     signal(sim.id(), "-TERM");
     assert_eq!(end_of(sim).status.code(), Some(0));
     drop((folder, faults_folder));
+}
+
+#[test]
+fn the_accounts_of_a_file_are_those_that_may_trade() {
+    let accounts = "[[account]]\napi_key = \"mine\"\nsecret = \"hidden\"\n\
+                    [[account]]\napi_key = \"other\"\n\
+                    public_key = \"Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\"\n";
+    let (folder, accounts) = file("accounts.toml", accounts);
+    let arguments = ["sim", "--venue", "binance-usdm", "--listen", "127.0.0.1:0", "--json"];
+    let mut sim =
+        meltica(&[&arguments[..], &["--accounts", text(&accounts)]].concat()).spawn().unwrap();
+    let line = lines(sim.stdout.take().unwrap()).recv_timeout(LIMIT).unwrap();
+    assert!(!line.contains("hidden") && !line.contains("account"), "{line}");
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let url = ready["venues"][0]["rest_url"].as_str().unwrap();
+    let start = |key: &str| {
+        let head = "POST /fapi/v1/listenKey HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
+        ask(url, &format!("{head}X-MBX-APIKEY: {key}\r\nContent-Length: 0\r\n\r\n"))
+    };
+    assert!(start("mine").contains("listenKey") && start("other").contains("listenKey"));
+    assert!(start("meltica-demo-key").contains("-2015"), "{}", start("meltica-demo-key"));
+    signal(sim.id(), "-TERM");
+    assert_eq!(end_of(sim).status.code(), Some(0));
+    drop(folder);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use meltica::virtual_time::World;
 use meltica::{Event, Kind};
 use model::control::{Refusal, Verdict};
 use model::{Body, CommandId, Nanos, venue};
-use sim::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::venue::{SimOptions, Simulator};
 
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
@@ -51,6 +51,15 @@ impl Machine for Overheard {
             return self.unheard.push_back((now + deaf_for, client, text));
         }
         self.venue.message(now, client, message, out);
+    }
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.venue.control(now, client, control, out);
     }
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {
         self.venue.disconnected(now, client, out);

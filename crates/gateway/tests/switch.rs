@@ -30,7 +30,7 @@ use model::control::Verdict;
 use model::event::{Quote, Side};
 use model::order::TimeInForce;
 use model::{Decimal, Nanos};
-use sim::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::rng::Rng;
 use store::ledger::Durability;
 use tracing::field::{Field, Visit};
@@ -157,6 +157,16 @@ impl Machine for Stamping {
         const PLACES: &[u8] = b"\"op\":\"order\"";
         self.stamp(message.windows(PLACES.len()).any(|window| window == PLACES), message);
         self.inner.message(now, client, message, out);
+    }
+
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.inner.control(now, client, control, out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

@@ -53,6 +53,18 @@ pub fn rfc3339(at: Nanos, places: u32) -> String {
     text
 }
 
+/// `Sun, 21 Mar 21 14:23:14 +0000`, the date of RFC 822 as RFC 1123 takes it over.
+#[must_use]
+pub fn rfc1123(at: Nanos) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let ([year, month, day, hour, minute, second], _) = civil(at);
+    let name = DAYS[(at.0 / 1_000_000_000 / 86_400 % 7) as usize];
+    let (month, year) = (MONTHS[(month - 1) as usize], year % 100);
+    format!("{name}, {day:02} {month} {year:02} {hour:02}:{minute:02}:{second:02} +0000")
+}
+
 /// Whole seconds since the epoch of a time like `2026-11-24T18:30:05Z`, with or without places of a
 /// second; `None` where it is no such time, or before 1970.
 #[must_use]
@@ -135,6 +147,13 @@ mod tests {
         }
         assert_eq!(rfc3339(Nanos(1_500_000), 6), "1970-01-01T00:00:00.001500Z");
         assert_eq!(rfc3339(Nanos(7), 9), "1970-01-01T00:00:00.000000007Z");
+    }
+
+    #[test]
+    fn a_time_has_its_day_of_the_week() {
+        // docs.kraken.com, "Get Server Time".
+        assert_eq!(rfc1123(Nanos(1_616_336_594_000_000_000)), "Sun, 21 Mar 21 14:23:14 +0000");
+        assert_eq!(rfc1123(Nanos(0)), "Thu, 01 Jan 70 00:00:00 +0000");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Nanos;
 
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::rng::Rng;
 use inbound::Inbound;
 use orders::Fate;
@@ -56,6 +56,11 @@ pub trait Subject: Machine {
         false
     }
 
+    /// What a new value may come in, of messages and of answers.
+    fn enumerations(&self) -> &'static [Enumeration] {
+        &[]
+    }
+
     /// The answer that turns a request away before the machine sees it, with the venue's own status,
     /// headers and words; `None` where the venue has none of that sort.
     fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply>;
@@ -69,6 +74,16 @@ pub trait Subject: Machine {
     fn reset(&mut self) -> bool {
         false
     }
+}
+
+/// A field whose values a venue may add to at any time, and that says nothing of what happened, so that
+/// a client can do without it: an order's sort, an instrument's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enumeration {
+    /// What a message or an answer holds that has it.
+    pub within: &'static str,
+    /// What stands there before its value: `"status":"`.
+    pub field: &'static str,
 }
 
 /// Why a venue turns a request away, whatever it asks for.
@@ -253,9 +268,9 @@ impl<M> Faulty<M> {
     fn forget(&mut self, client: ClientId) {
         self.clients.remove(&client);
         let of = |held: &Reverse<Held>| match &held.0.output {
-            Output::Send { client: other, .. } | Output::Close { client: other, .. } => {
-                *other == client
-            }
+            Output::Send { client: other, .. }
+            | Output::Ping { client: other, .. }
+            | Output::Close { client: other, .. } => *other == client,
             _ => false,
         };
         self.held.retain(|held| !of(held));
@@ -395,6 +410,16 @@ impl<M: Subject> Machine for Faulty<M> {
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         let message = Inbound::Message(client, Bytes::copy_from_slice(message));
         self.hear(now, message, out);
+    }
+
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.hear(now, Inbound::Control(client, control.clone()), out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

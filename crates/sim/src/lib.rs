@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod accounts;
+mod bucket;
 pub mod dialect;
 pub mod digits;
 pub mod faults;

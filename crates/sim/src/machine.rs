@@ -57,6 +57,16 @@ impl Reply {
     }
 }
 
+/// A control frame of a client (RFC 6455, 5.5). Closes are the driver's business, and so is the
+/// answer to a ping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlFrame {
+    /// A ping, which the driver answers.
+    Ping(Bytes),
+    /// The answer to a ping, with its payload, or one that nobody asked for.
+    Pong(Bytes),
+}
+
 /// What a machine wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -65,6 +75,13 @@ pub enum Output {
         /// To whom.
         client: ClientId,
         /// The message.
+        payload: Bytes,
+    },
+    /// A ping to a client; its answer comes as [`ControlFrame::Pong`].
+    Ping {
+        /// To whom.
+        client: ClientId,
+        /// At most 125 bytes.
         payload: Bytes,
     },
     /// End a connection. The machine has forgotten the client already.
@@ -121,6 +138,15 @@ pub trait Machine: Send {
 
     /// A client sent a message.
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>);
+
+    /// A client sent a ping or a pong.
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    );
 
     /// A connection ended, other than by [`Output::Close`].
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>);

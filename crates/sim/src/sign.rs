@@ -8,15 +8,15 @@ use ring::{hmac, signature};
 
 /// The HMAC-SHA256 of a message.
 #[must_use]
-pub fn hmac_sha256(secret: &str, message: &[u8]) -> Vec<u8> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+pub fn hmac_sha256(secret: impl AsRef<[u8]>, message: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
     hmac::sign(&key, message).as_ref().to_vec()
 }
 
 /// Whether `tag` is the HMAC-SHA256 of the message.
 #[must_use]
-pub fn is_hmac_sha256(secret: &str, message: &[u8], tag: &[u8]) -> bool {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+pub fn is_hmac_sha256(secret: impl AsRef<[u8]>, message: &[u8], tag: &[u8]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
     hmac::verify(&key, message, tag).is_ok()
 }
 

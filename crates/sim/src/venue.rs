@@ -20,8 +20,10 @@ use model::{Error, Nanos};
 
 use crate::accounts::{Account, Accounts, FUNDS, Record};
 use crate::dialect;
-use crate::faults::{Fault, Faults, Faulty, Subject, Trouble};
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::faults::{Enumeration, Fault, Faults, Faulty, Subject, Trouble};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 use crate::market::instrument::{Instrument, Listing};
 use crate::market::order::{AccountId, Event, Index, NewOrder, Order, Refusal};
 use crate::market::{Market, MarketOptions};
@@ -74,6 +76,9 @@ pub trait Dialect: Send {
     /// A client sent a message.
     fn message(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]);
 
+    /// A client sent a ping or a pong, at a venue that counts them.
+    fn control(&mut self, _floor: &mut Floor<'_>, _client: ClientId, _control: &ControlFrame) {}
+
     /// A client is gone.
     fn disconnected(&mut self, client: ClientId);
 
@@ -109,6 +114,9 @@ pub trait Dialect: Send {
     fn is_report(&self, _payload: &[u8]) -> bool {
         false
     }
+
+    /// What a value that nobody has heard of may stand in.
+    fn enumerations(&self) -> &'static [Enumeration];
 
     /// The venue's answer to a request that it turns away whatever it asks for; `None` where it has
     /// none of that sort. Orders that the request asks for have to be [counted](Accounts::asked) by
@@ -192,6 +200,11 @@ impl Floor<'_> {
     /// Sends a message.
     pub fn send(&mut self, client: ClientId, payload: Bytes) {
         self.out.push(Output::Send { client, payload });
+    }
+
+    /// Sends a ping.
+    pub fn ping(&mut self, client: ClientId, payload: Bytes) {
+        self.out.push(Output::Ping { client, payload });
     }
 
     /// Ends a connection, which the dialect has forgotten.
@@ -280,11 +293,22 @@ impl Machine for Exchange {
         self.dialect(now, out, |dialect, floor| dialect.message(floor, client, message));
     }
 
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.dialect(now, out, |dialect, floor| dialect.control(floor, client, control));
+    }
+
     fn disconnected(&mut self, _now: Nanos, client: ClientId, _out: &mut Vec<Output>) {
         self.dialect.disconnected(client);
-        let of =
-            |output: &Output| matches!(output, Output::Send { client: to, .. } if *to == client);
-        self.outbox.retain(|output| !of(output));
+        self.outbox.retain(|output| match output {
+            Output::Send { client: to, .. } | Output::Ping { client: to, .. } => *to != client,
+            _ => true,
+        });
     }
 
     fn request(&mut self, now: Nanos, id: RequestId, request: &Request, out: &mut Vec<Output>) {
@@ -325,6 +349,10 @@ impl Subject for Exchange {
 
     fn is_report(&self, payload: &[u8]) -> bool {
         self.dialect.is_report(payload)
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        self.dialect.enumerations()
     }
 
     fn turn_away(&mut self, now: Nanos, request: &Request, why: Trouble) -> Option<Reply> {
@@ -455,6 +483,16 @@ impl Machine for Simulator {
 
     fn message(&mut self, now: Nanos, client: ClientId, message: &[u8], out: &mut Vec<Output>) {
         self.lock().message(now, client, message, out);
+    }
+
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.lock().control(now, client, control, out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

@@ -17,7 +17,7 @@ use model::event::{Quote, Side};
 use model::order::TimeInForce;
 use model::{Body, Decimal, Event, Kind, Nanos};
 use serde::Serialize;
-use sim::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use sim::server::{self, ServerOptions};
 use store::ledger::Durability;
 
@@ -219,6 +219,16 @@ impl Machine for Stamping {
             self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         }
         self.inner.message(now, client, message, out);
+    }
+
+    fn control(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        self.inner.control(now, client, control, out);
     }
 
     fn disconnected(&mut self, now: Nanos, client: ClientId, out: &mut Vec<Output>) {

@@ -20,6 +20,8 @@ use super::{Failure, Outcome, finish};
 use crate::clock::SystemClock;
 use crate::demo::stage;
 
+mod accounts;
+
 /// Stands in for venues, over WebSocket and REST: simulated ones with a market of their own, or a
 /// raw capture that is played.
 ///
@@ -34,6 +36,7 @@ use crate::demo::stage;
     after_help = "Examples:
   meltica sim --venue binance --symbols BTC-USDT,ETH-USDT --seed 7 --rate 1000
   meltica sim --venue binance,binance-usdm --faults flaky --json
+  meltica sim --venue binance --accounts accounts.toml
   meltica sim --play binance.jsonl --listen 127.0.0.1:9443
   meltica sim --play binance.jsonl --listen 127.0.0.1:0 --json
   meltica sim --play binance.jsonl --speed max"
@@ -63,6 +66,10 @@ pub(super) struct SimArguments {
     /// What goes wrong: none, flaky, throttled, orders, chaos, or a TOML file of faults
     #[arg(long, default_value = "none", value_name = "PRESET|FILE", value_parser = faults)]
     faults: Faults,
+    /// Who may trade at the simulated venues: a TOML file with an [[account]] each; else one that
+    /// everybody knows
+    #[arg(long, value_name = "FILE", value_parser = traders, conflicts_with = "play")]
+    accounts: Option<Traders>,
     /// Print one line of JSON with the addresses when ready
     #[arg(long)]
     json: bool,
@@ -78,7 +85,7 @@ struct Address<'a> {
     venue: &'a str,
     ws_url: String,
     rest_url: String,
-    /// Who may trade there; nobody where a capture is played.
+    /// Who may trade there; not told of those of a file, and nobody where a capture is played.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Keys<'a>>,
 }
@@ -117,6 +124,20 @@ fn faults(text: &str) -> Result<Faults, String> {
     toml::from_str(&file).map_err(|error| error.to_string())
 }
 
+/// Who may trade, from a file.
+#[derive(Clone, Debug)]
+struct Traders(Vec<Account>);
+
+fn traders(path: &str) -> Result<Traders, String> {
+    accounts::read(path).map(Traders)
+}
+
+impl SimArguments {
+    fn traders(&self) -> Vec<Account> {
+        self.accounts.as_ref().map_or_else(|| vec![Account::demo()], |of| of.0.clone())
+    }
+}
+
 pub(super) fn run(arguments: &SimArguments) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -132,7 +153,8 @@ async fn serve(arguments: &SimArguments) -> Outcome {
     };
     // Before anybody is told that it is ready: whoever is may end it at once.
     let interrupted = interrupted()?;
-    let account = arguments.play.is_none().then(Account::demo);
+    // What is in a file its owner knows: no secret of it is told.
+    let account = (arguments.play.is_none() && arguments.accounts.is_none()).then(Account::demo);
     announce(&servers, arguments.json, account.as_ref())?;
     interrupted.await;
     for (_, server) in servers {
@@ -182,7 +204,7 @@ async fn simulate(arguments: &SimArguments) -> Result<Servers, Failure> {
             rate: arguments.rate,
             faults: arguments.faults.clone(),
             start: SystemClock::start().now(),
-            accounts: vec![Account::demo()],
+            accounts: arguments.traders(),
         };
         let simulator = sim::venue(name, &options);
         let simulator = simulator.map_err(|error| Failure::usage(error.message))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Nanos;
 use serde_json::{Value, json};
-use sim::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use sim::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 
 /// A side of a book: quantity by price, both in hundredths.
 pub type Side = BTreeMap<u64, u64>;
@@ -403,6 +403,8 @@ impl Machine for Exchange {
         let ack = json!({"result": null, "id": asked["id"]}).to_string();
         out.push(Output::Send { client, payload: ack.into() });
     }
+
+    fn control(&mut self, _: Nanos, _: ClientId, _: &ControlFrame, _: &mut Vec<Output>) {}
 
     fn disconnected(&mut self, _: Nanos, client: ClientId, _: &mut Vec<Output>) {
         self.state().clients.remove(&client);

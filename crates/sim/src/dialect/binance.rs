@@ -28,6 +28,7 @@ mod feed;
 mod limits;
 mod line;
 mod list;
+mod pulse;
 mod query;
 mod rest;
 mod simulated;
@@ -35,6 +36,7 @@ mod streams;
 mod trading;
 mod wire;
 
+use errors::{StreamWrong, stream_error};
 pub use line::LINES;
 
 /// The venues that speak this dialect.
@@ -172,9 +174,11 @@ impl PlayDialect for Binance {
 
     fn message(&self, session: &mut Session, message: &[u8]) -> Vec<Bytes> {
         let reply = match serde_json::from_slice::<Value>(message) {
-            Err(error) => failure(&Value::Null, 3, &format!("Invalid JSON: {error}")),
-            Ok(asked) => command(session, &asked)
-                .unwrap_or_else(|(code, text)| failure(&asked["id"], code, &text)),
+            Err(error) => stream_error(&Value::Null, errors::JSON, &error.to_string()),
+            Ok(asked) => command(session, &asked).unwrap_or_else(|wrong| {
+                let method = asked["method"].as_str().unwrap_or_default();
+                stream_error(&asked["id"], wrong, method)
+            }),
         };
         vec![Bytes::from(reply.to_string())]
     }
@@ -214,18 +218,15 @@ impl PlayDialect for Binance {
     }
 }
 
-/// Does what a client asks for on a connection; code and message of the error where it can't.
-fn command(session: &mut Session, asked: &Value) -> Result<Value, (u8, String)> {
+/// Does what a client asks for on a connection.
+fn command(session: &mut Session, asked: &Value) -> Result<Value, StreamWrong> {
     let id = &asked["id"];
     if !(asked.get("id").is_some()
         && (id.is_u64() || id.is_i64() || id.is_string() || id.is_null()))
     {
-        return Err((2, "Invalid request: request ID must be an unsigned integer".to_owned()));
+        return Err(errors::ID);
     }
-    let Some(method) = asked["method"].as_str() else {
-        return Err((2, "Invalid request: missing field `method`".to_owned()));
-    };
-    let result = match method {
+    let result = match asked["method"].as_str().ok_or(errors::NO_METHOD)? {
         "SUBSCRIBE" => subscribe(session, stream_params(asked)?)?,
         "UNSUBSCRIBE" => {
             for stream in stream_params(asked)? {
@@ -239,51 +240,37 @@ fn command(session: &mut Session, asked: &Value) -> Result<Value, (u8, String)> 
             property_name(&asked["params"])?;
             json!(session.enveloped)
         }
-        other => {
-            let known = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, \
-                         `GET_PROPERTY`";
-            let message =
-                format!("Invalid request: unknown variant {other}, expected one of {known}");
-            return Err((2, message));
-        }
+        _ => return Err(errors::METHOD),
     };
     Ok(json!({"result": result, "id": id}))
 }
 
-fn subscribe(session: &mut Session, streams: Vec<String>) -> Result<Value, (u8, String)> {
+fn subscribe(session: &mut Session, streams: Vec<String>) -> Result<Value, StreamWrong> {
     let new = streams.iter().filter(|stream| !session.streams.contains(*stream)).count();
     if session.streams.len() + new > STREAMS_MAX {
-        return Err((2, "Invalid request: too many parameters".to_owned()));
+        return Err(errors::TOO_MANY);
     }
     session.streams.extend(streams);
     Ok(Value::Null)
 }
 
-fn stream_params(asked: &Value) -> Result<Vec<String>, (u8, String)> {
-    let invalid = || (2, "Invalid request: params must be a list of stream names".to_owned());
-    let list = asked["params"].as_array().ok_or_else(invalid)?;
-    list.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(invalid)).collect()
+fn stream_params(asked: &Value) -> Result<Vec<String>, StreamWrong> {
+    let list = asked["params"].as_array().ok_or(errors::STREAMS)?;
+    list.iter().map(|name| name.as_str().map(str::to_owned).ok_or(errors::STREAMS)).collect()
 }
 
-fn set_property(session: &mut Session, params: &Value) -> Result<Value, (u8, String)> {
+fn set_property(session: &mut Session, params: &Value) -> Result<Value, StreamWrong> {
     property_name(params)?;
-    let Some(combined) = params[1].as_bool() else {
-        return Err((1, "Invalid value type: expected Boolean".to_owned()));
-    };
-    session.enveloped = combined;
+    session.enveloped = params[1].as_bool().ok_or(errors::VALUE)?;
     Ok(Value::Null)
 }
 
-fn property_name(params: &Value) -> Result<(), (u8, String)> {
+fn property_name(params: &Value) -> Result<(), StreamWrong> {
     match params[0].as_str() {
         Some("combined") => Ok(()),
-        Some(_) => Err((0, "Unknown property".to_owned())),
-        None => Err((2, "Invalid request: property name must be a string".to_owned())),
+        Some(_) => Err(errors::PROPERTY),
+        None => Err(errors::PROPERTY_NAME),
     }
-}
-
-fn failure(id: &Value, code: u8, message: &str) -> Value {
-    json!({"error": {"code": code, "msg": message}, "id": id})
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! - a public recording of the feed of April 2021: fields, their order and whose side they tell in
 //!   `snapshot`, `l2update`, `match`, `last_match` and `ticker`, and that trade ids count up by one;
 //!   one of December 2024 shows the ticker's two sizes that came later;
+//! - `exchange/websocket-feed/authentication`: what is signed (read 2026-11-29, as clients quote it);
 //! - `exchange/rest-api/rate-limits` and `api-reference/exchange-api/rest-api/products/{get-product-trades,
 //!   get-product-candles}`, read whole; `exchange/rest-api/{requests,pagination}` and `…/products/{
 //!   get-product-book,get-all-known-trading-pairs}`, read in excerpts: paths, parameters, what a row
@@ -36,7 +37,8 @@ use model::{Error, Nanos, Side};
 
 use super::Simulated;
 use crate::accounts::Accounts;
-use crate::faults::Trouble;
+use crate::bucket::Bucket;
+use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
@@ -45,10 +47,16 @@ use crate::rng::Rng;
 use crate::venue::{Dialect, Floor, SimOptions};
 
 mod ask;
+mod errors;
 mod payload;
 mod rest;
+mod sign;
 #[cfg(test)]
 mod tests;
+
+/// What may have new values: states of products and currencies.
+const ENUMERATIONS: &[Enumeration] =
+    &[Enumeration { within: r#""base_currency":"#, field: r#""status":""# }];
 
 /// The venue, to be simulated.
 #[derive(Debug)]
@@ -95,6 +103,7 @@ impl Simulated for Venue {
             clients: BTreeMap::new(),
             next_ms: 0,
             second: 0,
+            requests: full_bucket(),
         }))
     }
 }
@@ -108,6 +117,14 @@ struct Coinbase {
     next_ms: u64,
     /// The last one in which heartbeats were sent, since the epoch.
     second: u64,
+    /// What may be asked by REST. All clients of a simulator count as one address.
+    requests: Bucket,
+}
+
+/// "Requests per second per IP: 10. Requests per second per IP in bursts: up to 15", by "a lazy-fill token
+/// bucket" (`exchange/rest-api/rate-limits`).
+fn full_bucket() -> Bucket {
+    Bucket::new(15, Duration::from_millis(100))
 }
 
 struct Product {
@@ -217,7 +234,8 @@ impl Coinbase {
             self.clients.iter().filter(|(_, of)| is_late(of)).map(|(client, _)| *client).collect();
         for client in late {
             self.clients.remove(&client);
-            floor.close(client, 1008, "no subscribe within 5 seconds");
+            let (code, reason) = errors::SILENT;
+            floor.close(client, code, reason);
         }
     }
 }
@@ -238,7 +256,7 @@ impl Dialect for Coinbase {
         target: &str,
     ) -> Result<(), Reply> {
         if target.split('?').next() != Some("/") {
-            return Err(Reply::new(404, r#"{"message":"NotFound"}"#));
+            return Err(errors::refusal(errors::NOT_FOUND));
         }
         if self.clients.is_empty() {
             self.next_ms = (floor.now.0 / 1_000_000 / BATCH_MS + 1) * BATCH_MS;
@@ -309,6 +327,14 @@ impl Dialect for Coinbase {
 
     fn deadline(&self) -> Option<Nanos> {
         (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms))
+    }
+
+    fn new_address(&mut self) {
+        self.requests = full_bucket();
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        ENUMERATIONS
     }
 
     fn turn_away(

@@ -23,18 +23,28 @@ use model::{Error, Nanos, Side};
 
 use super::Simulated;
 use crate::accounts::Accounts;
-use crate::faults::Trouble;
+use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
 use crate::market::order::{Event, Index, Trade, What};
 use crate::venue::{Dialect, Floor, SimOptions};
+use limits::Limits;
 
 mod ask;
+mod errors;
+mod limits;
 mod payload;
 mod rest;
 #[cfg(test)]
 mod tests;
+
+/// What may have new values: the maker's sort of order, states of assets and pairs.
+const ENUMERATIONS: &[Enumeration] = &[
+    Enumeration { within: r#""channel":"trade""#, field: r#""ord_type":""# },
+    Enumeration { within: r#""channel":"instrument""#, field: r#""status":""# },
+    Enumeration { within: r#""wsname":"#, field: r#""status":""# },
+];
 
 /// The venue, to be simulated.
 #[derive(Debug)]
@@ -84,6 +94,7 @@ impl Simulated for Venue {
             clients: BTreeMap::new(),
             told: BTreeMap::new(),
             connections: 0,
+            limits: Limits::default(),
         }))
     }
 }
@@ -97,6 +108,7 @@ struct Kraken {
     told: BTreeMap<(Index, usize), Told>,
     /// How many there were.
     connections: u64,
+    limits: Limits,
 }
 
 /// Ticks and lots of bids and asks, best first.
@@ -202,7 +214,7 @@ impl Dialect for Kraken {
         target: &str,
     ) -> Result<(), Reply> {
         if target.split('?').next() != Some("/v2") {
-            return Err(Reply::new(404, r#"{"error":["EGeneral:Unknown path"]}"#));
+            return Err(errors::no_path());
         }
         self.clients.insert(client, Client::default());
         self.connections += 1;
@@ -223,7 +235,7 @@ impl Dialect for Kraken {
     }
 
     fn request(&mut self, floor: &mut Floor<'_>, request: &Request) -> Reply {
-        rest::answer(&self.symbols, floor, request)
+        rest::answer(&self.symbols, &mut self.limits, floor, request)
     }
 
     fn events(&mut self, floor: &mut Floor<'_>, events: &[Event]) {
@@ -254,6 +266,14 @@ impl Dialect for Kraken {
 
     fn deadline(&self) -> Option<Nanos> {
         self.clients.values().filter_map(|client| client.heartbeat_at).min()
+    }
+
+    fn new_address(&mut self) {
+        self.limits = Limits::default();
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        ENUMERATIONS
     }
 
     fn turn_away(

@@ -25,7 +25,7 @@ use model::{Error, Nanos};
 
 use super::Simulated;
 use crate::accounts::Accounts;
-use crate::faults::Trouble;
+use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
@@ -47,6 +47,14 @@ mod rest;
 #[cfg(test)]
 mod tests;
 mod trading;
+
+/// What may have new values: sorts of orders, states and rules of instruments.
+const ENUMERATIONS: &[Enumeration] = &[
+    Enumeration { within: r#""channel":"orders""#, field: r#""ordType":""# },
+    Enumeration { within: r#""instIdCode""#, field: r#""state":""# },
+    Enumeration { within: r#""instIdCode""#, field: r#""ruleType":""# },
+    Enumeration { within: r#""settFundingRate""#, field: r#""method":""# },
+];
 
 /// The venue, to be simulated.
 #[derive(Debug)]
@@ -501,6 +509,10 @@ impl Dialect for Okx {
 
     fn is_report(&self, payload: &[u8]) -> bool {
         requests::is_report(payload)
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        ENUMERATIONS
     }
 
     fn turn_away(

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use model::Nanos;
 
 use super::{Faulty, HELD_MAX, Subject};
-use crate::machine::{ClientId, Output, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Output, Request, RequestId};
 
 /// What a client said.
 #[derive(Clone, Debug)]
 pub(super) enum Inbound {
     Message(ClientId, Bytes),
+    Control(ClientId, ControlFrame),
     Request(RequestId, Request),
 }
 
@@ -19,7 +20,7 @@ impl<M: Subject> Faulty<M> {
     /// A client has said something: it is read at once, or when its time comes.
     pub(super) fn hear(&mut self, now: Nanos, what: Inbound, out: &mut Vec<Output>) {
         let client = match &what {
-            Inbound::Message(client, _) => Some(*client),
+            Inbound::Message(client, _) | Inbound::Control(client, _) => Some(*client),
             Inbound::Request(..) => None,
         };
         let line = client.and_then(|client| self.clients.get_mut(&client));
@@ -55,6 +56,13 @@ impl<M: Subject> Faulty<M> {
         match what {
             Inbound::Request(id, request) => {
                 self.call(now, out, |inner, now, out| inner.request(now, id, &request, out));
+            }
+            Inbound::Control(client, control) => {
+                if self.clients.contains_key(&client) {
+                    self.call(now, out, |inner, now, out| {
+                        inner.control(now, client, &control, out);
+                    });
+                }
             }
             Inbound::Message(client, message) if self.is_private(client) => {
                 self.take_private(now, client, &message, out);

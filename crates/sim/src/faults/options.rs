@@ -51,7 +51,8 @@ pub struct Faults {
     pub oversized_kib: u32,
     /// Have a field that nobody has heard of.
     pub novel_field: u32,
-    /// Have a value that nobody has heard of, in a field that says nothing of what happened.
+    /// Have a value that nobody has heard of, in a field that says nothing of what happened; answers to
+    /// requests too, such as the state of an instrument in a list.
     pub novel_value: u32,
     /// Of a million messages and requests of clients, so many are read late, by up to `read_slow_ms`;
     /// what comes after them on their connection waits.

@@ -1,12 +1,13 @@
 //! What becomes of one message and one answer.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::Nanos;
 
 use super::orders::Fate;
-use super::{Faulty, MUTED_FOR, Subject, Trouble};
+use super::{Enumeration, Faulty, MUTED_FOR, Subject, Trouble};
 use crate::machine::{ClientId, Output, Reply, Request, RequestId};
 
 /// Neither JSON nor anything else.
@@ -20,10 +21,7 @@ const TOO_OFTEN: Duration = Duration::from_secs(1);
 /// How long a ban lasts.
 const BANNED: Duration = Duration::from_secs(2);
 
-/// Fields whose value says nothing of what happened, so that a client can do without it: how long an
-/// order lasts, its sort, how it meets its own account's.
-const HARMLESS: [&[u8]; 4] = [b"\"f\":\"", b"\"o\":\"", b"\"V\":\"", b"\"ordType\":\""];
-/// A value of such a field that nobody has heard of.
+/// A value of an enumeration that nobody has heard of.
 const NOVEL_VALUE: &[u8] = b"BRAND_NEW";
 /// A field that nobody has heard of, at the beginning of a message.
 const NOVEL_FIELD: &[u8] = br#"{"brandNew":{"deep":["x",1,null]},"#;
@@ -32,6 +30,7 @@ impl<M: Subject> Faulty<M> {
     pub(super) fn spoil(&mut self, now: Nanos, output: Output, out: &mut Vec<Output>) {
         match output {
             Output::Send { client, payload } => self.spoil_message(now, client, payload, out),
+            Output::Ping { client, payload } => self.spoil_ping(now, client, payload, out),
             Output::Close { client, .. }
             | Output::Break { client, .. }
             | Output::Silence { client } => {
@@ -39,6 +38,17 @@ impl<M: Subject> Faulty<M> {
                 out.push(output);
             }
             Output::Answer { request, reply } => self.spoil_answer(now, request, reply, out),
+        }
+    }
+
+    /// A ping is neither lost nor altered, but waits with the messages before it.
+    fn spoil_ping(&mut self, now: Nanos, client: ClientId, payload: Bytes, out: &mut Vec<Output>) {
+        let Some(line) = self.clients.get(&client).filter(|line| !line.is_lost) else { return };
+        let until = line.stalled_until.filter(|until| *until > now);
+        let output = Output::Ping { client, payload };
+        match until {
+            Some(until) => self.hold(until, output, out),
+            None => out.push(output),
         }
     }
 
@@ -110,22 +120,22 @@ impl<M: Subject> Faulty<M> {
         {
             payload = Bytes::from([NOVEL_FIELD, &payload[1..]].concat());
         }
-        if self.faults.novel_value == 0 {
-            return payload;
+        self.novel_value(now, Some(client), payload)
+    }
+
+    /// What is said with a value that nobody has heard of, in one of the fields that the venue names.
+    fn novel_value(&mut self, now: Nanos, client: Option<ClientId>, said: Bytes) -> Bytes {
+        if self.faults.novel_value == 0 || !self.active {
+            return said;
         }
-        let found = HARMLESS.iter().find_map(|name| {
-            let at = payload.windows(name.len()).position(|window| window == *name)?;
-            let start = at + name.len();
-            let length = payload[start..].iter().position(|byte| *byte == b'"')?;
-            Some(start..start + length)
-        });
-        match found.filter(|_| self.happens(now, client, "novel_value", self.faults.novel_value)) {
-            Some(old) => {
-                let parts = [&payload[..old.start], NOVEL_VALUE, &payload[old.end..]];
-                Bytes::from(parts.concat())
-            }
-            None => payload,
+        let all: Vec<_> =
+            self.inner.enumerations().iter().flat_map(|of| values(&said, *of)).collect();
+        if all.is_empty() || !self.chance(self.faults.novel_value) {
+            return said;
         }
+        self.note(now, "novel_value", client);
+        let old = &all[self.rng.below(all.len() as u64) as usize];
+        Bytes::from([&said[..old.start], NOVEL_VALUE, &said[old.end..]].concat())
     }
 
     pub(super) fn happens(
@@ -247,6 +257,8 @@ impl<M: Subject> Faulty<M> {
             Some(Fate::Late(at)) => (reply, Some(at)),
             None => (reply, None),
         };
+        let body = self.novel_value(now, None, reply.body);
+        let reply = Reply { body, ..reply };
         let output = Output::Answer { request, reply };
         if let Some(at) = late_until {
             return self.hold(at, output, out);
@@ -258,6 +270,16 @@ impl<M: Subject> Faulty<M> {
         }
         out.push(output);
     }
+}
+
+/// Where the values of a field are.
+fn values(said: &[u8], Enumeration { within, field }: Enumeration) -> Vec<Range<usize>> {
+    let Ok(text) = std::str::from_utf8(said) else { return Vec::new() };
+    if !text.contains(within) {
+        return Vec::new();
+    }
+    let starts = text.match_indices(field).map(|(at, _)| at + field.len());
+    starts.filter_map(|start| Some(start..start + text[start..].find('"')?)).collect()
 }
 
 /// The stream of a message, as far as its text says it: what stands before the first data.

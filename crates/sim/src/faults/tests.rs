@@ -32,6 +32,17 @@ impl Machine for Counter {
         out.push(Output::Send { client, payload: Bytes::copy_from_slice(message) });
     }
 
+    fn control(
+        &mut self,
+        _: Nanos,
+        client: ClientId,
+        control: &ControlFrame,
+        out: &mut Vec<Output>,
+    ) {
+        let ControlFrame::Ping(payload) = control else { return };
+        out.push(Output::Ping { client, payload: payload.clone() });
+    }
+
     fn disconnected(&mut self, _: Nanos, client: ClientId, _: &mut Vec<Output>) {
         assert!(self.clients.remove(&client), "reported once");
     }
@@ -192,6 +203,29 @@ fn what_is_dropped_muted_or_doubled_is_what_the_log_says() {
     let numbers = numbers(&quiet.cloned().collect::<Vec<_>>());
     let streams: BTreeSet<_> = numbers.iter().map(|number| number % 3).collect();
     assert_eq!(streams.len(), 2, "one of three is muted, the others go on");
+}
+
+#[test]
+fn pings_are_never_lost_and_wait_behind_what_waits() {
+    let mut faults = often();
+    (faults.disconnect_every_s, faults.connect_refused, faults.stalled) = (0, 0, 0);
+    let mut faulty = Faulty::new(Counter::default(), faults.clone(), 1);
+    let mut out = Vec::new();
+    faulty.connect(Nanos(0), ONE, "/", &mut out).unwrap();
+    let ping = |n: u32| ControlFrame::Ping(n.to_string().into());
+    (0..1_000).for_each(|n| faulty.control(Nanos(1), ONE, &ping(n), &mut out));
+    assert_eq!(out.len(), 1_000, "and nothing beside them");
+    (faults.stalled, faults.stall_ms) = (1_000_000, 1_000);
+    let mut faulty = Faulty::new(Counter::default(), faults, 1);
+    out.clear();
+    faulty.connect(Nanos(0), ONE, "/", &mut out).unwrap();
+    faulty.message(Nanos(1), ONE, br#"{"n":1}"#, &mut out);
+    faulty.control(Nanos(1), ONE, &ping(1), &mut out);
+    assert!(out.is_empty(), "{out:?}");
+    faulty.disconnected(Nanos(1), ONE, &mut out);
+    faulty.set_active(false);
+    faulty.tick(Nanos(2), &mut out);
+    assert!(!out.iter().any(|output| matches!(output, Output::Ping { .. })), "it is gone");
 }
 
 #[test]

@@ -277,18 +277,23 @@ impl Naive {
         Ok(())
     }
 
-    /// `lots` is the whole quantity, `gone` what of it is executed or taken away already.
+    /// `lots` is the whole quantity, `gone` what of it is executed or taken away already; whether the
+    /// order only makes.
     pub fn amend(
         &mut self,
         (account, id): (usize, u64),
         (price, lots, gone): (u64, u64, u64),
-        self_trade: SelfTrade,
+        (self_trade, makes): (SelfTrade, bool),
     ) -> Result<(), Refusal> {
         let mine = |order: &NaiveOrder| order.account == account && order.id == id;
         let at = self.orders.iter().position(mine).ok_or(Refusal::UnknownOrder)?;
         self.terms(Some(price), lots, self.last())?;
         let left = lots.checked_sub(gone).filter(|left| *left > 0);
         let left = left.ok_or(Refusal::QuantityRange)?;
+        let other = if self.orders[at].side == Side::Buy { Side::Sell } else { Side::Buy };
+        if makes && self.next(other, Some(price), None).is_some() {
+            return Err(Refusal::WouldTake);
+        }
         let before = self.orders.remove(at);
         let (base, quote) = self.free(account);
         let pays = match before.side {

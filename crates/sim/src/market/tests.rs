@@ -139,14 +139,12 @@ fn do_both(market: &mut Market, naive: &mut Naive, op: &Op) -> Result<(), TestCa
                 matches!(o.pricing, Pricing::Limit { post_only: true, .. })
                     || o.lasting == Lasting::MakeOrExpire
             };
-            if order.as_ref().is_some_and(makes) {
-                return Ok(());
-            }
+            let makes = order.as_ref().is_some_and(makes);
             let gone = order.as_ref().map_or(0, |order| order.filled + order.prevented);
             let self_trade = order.map_or(SelfTrade::Allow, |order| order.self_trade);
             let client = market.client(*account);
             let found = market.amend(NOW, (client, 0, id), (*ticks, *lots), &mut events);
-            let expected = naive.amend((*account, id), (*ticks, *lots, gone), self_trade);
+            let expected = naive.amend((*account, id), (*ticks, *lots, gone), (self_trade, makes));
             prop_assert_eq!(found.map(|_| ()), expected);
         }
     }

@@ -12,7 +12,9 @@ use super::answers::Pick;
 use super::speed::Speed;
 use super::tape::{Tape, What};
 use crate::dialect::Session;
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 
 /// A WebSocket close reason is at most this long (RFC 6455, 5.5).
 const REASON_BYTES_MAX: usize = 123;
@@ -257,6 +259,9 @@ impl Machine for Player {
         out.extend(replies.into_iter().map(|payload| Output::Send { client, payload }));
         self.start(now);
     }
+
+    /// Who keeps a connection alive is not in a capture.
+    fn control(&mut self, _: Nanos, _: ClientId, _: &ControlFrame, _: &mut Vec<Output>) {}
 
     fn disconnected(&mut self, _now: Nanos, client: ClientId, _out: &mut Vec<Output>) {
         self.clients.remove(&client);

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{ServerOptions, until_stopped};
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId, SENDS_MAX};
+use crate::machine::{
+    ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId, SENDS_MAX,
+};
 
 /// What connections tell the machine.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) enum Command {
     Connect { target: String, link: Link, verdict: oneshot::Sender<Result<ClientId, Reply>> },
     /// A client sent a message.
     Message { client: ClientId, payload: Bytes },
+    /// A client sent a ping or a pong.
+    Control { client: ClientId, control: ControlFrame },
     /// A WebSocket connection has ended.
     Gone { client: ClientId },
     /// A client asked by REST.
@@ -31,6 +35,8 @@ pub(super) enum Command {
 pub(super) enum Outgoing {
     /// A message.
     Message(Bytes),
+    /// A ping.
+    Ping(Bytes),
     /// The last thing: close.
     Close(CloseWith),
     /// The last thing: the start of a message, and no more.
@@ -171,6 +177,11 @@ impl Driver {
                     self.machine.message(now, client, &payload, &mut self.out);
                 }
             }
+            Command::Control { client, control } => {
+                if self.links.contains_key(&client) {
+                    self.machine.control(now, client, &control, &mut self.out);
+                }
+            }
             Command::Gone { client } => self.gone(now, client),
             Command::Request { request, answer } => {
                 let id = RequestId(self.next_id());
@@ -203,6 +214,7 @@ impl Driver {
                     Output::Send { client, payload } => {
                         self.put(client, Outgoing::Message(payload));
                     }
+                    Output::Ping { client, payload } => self.put(client, Outgoing::Ping(payload)),
                     Output::Close { client, code, reason } => {
                         self.put(client, Outgoing::Close(CloseWith { code, reason }));
                         self.links.remove(&client);

@@ -16,7 +16,7 @@ use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStrea
 use super::driver::{CloseWith, Command, Link, Outgoing};
 use super::http::Head;
 use super::{Shared, rest, until_stopped};
-use crate::machine::ClientId;
+use crate::machine::{ClientId, ControlFrame};
 
 /// Asks the machine, shakes hands, and serves the connection until it ends.
 pub(super) async fn serve(
@@ -70,7 +70,7 @@ struct Connection<'a> {
 enum Step {
     /// The machine had room for what the client sent.
     Told,
-    Received(Bytes),
+    Received(Command),
     Write(Outgoing),
     Close(CloseWith),
     /// The client has closed, or the connection is broken.
@@ -95,9 +95,7 @@ impl Connection<'_> {
         loop {
             match self.step(&mut pending).await {
                 Step::Told => {}
-                Step::Received(payload) => {
-                    pending = Some(Command::Message { client: self.client, payload });
-                }
+                Step::Received(command) => pending = Some(command),
                 Step::Write(first) => match self.write(first).await {
                     Ok(None) => {}
                     Ok(Some(Last::Close(close))) => return self.close(close).await,
@@ -125,7 +123,9 @@ impl Connection<'_> {
                 }
                 Step::Told
             }
-            message = self.socket.next(), if pending.is_none() => received(message),
+            message = self.socket.next(), if pending.is_none() => {
+                received(self.client, message)
+            }
             outgoing = self.queued.recv() => match outgoing {
                 Some(outgoing) => Step::Write(outgoing),
                 // The driver has let go of this connection and says why through `cutting`, or the
@@ -143,6 +143,7 @@ impl Connection<'_> {
             while let Some(outgoing) = next {
                 match outgoing {
                     Outgoing::Message(payload) => socket.feed(message(payload)).await?,
+                    Outgoing::Ping(payload) => socket.feed(Message::ping(payload)).await?,
                     Outgoing::Close(close) => return Ok(Some(Last::Close(close))),
                     Outgoing::Break(partial) => {
                         socket.flush().await?;
@@ -220,10 +221,19 @@ async fn cut(cutting: &mut watch::Receiver<Option<CloseWith>>) -> CloseWith {
 }
 
 /// What a client sent; pings and closes are answered by the library.
-fn received(message: Option<Result<Message, tokio_websockets::Error>>) -> Step {
+fn received(client: ClientId, message: Option<Result<Message, tokio_websockets::Error>>) -> Step {
     match message {
         Some(Ok(message)) if message.is_text() || message.is_binary() => {
-            Step::Received(Bytes::from(message.into_payload()))
+            let payload = Bytes::from(message.into_payload());
+            Step::Received(Command::Message { client, payload })
+        }
+        Some(Ok(message)) if message.is_ping() => {
+            let control = ControlFrame::Ping(message.into_payload().into());
+            Step::Received(Command::Control { client, control })
+        }
+        Some(Ok(message)) if message.is_pong() => {
+            let control = ControlFrame::Pong(message.into_payload().into());
+            Step::Received(Command::Control { client, control })
         }
         Some(Ok(_)) => Step::Told,
         Some(Err(error)) => {

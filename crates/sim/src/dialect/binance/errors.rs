@@ -4,9 +4,36 @@
 //! <https://github.com/binance/binance-spot-api-docs/blob/master/errors.md>;
 //! developers.binance.com, derivatives, "Error Code".
 
+use model::Nanos;
 use serde_json::{Value, json};
 
+use super::wire::ms;
 use crate::machine::Reply;
+
+/// What is wrong with a message on a stream: code and text; `{}` stands for what is meant. They are of
+/// `web-socket-streams.md`, "Error Messages", as far as it says.
+pub(super) type StreamWrong = (u8, &'static str);
+
+pub(super) const PROPERTY: StreamWrong = (0, "Unknown property");
+pub(super) const VALUE: StreamWrong = (1, "Invalid value type: expected Boolean");
+pub(super) const ID: StreamWrong = (2, "Invalid request: request ID must be an unsigned integer");
+pub(super) const NO_METHOD: StreamWrong = (2, "Invalid request: missing field `method`");
+pub(super) const METHOD: StreamWrong = (
+    2,
+    "Invalid request: unknown variant {}, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, \
+     `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`",
+);
+pub(super) const TOO_MANY: StreamWrong = (2, "Invalid request: too many parameters");
+pub(super) const STREAMS: StreamWrong =
+    (2, "Invalid request: params must be a list of stream names");
+pub(super) const PROPERTY_NAME: StreamWrong =
+    (2, "Invalid request: property name must be a string");
+pub(super) const JSON: StreamWrong = (3, "Invalid JSON: {}");
+
+/// The answer that says so.
+pub(super) fn stream_error(id: &Value, (code, text): StreamWrong, what: &str) -> Value {
+    json!({"error": {"code": code, "msg": text.replace("{}", what)}, "id": id})
+}
 
 /// An error of the venue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +46,8 @@ pub struct Failure {
     pub text: String,
     /// What is said beside it, where anything is.
     pub data: Option<Value>,
+    /// When it may be asked again, where a limit was broken.
+    pub retry_at: Option<Nanos>,
 }
 
 impl Failure {
@@ -28,6 +57,18 @@ impl Failure {
         let mut body = json!({"code": self.code, "msg": self.text});
         if let Some(data) = &self.data {
             body["data"] = data.clone();
+        }
+        body
+    }
+
+    /// The same as the WebSocket API says it, which tells of limits in the body: "responses that have a
+    /// status 429 include a `retryAfter` field"; with 418 it is "the timestamp when the ban will be lifted"
+    /// (`web-socket-api.md`, "Rate limits").
+    #[must_use]
+    pub fn ws_body(&self, now: Nanos) -> Value {
+        let mut body = self.body();
+        if let Some(at) = self.retry_at {
+            body["data"] = json!({"serverTime": ms(now), "retryAfter": ms(at)});
         }
         body
     }
@@ -58,6 +99,10 @@ pub enum Wrong<'a> {
     Missing(&'a str),
     /// A parameter that is not what it should be.
     Invalid(&'a str),
+    /// A number with something else in it.
+    Illegal(&'a str),
+    /// Parameters that are not to be had together.
+    Combination,
     /// A candle length that is not offered.
     Interval,
     /// Futures: a number of levels that is not offered.
@@ -91,6 +136,15 @@ impl Wrong<'_> {
             Self::Invalid(name) => {
                 (400, -1130, format!("Data sent for parameter '{name}' is not valid."))
             }
+            Self::Illegal(name) => {
+                let text = format!(
+                    "Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'."
+                );
+                (400, -1100, text)
+            }
+            Self::Combination => {
+                (400, -1128, "Combination of optional parameters invalid.".to_owned())
+            }
             Self::Interval => (400, -1120, "Invalid interval.".to_owned()),
             Self::DepthLimit(limit) => (400, -4021, format!("{limit} is not valid depth limit.")),
             Self::Overloaded => {
@@ -118,7 +172,7 @@ impl Wrong<'_> {
                 (418, -1003, text)
             }
         };
-        Failure { status, code, text, data: None }
+        Failure { status, code, text, data: None, retry_at: None }
     }
 
     /// The answer.

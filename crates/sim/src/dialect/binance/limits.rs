@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::Nanos;
 use serde_json::{Value, json};
 
-use super::errors::Wrong;
+use super::errors::{Failure, Wrong};
 use crate::faults::Trouble;
 use crate::machine::Reply;
 
@@ -39,15 +39,14 @@ impl Weight {
     /// Takes a request's weight.
     ///
     /// # Errors
-    /// The answer that refuses the request.
-    pub fn take(&mut self, now: Nanos, weight: u32) -> Result<(), Reply> {
+    /// What is said then.
+    pub fn take(&mut self, now: Nanos, weight: u32) -> Result<(), Failure> {
         let minute = now.0 / MINUTE_NS;
         if minute != self.minute {
             (self.minute, self.used, self.warnings) = (minute, 0, 0);
         }
         if now < self.banned_until {
-            let wrong = Wrong::Banned(self.banned_until.0 / 1_000_000);
-            return Err(refusal(wrong, self.banned_until.since(now)));
+            return Err(self.banned());
         }
         if self.used.saturating_add(weight) <= self.max {
             self.used += weight;
@@ -56,10 +55,13 @@ impl Weight {
         self.warnings += 1;
         if self.warnings > WARNINGS_MAX {
             self.banned_until = now + BAN;
-            return Err(refusal(Wrong::Banned(self.banned_until.0 / 1_000_000), BAN));
+            return Err(self.banned());
         }
-        let left = Nanos((minute + 1) * MINUTE_NS).since(now);
-        Err(refusal(Wrong::Weight(self.max), left))
+        Err(until(Nanos((minute + 1) * MINUTE_NS), Wrong::Weight(self.max)))
+    }
+
+    fn banned(&self) -> Failure {
+        until(self.banned_until, Wrong::Banned(self.banned_until.0 / 1_000_000))
     }
 
     /// What was used in this minute.
@@ -73,16 +75,25 @@ impl Weight {
     pub fn turn_away(&self, now: Nanos, why: Trouble) -> Reply {
         match why {
             Trouble::Unavailable => Wrong::Overloaded.reply(),
-            Trouble::TooOften(wait) => refusal(Wrong::Weight(self.max), wait),
-            Trouble::Banned(wait) => refusal(Wrong::Banned((now + wait).0 / 1_000_000), wait),
+            Trouble::TooOften(wait) => refusal(now, &until(now + wait, Wrong::Weight(self.max))),
+            Trouble::Banned(wait) => {
+                refusal(now, &until(now + wait, Wrong::Banned((now + wait).0 / 1_000_000)))
+            }
         }
     }
 }
 
-fn refusal(wrong: Wrong<'_>, wait: Duration) -> Reply {
-    let seconds = wait.as_millis().div_ceil(1_000).max(1);
-    let mut reply = wrong.reply();
-    reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
+fn until(at: Nanos, wrong: Wrong<'_>) -> Failure {
+    Failure { retry_at: Some(at), ..wrong.failure() }
+}
+
+/// The answer by REST, which says in a header how long to wait.
+pub fn refusal(now: Nanos, failure: &Failure) -> Reply {
+    let mut reply = failure.reply();
+    if let Some(at) = failure.retry_at {
+        let seconds = at.since(now).as_millis().div_ceil(1_000).max(1);
+        reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
+    }
     reply
 }
 
@@ -129,7 +140,7 @@ impl Connects {
         if self.count <= CONNECTS_MAX {
             return Ok(());
         }
-        Err(refusal(Wrong::Connects, CONNECTS_PER.saturating_sub(now.since(self.since))))
+        Err(refusal(now, &until(self.since + CONNECTS_PER, Wrong::Connects)))
     }
 }
 
@@ -149,6 +160,13 @@ pub struct OrderLimit {
 }
 
 impl OrderLimit {
+    /// When the interval of that time is over.
+    #[must_use]
+    pub fn ends(&self, now: Nanos) -> Nanos {
+        let length = self.seconds * 1_000_000_000;
+        Nanos((now.0 / length + 1) * length)
+    }
+
     /// What `exchangeInfo` says of it.
     #[must_use]
     pub fn entry(&self) -> Value {
@@ -209,20 +227,20 @@ mod tests {
 
     const NOW: Nanos = Nanos(1_780_000_040_000_000_000);
 
-    fn refused(result: Result<(), Reply>) -> Option<(u16, String)> {
-        let reply = result.err()?;
+    fn refused(now: Nanos, result: Result<(), Failure>) -> Option<(u16, String)> {
+        let reply = refusal(now, &result.err()?);
         Some((reply.status, reply.headers[0].1.clone()))
     }
 
     #[test]
     fn weight_runs_out_and_comes_back_with_the_minute() {
         let mut weight = Weight::new(100);
-        assert_eq!(refused(weight.take(NOW, 60)), None);
+        assert_eq!(refused(NOW, weight.take(NOW, 60)), None);
         // 20 s past a whole minute.
-        assert_eq!(refused(weight.take(NOW, 41)), Some((429, "40".to_owned())));
-        assert_eq!(refused(weight.take(NOW, 40)), None);
+        assert_eq!(refused(NOW, weight.take(NOW, 41)), Some((429, "40".to_owned())));
+        assert_eq!(refused(NOW, weight.take(NOW, 40)), None);
         assert_eq!(weight.used(), 100);
-        assert_eq!(refused(weight.take(NOW + Duration::from_secs(40), 1)), None);
+        assert_eq!(refused(NOW, weight.take(NOW + Duration::from_secs(40), 1)), None);
         assert_eq!(weight.used(), 1);
     }
 
@@ -230,12 +248,12 @@ mod tests {
     fn who_does_not_listen_is_banned_for_two_minutes() {
         let mut weight = Weight::new(1);
         for _ in 0..WARNINGS_MAX {
-            assert_eq!(refused(weight.take(NOW, 2)), Some((429, "40".to_owned())));
+            assert_eq!(refused(NOW, weight.take(NOW, 2)), Some((429, "40".to_owned())));
         }
-        assert_eq!(refused(weight.take(NOW, 2)), Some((418, "120".to_owned())));
+        assert_eq!(refused(NOW, weight.take(NOW, 2)), Some((418, "120".to_owned())));
         let later = NOW + Duration::from_secs(100);
-        assert_eq!(refused(weight.take(later, 1)), Some((418, "20".to_owned())));
-        assert_eq!(refused(weight.take(NOW + BAN, 1)), None);
+        assert_eq!(refused(later, weight.take(later, 1)), Some((418, "20".to_owned())));
+        assert_eq!(refused(NOW, weight.take(NOW + BAN, 1)), None);
     }
 
     #[test]
@@ -266,7 +284,8 @@ mod tests {
         assert!(!talk.is_too_much(NOW + Duration::from_secs(1), 5));
         let mut connects = Connects::default();
         assert!((0..CONNECTS_MAX).all(|_| connects.take(NOW).is_ok()));
-        assert_eq!(refused(connects.take(NOW)), Some((429, "300".to_owned())));
+        let reply = connects.take(NOW).unwrap_err();
+        assert_eq!((reply.status, reply.headers[0].1.as_str()), (429, "300"));
         assert!(connects.take(NOW + CONNECTS_PER).is_ok());
     }
 }

@@ -3,6 +3,8 @@
 //! Sources: binance/binance-spot-api-docs `rest-api.md`, `web-socket-streams.md`, `filters.md`;
 //! developers.binance.com, derivatives, USDⓈ-M and COIN-M, "General Info" and each request's page.
 
+use std::time::Duration;
+
 use model::Error;
 use model::instrument::{Contract, Expiry};
 
@@ -25,7 +27,11 @@ pub struct Line {
     pub sort: Sort,
     /// Weight that one address may use a minute.
     pub weight_max: u32,
-    /// Messages that a client may send a second on one connection.
+    /// A connection is pinged so often.
+    pub ping_every: Duration,
+    /// And ends where a ping is not answered in this time.
+    pub pong_within: Duration,
+    /// Messages that a client may send a second on one connection, pings and pongs among them.
     pub messages_max: u32,
     /// Streams that a connection may have.
     pub streams_max: usize,
@@ -106,6 +112,8 @@ pub static LINES: [Line; 3] = [
         rest: "/api/v3",
         sort: Sort::Spot,
         weight_max: 6_000,
+        ping_every: Duration::from_secs(20),
+        pong_within: Duration::from_secs(60),
         messages_max: 5,
         streams_max: 1_024,
         depth_weights: &[(100, 5), (500, 25), (1_000, 50), (5_000, 250)],
@@ -128,6 +136,8 @@ pub static LINES: [Line; 3] = [
         rest: "/fapi/v1",
         sort: Sort::Linear,
         weight_max: 2_400,
+        ping_every: Duration::from_secs(3 * 60),
+        pong_within: Duration::from_secs(10 * 60),
         messages_max: 10,
         streams_max: 1_024,
         depth_weights: FUTURES_DEPTH,
@@ -142,6 +152,8 @@ pub static LINES: [Line; 3] = [
         rest: "/dapi/v1",
         sort: Sort::Inverse,
         weight_max: 2_400,
+        ping_every: Duration::from_secs(3 * 60),
+        pong_within: Duration::from_secs(10 * 60),
         messages_max: 10,
         streams_max: 200,
         depth_weights: FUTURES_DEPTH,

@@ -28,7 +28,11 @@ impl Query {
     }
 
     pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Wrong<'static>> {
-        self.get(name).map(|text| text.parse().map_err(|_| Wrong::Invalid(name))).transpose()
+        let wrong = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Wrong::Invalid(name),
+            false => Wrong::Illegal(name),
+        };
+        self.get(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
     pub(super) fn rows(&self) -> Result<usize, Wrong<'static>> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::errors::Wrong;
 use super::feed::{AggTrade, Feed};
-use super::limits::OrderLimit;
+use super::limits::{OrderLimit, refusal};
 use super::line::Sort;
 use super::list::entry;
 use super::query::{Query, ROWS_MAX};
@@ -47,8 +47,8 @@ impl SimulatedBinance {
         query: &Query,
     ) -> Reply {
         let Some(weight) = self.weight_of(asked, query) else { return Wrong::Path.reply() };
-        if let Err(refusal) = self.weight.take(floor.now, weight) {
-            return refusal;
+        if let Err(failure) = self.weight.take(floor.now, weight) {
+            return refusal(floor.now, &failure);
         }
         if request.method != "GET" && request.method != "HEAD" {
             return Wrong::Method.reply();
@@ -64,6 +64,13 @@ impl SimulatedBinance {
         let weights = &self.line.weights;
         let one = query.get("symbol").is_some();
         let by_symbol = |(one_symbol, all): (u32, u32)| if one { one_symbol } else { all };
+        // "Weight by symbols: 1 to 20: 2, 21 to 100: 40, 101 or more: 80" (spot, "24hr ticker").
+        let named = self.named(query).ok().flatten().map(|named| named.len());
+        let day = match named {
+            Some(0..=20) if !one => 2,
+            Some(21..=100) => 40,
+            _ => by_symbol(weights.day),
+        };
         let futures = !self.line.is_spot();
         Some(match asked {
             "ping" | "time" => 1,
@@ -77,7 +84,7 @@ impl SimulatedBinance {
             "trades" => weights.trades,
             "aggTrades" => weights.agg_trades,
             "klines" => weights.klines,
-            "ticker/24hr" => by_symbol(weights.day),
+            "ticker/24hr" => day,
             "ticker/bookTicker" => by_symbol(weights.quote),
             "ticker/price" => by_symbol(weights.price),
             "premiumIndex" if futures => by_symbol((1, 10)),
@@ -109,6 +116,20 @@ impl SimulatedBinance {
     pub(super) fn feed(&self, query: &Query) -> Result<&Feed, Wrong<'static>> {
         let symbol = query.get("symbol").ok_or(Wrong::Missing("symbol"))?;
         self.feeds.iter().find(|feed| feed.symbol == symbol).ok_or(Wrong::Symbol)
+    }
+
+    /// The instruments that spot's `symbol` or `symbols` names; `None` where neither is there.
+    fn named(&self, query: &Query) -> Result<Option<Vec<Index>>, Wrong<'static>> {
+        let named: Vec<String> = match (query.get("symbol"), query.get("symbols")) {
+            (Some(_), Some(_)) => return Err(Wrong::Combination),
+            (Some(symbol), None) => vec![symbol.to_owned()],
+            (None, Some(list)) => {
+                serde_json::from_str(list).map_err(|_| Wrong::Invalid("symbols"))?
+            }
+            (None, None) => return Ok(None),
+        };
+        let find = |name: &String| self.feeds.iter().position(|feed| feed.symbol == *name);
+        named.iter().map(find).collect::<Option<_>>().ok_or(Wrong::Symbol).map(Some)
     }
 
     fn depth<'q>(
@@ -244,8 +265,11 @@ impl SimulatedBinance {
         query: &'q Query,
     ) -> Result<String, Wrong<'q>> {
         let wanted: Vec<Index> = match query.get("symbol") {
-            Some(_) => vec![self.feed(query)?.index],
-            None => (0..self.feeds.len()).collect(),
+            Some(_) if !self.line.is_spot() => vec![self.feed(query)?.index],
+            _ => {
+                let named = if self.line.is_spot() { self.named(query)? } else { None };
+                named.unwrap_or_else(|| (0..self.feeds.len()).collect())
+            }
         };
         let mut rows = Vec::with_capacity(wanted.len());
         for index in wanted {
@@ -333,18 +357,10 @@ impl SimulatedBinance {
 
     fn list<'q>(&self, market: &Market, now: Nanos, query: &'q Query) -> Result<String, Wrong<'q>> {
         let mut feeds: Vec<&Feed> = self.feeds.iter().collect();
-        if self.line.is_spot() {
-            let named: Option<Vec<String>> = match (query.get("symbol"), query.get("symbols")) {
-                (Some(symbol), _) => Some(vec![symbol.to_owned()]),
-                (None, Some(list)) => {
-                    Some(serde_json::from_str(list).map_err(|_| Wrong::Invalid("symbols"))?)
-                }
-                (None, None) => None,
-            };
-            if let Some(named) = named {
-                let find = |name: &String| self.feeds.iter().find(|feed| feed.symbol == *name);
-                feeds = named.iter().map(find).collect::<Option<_>>().ok_or(Wrong::Symbol)?;
-            }
+        if self.line.is_spot()
+            && let Some(named) = self.named(query)?
+        {
+            feeds = named.into_iter().map(|index| &self.feeds[index]).collect();
         }
         let entry = |feed: &&Feed| entry(self.line, self.print(market, feed.index));
         let symbols: Vec<Value> = feeds.iter().map(entry).collect();

@@ -1,41 +1,52 @@
 //! Binance on a market: connections, subscriptions, what is sent with an event and by the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Error, Nanos};
 use serde_json::Value;
 
+use super::Binance;
+use super::errors::{TOO_MANY, stream_error};
 use super::feed::{Feed, Numbering};
-use super::limits::{Connects, Talk, Weight};
+use super::limits::{Connects, Weight};
 use super::line::Line;
+use super::pulse::{Beat, End, Pulse, TOO_MUCH};
 use super::streams::{INTERVALS, Topic};
 use super::trading::{Trading, count_refused, is_report};
 use super::wire::{Funding, Print};
-use super::{Binance, failure};
 use crate::accounts::Accounts;
 use crate::dialect::{PlayDialect, Session};
-use crate::faults::Trouble;
-use crate::machine::{ClientId, Reply, Request};
+use crate::faults::{Enumeration, Trouble};
+use crate::machine::{ClientId, ControlFrame, Reply, Request};
 use crate::market::Market;
 use crate::market::order::{Event, Index, Trade, What};
 use crate::market::tape::Candle;
 use crate::rng::Rng;
 use crate::venue::{Dialect, Floor, SimOptions};
 
-/// "A single connection is only valid for 24 hours."
-const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Everything by the clock happens at whole multiples of it.
 const GRID_MS: u64 = 50;
 /// What was missed for longer than this is left out.
 const LATE_MS: u64 = 1_000;
 
+/// What may have new values: sorts of orders, how long they last, how they meet their own account's,
+/// states of instruments. In market data the same letters are prices.
+const ENUMERATIONS: &[Enumeration] = &[
+    Enumeration { within: r#""e":"executionReport""#, field: r#""f":""# },
+    Enumeration { within: r#""e":"executionReport""#, field: r#""o":""# },
+    Enumeration { within: r#""e":"executionReport""#, field: r#""V":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""f":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""o":""# },
+    Enumeration { within: r#""e":"ORDER_TRADE_UPDATE""#, field: r#""V":""# },
+    Enumeration { within: r#""exchangeFilters":"#, field: r#""status":""# },
+    Enumeration { within: r#""exchangeFilters":"#, field: r#""contractStatus":""# },
+];
+
 /// A client's connection.
 struct Client {
     session: Session,
-    talk: Talk,
-    expires: Nanos,
+    pulse: Pulse,
 }
 
 /// One product line on a market.
@@ -294,11 +305,11 @@ impl Dialect for SimulatedBinance {
             )));
         }
         self.listen(client, &BTreeSet::new(), &session);
-        let expires = floor.now + LIFETIME;
+        let pulse = Pulse::of_stream(self.line, floor.now);
         if self.clients.is_empty() {
             self.next_ms = (super::wire::ms(floor.now) / GRID_MS + 1) * GRID_MS;
         }
-        self.clients.insert(client, Client { session, talk: Talk::default(), expires });
+        self.clients.insert(client, Client { session, pulse });
         Ok(())
     }
 
@@ -307,9 +318,8 @@ impl Dialect for SimulatedBinance {
             return self.hear_trader(floor, client, message);
         }
         let Some(known) = self.clients.get_mut(&client) else { return };
-        if known.talk.is_too_much(floor.now, self.line.messages_max) {
-            self.forget(client);
-            return floor.close(client, 1008, "Too many requests");
+        if known.pulse.is_too_much(floor.now) {
+            return self.end(floor, client, TOO_MUCH);
         }
         let before = known.session.clone();
         let mut replies = self.play.message(&mut known.session, message);
@@ -317,13 +327,21 @@ impl Dialect for SimulatedBinance {
             known.session = before.clone();
             let id =
                 serde_json::from_slice::<Value>(message).map_or(Value::Null, |m| m["id"].clone());
-            let reply = failure(&id, 2, "Invalid request: too many parameters");
+            let reply = stream_error(&id, TOO_MANY, "");
             replies = vec![Bytes::from(reply.to_string())];
         }
         let after = known.session.clone();
         self.listen(client, &before.streams, &after);
         for reply in replies {
             floor.send(client, reply);
+        }
+    }
+
+    fn control(&mut self, floor: &mut Floor<'_>, client: ClientId, control: &ControlFrame) {
+        let known = self.clients.get_mut(&client).map(|known| &mut known.pulse);
+        let Some(pulse) = known.or_else(|| self.trading.pulse(client)) else { return };
+        if pulse.control(floor.now, control) {
+            self.end(floor, client, TOO_MUCH);
         }
     }
 
@@ -358,7 +376,8 @@ impl Dialect for SimulatedBinance {
     }
 
     fn tick(&mut self, floor: &mut Floor<'_>) {
-        self.tick_trading(floor);
+        self.expire(floor);
+        self.beat(floor);
         if !self.clients.is_empty() && Nanos::from_millis(self.next_ms) <= floor.now {
             self.tick_streams(floor);
         }
@@ -366,7 +385,8 @@ impl Dialect for SimulatedBinance {
 
     fn deadline(&self) -> Option<Nanos> {
         let grid = (!self.clients.is_empty()).then(|| Nanos::from_millis(self.next_ms));
-        grid.into_iter().chain(self.trading.deadline()).min()
+        let pulses = self.clients.values().map(|client| client.pulse.deadline());
+        grid.into_iter().chain(pulses).chain(self.trading.deadline()).min()
     }
 
     fn is_private(&self, client: ClientId) -> bool {
@@ -383,6 +403,10 @@ impl Dialect for SimulatedBinance {
 
     fn is_report(&self, payload: &[u8]) -> bool {
         is_report(payload)
+    }
+
+    fn enumerations(&self) -> &'static [Enumeration] {
+        ENUMERATIONS
     }
 
     fn turn_away(
@@ -422,11 +446,25 @@ impl SimulatedBinance {
         for (index, topic) in topics {
             self.by_clock(floor, index, topic);
         }
-        let old = |(id, client): (&ClientId, &Client)| (client.expires <= floor.now).then_some(*id);
-        for client in self.clients.iter().filter_map(old).collect::<Vec<_>>() {
-            self.forget(client);
-            floor.close(client, 1001, "24 hours are over");
+    }
+
+    /// What connections get by the clock beside their streams: pings, and an end.
+    fn beat(&mut self, floor: &mut Floor<'_>) {
+        let now = floor.now;
+        let streams = self.clients.iter_mut().map(|(client, known)| (*client, &mut known.pulse));
+        let all = streams.chain(self.trading.pulses());
+        let due = all.filter_map(|(client, pulse)| Some((client, pulse.beat(now)?)));
+        for (client, beat) in due.collect::<Vec<_>>() {
+            match beat {
+                Beat::Ping(payload) => floor.ping(client, payload),
+                Beat::End(end) => self.end(floor, client, end),
+            }
         }
+    }
+
+    pub(super) fn end(&mut self, floor: &mut Floor<'_>, client: ClientId, (code, reason): End) {
+        self.disconnected(client);
+        floor.close(client, code, reason);
     }
 }
 

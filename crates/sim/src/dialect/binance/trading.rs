@@ -11,13 +11,13 @@
 //! REST request and its name over the WebSocket API.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use model::Nanos;
 
 use super::limits::OrderCounts;
 use super::line::Line;
+use super::pulse::Pulse;
 use super::simulated::SimulatedBinance;
 use crate::accounts::Accounts;
 use crate::dialect::Session;
@@ -41,14 +41,11 @@ use errors::Why;
 use streams::ListenKey;
 use ws_api::ApiSession;
 
-/// "A single connection is only valid for 24 hours."
-const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// A connection to a private stream.
 #[derive(Clone, Debug)]
 struct Listener {
     session: Session,
-    expires: Nanos,
+    pulse: Pulse,
 }
 
 /// What a line knows of its accounts beside the market.
@@ -89,19 +86,23 @@ impl Trading {
 
     /// When something ends next.
     pub(super) fn deadline(&self) -> Option<Nanos> {
-        let sessions = self.sessions.values().map(|session| session.expires);
-        let listeners = self.listeners.values().map(|listener| listener.expires);
+        let sessions = self.sessions.values().map(|session| session.pulse.deadline());
+        let listeners = self.listeners.values().map(|listener| listener.pulse.deadline());
         let keys = self.keys.values().map(|key| key.expires);
         let countdowns = self.countdowns.values().copied();
         sessions.chain(listeners).chain(keys).chain(countdowns).min()
     }
 
-    /// The clients whose connection has lived long enough.
-    fn old(&self, now: Nanos) -> Vec<ClientId> {
-        let sessions = self.sessions.iter().map(|(client, session)| (client, session.expires));
-        let listeners = self.listeners.iter().map(|(client, of)| (client, of.expires));
-        let old = sessions.chain(listeners).filter(|(_, expires)| *expires <= now);
-        old.map(|(client, _)| *client).collect()
+    /// How a client's connection stands.
+    pub(super) fn pulse(&mut self, client: ClientId) -> Option<&mut Pulse> {
+        let session = self.sessions.get_mut(&client).map(|session| &mut session.pulse);
+        session.or_else(|| self.listeners.get_mut(&client).map(|listener| &mut listener.pulse))
+    }
+
+    /// How every connection stands.
+    pub(super) fn pulses(&mut self) -> impl Iterator<Item = (ClientId, &mut Pulse)> {
+        let sessions = self.sessions.iter_mut().map(|(client, of)| (*client, &mut of.pulse));
+        sessions.chain(self.listeners.iter_mut().map(|(client, of)| (*client, &mut of.pulse)))
     }
 }
 
@@ -145,15 +146,6 @@ impl SimulatedBinance {
             self.tell_sessions(floor, id, text);
         } else if let Some(key) = self.trading.keys.get(&id) {
             self.tell_listeners(floor, &key.text, text);
-        }
-    }
-
-    /// What ends by the clock.
-    pub(super) fn tick_trading(&mut self, floor: &mut Floor<'_>) {
-        self.expire(floor);
-        for client in self.trading.old(floor.now) {
-            self.trading.forget(client);
-            floor.close(client, 1001, "24 hours are over");
         }
     }
 

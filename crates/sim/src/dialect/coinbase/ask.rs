@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::errors::{CHANNEL, JSON, NO_CHANNELS, NO_PRODUCTS, PRODUCT, TYPE, UNSIGNED, feed_error};
+use super::sign::{self, Claim};
 use super::{Channel, Coinbase, Stream};
 use crate::machine::ClientId;
 use crate::market::order::Index;
@@ -50,32 +52,17 @@ impl Wanted {
 
 /// Channels that are for those who sign.
 const SIGNED: [&str; 3] = ["level2", "level3", "full"];
-pub(super) const SIGN: &str = "level2, level3, and full channels now require authentication.";
 
 impl Ask {
-    fn is_signed(&self) -> bool {
-        self.signature.is_some()
+    /// What is said of who asks, where anything is signed.
+    fn claim(&self) -> Option<Claim<'_>> {
+        Some(Claim {
+            key: self.key.as_deref(),
+            passphrase: self.passphrase.as_deref(),
+            timestamp: self.timestamp.as_ref(),
+            signature: self.signature.as_deref()?,
+        })
     }
-
-    /// Whether all that belongs to a signature is there: 32 bytes in base64, with a second.
-    fn is_well_formed(&self) -> bool {
-        let is_said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let is_time = match &self.timestamp {
-            Some(Value::Number(_)) => true,
-            Some(Value::String(text)) => model::decimal::parse(text.as_bytes()).is_ok(),
-            _ => false,
-        };
-        let is_base64 = self.signature.as_deref().and_then(|text| text.strip_suffix('='));
-        let is_base64 = is_base64.is_some_and(|text| {
-            let is_digit = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
-            text.len() == 43 && text.chars().all(is_digit)
-        });
-        is_said(&self.key) && is_said(&self.passphrase) && is_time && is_base64
-    }
-}
-
-fn error(message: &str, reason: &str) -> Bytes {
-    json!({"type": "error", "message": message, "reason": reason}).to_string().into()
 }
 
 impl Coinbase {
@@ -83,25 +70,24 @@ impl Coinbase {
     pub(super) fn answer(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]) {
         let ask: Ask = match serde_json::from_slice(message) {
             Ok(ask) => ask,
-            Err(_) => return floor.send(client, error("Malformed JSON", "not a request")),
+            Err(_) => return floor.send(client, feed_error(JSON, "")),
         };
-        if ask.is_signed() && !ask.is_well_formed() {
-            return floor.send(client, error("Authentication Failed", "invalid signature"));
+        if let Some(claim) = ask.claim()
+            && let Err(wrong) = sign::check(floor.accounts, floor.now, &claim)
+        {
+            return floor.send(client, feed_error(wrong, ""));
         }
         match ask.kind.as_str() {
             "subscribe" => self.subscribe(floor, client, &ask),
             "unsubscribe" => self.unsubscribe(floor, client, &ask),
-            _ => {
-                let reason = "Type has to be either subscribe or unsubscribe";
-                floor.send(client, error("Failed to subscribe", reason));
-            }
+            _ => floor.send(client, feed_error(TYPE, "")),
         }
     }
 
     fn subscribe(&mut self, floor: &mut Floor<'_>, client: ClientId, ask: &Ask) {
         let (wanted, refused) = self.wanted(ask);
-        for reason in refused {
-            floor.send(client, error("Failed to subscribe", &reason));
+        for refusal in refused {
+            floor.send(client, refusal);
         }
         let Some(of) = self.clients.get_mut(&client).filter(|_| !wanted.is_empty()) else { return };
         of.subscribe_by = None;
@@ -115,27 +101,27 @@ impl Coinbase {
         }
     }
 
-    /// What is asked for, and the reasons why some of it is not to be had.
-    fn wanted(&self, ask: &Ask) -> (BTreeSet<Stream>, Vec<String>) {
+    /// What is asked for, and what is said of that which is not to be had.
+    fn wanted(&self, ask: &Ask) -> (BTreeSet<Stream>, Vec<Bytes>) {
         let (mut wanted, mut refused) = (BTreeSet::new(), Vec::new());
         if ask.channels.is_empty() {
-            refused.push("no channels".to_owned());
+            refused.push(feed_error(NO_CHANNELS, ""));
         }
         for of in &ask.channels {
             let (name, ids) = of.parts(&ask.product_ids);
-            if SIGNED.contains(&name) && !ask.is_signed() {
-                refused.push(SIGN.to_owned());
+            if SIGNED.contains(&name) && ask.signature.is_none() {
+                refused.push(feed_error(UNSIGNED, ""));
                 continue;
             }
             match Channel::find(name) {
-                None => refused.push(format!("{name} is not a valid channel")),
+                None => refused.push(feed_error(CHANNEL, name)),
                 Some(Channel::Status) => drop(wanted.insert((Channel::Status, 0))),
-                Some(_) if ids.is_empty() => refused.push(format!("{name}: no product_ids")),
+                Some(_) if ids.is_empty() => refused.push(feed_error(NO_PRODUCTS, name)),
                 Some(channel) => {
                     for id in ids {
                         match self.find(id) {
                             Some(index) => drop(wanted.insert((channel, index))),
-                            None => refused.push(format!("{id} is not a valid product")),
+                            None => refused.push(feed_error(PRODUCT, id)),
                         }
                     }
                 }

@@ -6,6 +6,10 @@ use model::Side;
 use serde_json::json;
 
 use super::Coinbase;
+use super::errors::{
+    AFTER, BEFORE, END, GRANULARITY, LEVEL, LIMIT, NOT_FOUND, RANGE, START, TOO_OFTEN, UNAVAILABLE,
+    Wrong, refusal,
+};
 use super::payload::{currencies, maker_side, price, short_size, size, time};
 use crate::digits::{rfc3339, seconds_of};
 use crate::faults::Trouble;
@@ -20,29 +24,20 @@ const CANDLES_MAX: u64 = 300;
 /// Trades in one answer at most, and where nothing is said.
 const TRADES_MAX: usize = 1_000;
 
-/// A body, or status and message of a refusal.
-type Answer = Result<Reply, (u16, &'static str)>;
-
-const NOT_FOUND: (u16, &str) = (404, "NotFound");
+type Answer = Result<Reply, Wrong>;
 
 fn ok(body: String) -> Answer {
     Ok(Reply::new(200, body))
 }
 
-/// The answer to a request that is turned away whatever it asks for. Statuses are documented, and that
-/// a body has a `message`; the words of 429 are as clients have seen them (askmike/gekko #2859), those of
-/// 500 ours. It says nothing of how long to wait, and bans nobody.
+/// The answer to a request that is turned away whatever it asks for. It says nothing of how long to wait,
+/// and bans nobody.
 pub(super) fn turn_away(why: Trouble) -> Option<Reply> {
-    let (status, message) = match why {
-        Trouble::Unavailable => (500, "Internal server error"),
-        Trouble::TooOften(_) => (429, "Public rate limit exceeded"),
-        Trouble::Banned(_) => return None,
-    };
-    Some(refusal((status, message)))
-}
-
-fn refusal((status, message): (u16, &str)) -> Reply {
-    Reply::new(status, json!({"message": message}).to_string())
+    match why {
+        Trouble::Unavailable => Some(refusal(UNAVAILABLE)),
+        Trouble::TooOften(_) => Some(refusal(TOO_OFTEN)),
+        Trouble::Banned(_) => None,
+    }
 }
 
 struct Query<'a>(&'a str);
@@ -54,24 +49,23 @@ impl Query<'_> {
         value.map(|value| value.replace("%3A", ":").replace("%3a", ":"))
     }
 
-    fn number(
-        &self,
-        name: &str,
-        refusal: &'static str,
-    ) -> Result<Option<u64>, (u16, &'static str)> {
-        self.text(name).map(|text| text.parse().map_err(|_| (400, refusal))).transpose()
+    fn number(&self, name: &str, wrong: Wrong) -> Result<Option<u64>, Wrong> {
+        self.text(name).map(|text| text.parse().map_err(|_| wrong)).transpose()
     }
 
     /// Seconds since the epoch, as such or as a date.
-    fn time(&self, name: &str, refusal: &'static str) -> Result<Option<u64>, (u16, &'static str)> {
+    fn time(&self, name: &str, wrong: Wrong) -> Result<Option<u64>, Wrong> {
         let read = |text: String| text.parse().ok().or_else(|| seconds_of(&text));
-        self.text(name).map(|text| read(text).ok_or((400, refusal))).transpose()
+        self.text(name).map(|text| read(text).ok_or(wrong)).transpose()
     }
 }
 
 impl Coinbase {
     /// Answers a request.
-    pub(super) fn rest(&self, floor: &mut Floor<'_>, request: &Request) -> Reply {
+    pub(super) fn rest(&mut self, floor: &mut Floor<'_>, request: &Request) -> Reply {
+        if !self.requests.take(floor.now) {
+            return refusal(TOO_OFTEN);
+        }
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let parts: Vec<_> = path.trim_matches('/').split('/').collect();
         let query = Query(query);
@@ -116,11 +110,10 @@ impl Coinbase {
 
     /// Best levels, or all of them, each with the number of its orders.
     fn book(&self, floor: &Floor<'_>, index: Index, query: &Query<'_>) -> Answer {
-        let refusal = "Invalid level: 1 or 2 expected";
-        let count = match query.number("level", refusal)? {
+        let count = match query.number("level", LEVEL)? {
             None | Some(1) => 1,
             Some(2) => usize::MAX,
-            Some(_) => return Err((400, refusal)),
+            Some(_) => return Err(LEVEL),
         };
         let (of, book) = (floor.market.instrument(index), floor.market.book(index));
         let mut orders: BTreeMap<(bool, u64), u64> = BTreeMap::new();
@@ -147,10 +140,10 @@ impl Coinbase {
     /// Newest first. `after` asks for older ones, `before` for newer ones than a trade; the headers
     /// say from where to go on.
     fn trades(floor: &Floor<'_>, index: Index, query: &Query<'_>) -> Answer {
-        let limit = query.number("limit", "Invalid limit: 1 to 1000 expected")?;
+        let limit = query.number("limit", LIMIT)?;
         let limit = limit.map_or(TRADES_MAX, |n| usize::try_from(n).unwrap_or(TRADES_MAX));
-        let before = query.number("before", "Invalid before: a trade_id expected")?;
-        let after = query.number("after", "Invalid after: a trade_id expected")?;
+        let before = query.number("before", BEFORE)?;
+        let after = query.number("after", AFTER)?;
         let (of, tape) = (floor.market.instrument(index), floor.market.tape(index));
         let newest = tape.trades().iter().rev();
         let within = newest.filter(|trade| {
@@ -196,18 +189,16 @@ impl Coinbase {
     /// `[time, low, high, open, close, volume]`, newest first; nothing for an interval in which
     /// nothing was traded.
     fn candles(floor: &mut Floor<'_>, index: Index, query: &Query<'_>) -> Answer {
-        let refusal = "Unsupported granularity";
-        let granularity = query.number("granularity", refusal)?.unwrap_or(60);
+        let granularity = query.number("granularity", GRANULARITY)?.unwrap_or(60);
         if !GRANULARITIES.contains(&granularity) {
-            return Err((400, refusal));
+            return Err(GRANULARITY);
         }
-        let start = query.time("start", "Invalid start")?;
-        let end = query.time("end", "Invalid end")?;
+        let start = query.time("start", START)?;
+        let end = query.time("end", END)?;
         // One without the other is ignored.
         let (start, end) = start.zip(end).unwrap_or((0, u64::MAX));
         if end < u64::MAX && end.saturating_sub(start) / granularity > CANDLES_MAX {
-            let message = "granularity too small for the requested time range. Count of aggregations requested exceeds 300";
-            return Err((400, message));
+            return Err(RANGE);
         }
         let candles = floor.market.roll(index, floor.now).candles(granularity / 60);
         let of = floor.market.instrument(index);

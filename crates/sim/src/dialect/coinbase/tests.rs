@@ -6,6 +6,7 @@ use model::Decimal;
 use serde_json::Value;
 
 use super::*;
+use crate::accounts::Account;
 use crate::faults::Faults;
 use crate::machine::{Machine, Output, RequestId};
 use crate::venue::{Simulator, venue};
@@ -27,7 +28,7 @@ fn talk(rate: u32) -> Talk {
         rate,
         faults: Faults::default(),
         start: START,
-        accounts: Vec::new(),
+        accounts: vec![Account::demo()],
     };
     let simulator = venue("coinbase", &options).unwrap().unwrap();
     let mut talk = Talk { simulator, now: START, heard: Vec::new(), closed: None };
@@ -85,7 +86,9 @@ impl Talk {
         (reply.status, serde_json::from_slice(&reply.body).unwrap())
     }
 
+    /// As the only one that is asked in a while.
     fn get(&mut self, target: &str) -> Value {
+        self.simulator.new_address();
         let (status, body) = self.ask(target);
         assert_eq!(status, 200, "{target}: {body}");
         body
@@ -194,7 +197,8 @@ fn sequences_rise_and_the_last_trade_is_known_by_all() {
     assert!(ids.len() > 20 && ids.windows(2).all(|pair| pair[1] == pair[0] + 1));
     assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
     let last = talk.simulator.trades("ETH-USD").pop().unwrap();
-    let matched = of(&heard, "match", "ETH-USD").pop().unwrap();
+    let matches = of(&heard, "match", "ETH-USD");
+    let matched = matches.last().unwrap();
     let maker = if last.aggressor == Side::Buy { "sell" } else { "buy" };
     assert_eq!((&matched["trade_id"], &matched["side"]), (&last.id.into(), &maker.into()));
     assert_ne!(matched["maker_order_id"], matched["taker_order_id"]);
@@ -203,7 +207,7 @@ fn sequences_rise_and_the_last_trade_is_known_by_all() {
     for ticker in &tickers {
         let at = sequences.iter().position(|seen| ticker["sequence"] == *seen).unwrap();
         assert_eq!(ticker["trade_id"], ids[at]);
-        assert_ne!(ticker["side"], of(&heard, "match", "ETH-USD")[at]["side"], "who took");
+        assert_ne!(ticker["side"], matches[at]["side"], "who took");
         assert!(number(&ticker["low_24h"]) <= number(&ticker["price"]));
         assert!(number(&ticker["price"]) <= number(&ticker["high_24h"]));
         assert!(number(&ticker["best_bid"]) < number(&ticker["best_ask"]));
@@ -295,7 +299,7 @@ fn subscriptions_are_told_whole_and_refusals_in_the_venues_words() {
         (
             r#"{"type":"subscribe","product_ids":["BTC-USD"],"channels":["level2"]}"#,
             "Failed to subscribe",
-            ask::SIGN,
+            errors::UNSIGNED.1,
         ),
         ("garbage", "Malformed JSON", "not a request"),
         (r#"{"type":"subscribe","channels":[7]}"#, "Malformed JSON", "not a request"),
@@ -310,34 +314,65 @@ fn subscriptions_are_told_whole_and_refusals_in_the_venues_words() {
     }
 }
 
+/// A subscription of `level2`, with a signature of that text by that secret.
+fn signed(key: &str, passphrase: &str, secret: &str, text: &str, timestamp: &str) -> String {
+    let secret = crate::sign::from_base64(secret).unwrap();
+    let signature = crate::sign::base64(&crate::sign::hmac_sha256(secret, text.as_bytes()));
+    format!(
+        r#"{{"type":"subscribe","product_ids":["BTC-USD"],"channels":["level2"],"key":"{key}","passphrase":"{passphrase}","timestamp":{timestamp},"signature":"{signature}"}}"#
+    )
+}
+
 #[test]
 fn level2_is_for_those_who_sign_and_comes_once_beside_the_batch() {
-    let signature = format!("{}=", "aB3+/".repeat(9).split_at(43).0);
-    let ask = |key: &str, signature: &str, timestamp: &str| {
-        format!(
-            r#"{{"type":"subscribe","product_ids":["BTC-USD"],"channels":["level2"],"key":"{key}","passphrase":"p","timestamp":{timestamp},"signature":"{signature}"}}"#
-        )
+    let Account { api_key, secret, passphrase, .. } = Account::demo();
+    let of = |stamp: &str| {
+        let text = format!("{}GET/users/self/verify", stamp.trim_matches('"'));
+        signed(&api_key, &passphrase, &secret, &text, stamp)
     };
     let mut talk = talk(500);
-    for wrong in [
-        ask("", &signature, "1"),
-        ask("k", "short=", "1"),
-        ask("k", &signature.replace('+', "%"), "1"),
-        ask("k", &signature, r#""noon""#),
-        ask("k", &signature, "null"),
+    let right = "1780000000GET/users/self/verify";
+    for (wrong, reason) in [
+        (signed("k", &passphrase, &secret, right, "1780000000"), errors::KEY),
+        (signed("", &passphrase, &secret, right, "1780000000"), errors::KEY),
+        (signed(&api_key, "p", &secret, right, "1780000000"), errors::PASSPHRASE),
+        (signed(&api_key, &passphrase, "b3RoZXI=", right, "1780000000"), errors::SIGNATURE),
+        (signed(&api_key, &passphrase, &secret, right, "1780000001"), errors::SIGNATURE),
+        (of("1780000000").replace("\"signature\":\"", "\"signature\":\"%"), errors::SIGNATURE),
+        (of("1780000031"), errors::EXPIRED),
+        (of("1779999969"), errors::EXPIRED),
+        (of(r#""noon""#), errors::TIMESTAMP),
+        (of("null"), errors::TIMESTAMP),
     ] {
         let answers = talk.say(&wrong);
-        assert_eq!(answers[0]["message"], "Authentication Failed", "{wrong}");
+        let said = (&answers[0]["message"], &answers[0]["reason"]);
+        assert_eq!(said, (&reason.0.into(), &reason.1.into()), "{wrong}");
     }
-    for timestamp in ["1780000000", r#""1780000000.25""#] {
-        let answers = talk.say(&ask("k", &signature, timestamp));
-        assert_eq!(answers[0]["channels"][0]["name"], "level2");
+    for stamp in ["1780000000", r#""1780000000.25""#, "1780000030", "1779999970"] {
+        let answers = talk.say(&of(stamp));
+        assert_eq!(answers[0]["channels"][0]["name"], "level2", "{stamp}");
     }
     talk.say(r#"{"type":"subscribe","product_ids":["BTC-USD"],"channels":["level2_batch"]}"#);
     let heard = talk.run(Duration::from_secs(5));
     assert_eq!(book(&heard, "BTC-USD"), truth(&talk, "BTC-USD"));
-    let updates = of(&heard, "l2update", "BTC-USD");
+    let updates = super::tests::of(&heard, "l2update", "BTC-USD");
     assert!(updates.windows(2).all(|pair| pair[0]["time"] != pair[1]["time"]));
+}
+
+#[test]
+fn requests_are_limited_to_ten_a_second_and_bursts_of_fifteen() {
+    let mut talk = talk(0);
+    for round in 0..3 {
+        let granted = if round == 0 { 15 } else { 10 };
+        for n in 0..granted {
+            assert_eq!(talk.ask("/time").0, 200, "{round} {n}");
+        }
+        let (status, body) = talk.ask("/products");
+        assert_eq!((status, &body["message"]), (429, &"Public rate limit exceeded".into()));
+        talk.run(Duration::from_secs(1));
+    }
+    talk.run(Duration::from_secs(60));
+    assert_eq!((0..20).filter(|_| talk.ask("/time").0 == 200).count(), 15, "and no more");
 }
 
 #[test]

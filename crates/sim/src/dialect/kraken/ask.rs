@@ -3,6 +3,10 @@
 use model::Nanos;
 use serde::Deserialize;
 
+use super::errors::{
+    WS_CHANNEL, WS_DEPTH, WS_INTERVAL, WS_JSON, WS_METHOD, WS_NO_SYMBOLS, WS_SYMBOL, WS_TOO_MANY,
+    WS_TWICE, WS_UNKNOWN, ws_error,
+};
 use super::{CANDLES_TOLD, Client, DEPTHS, Kraken, SUBSCRIPTIONS_MAX, Stream, TRADES_TOLD, rest};
 use crate::digits::rfc3339;
 use crate::machine::ClientId;
@@ -72,10 +76,7 @@ impl Kraken {
     pub(super) fn answer(&mut self, floor: &mut Floor<'_>, client: ClientId, message: &[u8]) {
         let ask: Ask = match serde_json::from_slice(message) {
             Ok(ask) => ask,
-            Err(_) => {
-                let text = r#"{"error":"Malformed request","success":false}"#;
-                return self.send(floor, client, text);
-            }
+            Err(_) => return self.send(floor, client, ws_error(WS_JSON)),
         };
         let now = floor.now;
         match ask.method.as_str() {
@@ -86,10 +87,7 @@ impl Kraken {
                 self.send(floor, client, text);
             }
             "subscribe" | "unsubscribe" => self.change(floor, client, &ask),
-            _ => {
-                let text = r#"{"error":"Unsupported method","success":false}"#;
-                self.send(floor, client, text);
-            }
+            _ => self.send(floor, client, ws_error(WS_METHOD)),
         }
     }
 
@@ -106,7 +104,7 @@ impl Kraken {
             return self.change_one(floor, client, ask, &one(None));
         }
         if params.symbol.is_empty() {
-            let text = one(None).refused("Symbol(s) missing");
+            let text = one(None).refused(WS_NO_SYMBOLS);
             return self.send(floor, client, text);
         }
         let all: Vec<_> = params.symbol.iter().map(|symbol| one(Some(symbol))).collect();
@@ -124,14 +122,14 @@ impl Kraken {
         let Some(Client { streams, .. }) = self.clients.get_mut(&client) else { return };
         if one.method == "unsubscribe" {
             let known = streams.remove(&stream);
-            let text = if known { one.done(&more) } else { one.refused("Subscription not found") };
+            let text = if known { one.done(&more) } else { one.refused(WS_UNKNOWN) };
             return self.send(floor, client, text);
         }
         if streams.len() >= SUBSCRIPTIONS_MAX {
-            return self.send(floor, client, one.refused("Exceeded subscriptions limit"));
+            return self.send(floor, client, one.refused(WS_TOO_MANY));
         }
         if !streams.insert(stream) {
-            let text = one.refused("Already subscribed to one or more symbols");
+            let text = one.refused(WS_TWICE);
             return self.send(floor, client, text);
         }
         self.send(floor, client, one.done(&more));
@@ -145,13 +143,13 @@ impl Kraken {
         let place = || -> Result<Index, String> {
             let symbol = symbol.unwrap_or_default();
             let found = self.symbols.iter().position(|known| known == symbol);
-            found.ok_or_else(|| format!("Currency pair not supported {symbol}"))
+            found.ok_or_else(|| format!("{WS_SYMBOL} {symbol}"))
         };
         match params.channel.as_str() {
             "book" => {
                 let depth = params.depth.unwrap_or(10);
                 if !DEPTHS.contains(&depth) {
-                    return Err("Subscription depth not supported".to_owned());
+                    return Err(WS_DEPTH.to_owned());
                 }
                 Ok((Stream::Book(place()?, depth), format!(r#","depth":{depth},"snapshot":true"#)))
             }
@@ -160,12 +158,12 @@ impl Kraken {
             "ohlc" => {
                 let minutes = params.interval.unwrap_or(1);
                 if !rest::INTERVALS.contains(&minutes) {
-                    return Err("Subscription ohlc interval not supported".to_owned());
+                    return Err(WS_INTERVAL.to_owned());
                 }
                 Ok((Stream::Candle(place()?, minutes), format!(r#","interval":{minutes}"#)))
             }
             "instrument" => Ok((Stream::Instrument, r#","snapshot":true"#.to_owned())),
-            other => Err(format!("Unsupported channel {other}")),
+            other => Err(format!("{WS_CHANNEL} {other}")),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Nanos, Side};
+use model::{Decimal, Nanos, Side};
 
 use super::{CHECKSUM_LEVELS, Kraken, LOT_PLACES, Sides, rest};
 use crate::digits::{crc32, fixed, rfc3339, short};
@@ -82,9 +82,10 @@ impl Kraken {
         let lots = |lots: u64| short(instrument.lot.decimal(lots));
         let [bid, ask] = market.best(index).map(Option::unwrap_or_default);
         let day = tape.day();
-        let change = instrument.tick.decimal(tape.last()) - instrument.tick.decimal(day.open);
+        let open = instrument.tick.decimal(day.open);
+        let change = instrument.tick.decimal(tape.last()) - open;
         format!(
-            r#"{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{}","bid":{},"bid_qty":{},"ask":{},"ask_qty":{},"last":{},"volume":{},"vwap":{},"low":{},"high":{},"change":{},"change_pct":0.1}}]}}"#,
+            r#"{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{}","bid":{},"bid_qty":{},"ask":{},"ask_qty":{},"last":{},"volume":{},"vwap":{},"low":{},"high":{},"change":{},"change_pct":{}}}]}}"#,
             self.symbols[index],
             price(bid.0),
             lots(bid.1),
@@ -96,6 +97,7 @@ impl Kraken {
             price(day.low),
             price(day.high),
             short(change),
+            short((change / open * Decimal::ONE_HUNDRED).round_dp(2)),
         )
         .into()
     }

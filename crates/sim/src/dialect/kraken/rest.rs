@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use model::{Nanos, Side};
 
 use super::LOT_PLACES;
-use crate::digits::fixed;
+use super::errors::{ARGUMENTS, METHOD, PAIR, TOO_OFTEN, UNAVAILABLE, refusal};
+use super::limits::Limits;
+use crate::digits::{fixed, rfc1123};
 use crate::faults::Trouble;
 use crate::machine::{Reply, Request};
 use crate::market::instrument::Instrument;
@@ -16,13 +18,30 @@ use crate::venue::Floor;
 
 /// Candles of so many minutes.
 pub(super) const INTERVALS: [u32; 9] = [1, 5, 15, 30, 60, 240, 1_440, 10_080, 21_600];
-/// Levels a side of a book, and trades, in one answer at most.
+/// Levels a side of a book in one answer at most.
 const COUNT_MAX: usize = 500;
+/// Trades in one answer at most, and where nothing is said.
+const TRADES_MAX: usize = 1_000;
+/// A `since` below it is in seconds, else in nanoseconds.
+const NANOS_FROM: u64 = 1_000_000_000_000;
 
 /// Answers a request.
-pub(super) fn answer(symbols: &[String], floor: &mut Floor<'_>, request: &Request) -> Reply {
+pub(super) fn answer(
+    symbols: &[String],
+    limits: &mut Limits,
+    floor: &mut Floor<'_>,
+    request: &Request,
+) -> Reply {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let of = Query { symbols, query };
+    let counted = match path {
+        "/0/public/Trades" => of.place(floor).ok().map(|index| ("Trades", index)),
+        "/0/public/OHLC" => of.place(floor).ok().map(|index| ("OHLC", index)),
+        _ => None,
+    };
+    if let Err(error) = limits.take(floor.now, counted) {
+        return refusal(error);
+    }
     let result = match path {
         "/0/public/Time" => Ok(time(floor.now)),
         "/0/public/Assets" => Ok(assets(floor)),
@@ -31,7 +50,7 @@ pub(super) fn answer(symbols: &[String], floor: &mut Floor<'_>, request: &Reques
         "/0/public/Trades" => of.trades(floor),
         "/0/public/Ticker" => of.tickers(floor),
         "/0/public/OHLC" => of.candles(floor),
-        _ => Err("EGeneral:Unknown method"),
+        _ => Err(METHOD),
     };
     match result {
         Ok(result) => Reply::new(200, format!(r#"{{"error":[],"result":{result}}}"#)),
@@ -39,17 +58,12 @@ pub(super) fn answer(symbols: &[String], floor: &mut Floor<'_>, request: &Reques
     }
 }
 
-/// Errors come with status 200 too (docs.kraken.com/exchange/guides/general/errors).
-fn refusal(error: &str) -> Reply {
-    Reply::new(200, format!(r#"{{"error":["{error}"]}}"#))
-}
-
 /// The answer to a request that is turned away whatever it asks for. It says nothing of how long to
 /// wait, and bans nobody.
 pub(super) fn turn_away(why: Trouble) -> Option<Reply> {
     match why {
-        Trouble::Unavailable => Some(refusal("EService:Unavailable")),
-        Trouble::TooOften(_) => Some(refusal("EAPI:Rate limit exceeded")),
+        Trouble::Unavailable => Some(refusal(UNAVAILABLE)),
+        Trouble::TooOften(_) => Some(refusal(TOO_OFTEN)),
         Trouble::Banned(_) => None,
     }
 }
@@ -67,7 +81,7 @@ pub(super) fn vwap(instrument: &Instrument, candle: &Candle) -> u64 {
 
 fn time(now: Nanos) -> String {
     let seconds = now.0 / 1_000_000_000;
-    format!(r#"{{"unixtime":{seconds},"rfc1123":"{}"}}"#, crate::digits::rfc3339(now, 0))
+    format!(r#"{{"unixtime":{seconds},"rfc1123":"{}"}}"#, rfc1123(now))
 }
 
 /// The venue's own names of two assets.
@@ -107,8 +121,8 @@ impl Query<'_> {
 
     /// The instrument that is asked for: `XBTUSDT`, `XBT/USDT`, `BTC/USDT` or `BTCUSDT`.
     fn place(&self, floor: &Floor<'_>) -> Result<Index, &'static str> {
-        let pair = self.parameter("pair").ok_or("EGeneral:Invalid arguments")?;
-        find(pair, floor).ok_or("EQuery:Unknown asset pair")
+        let pair = self.parameter("pair").ok_or(ARGUMENTS)?;
+        find(pair, floor).ok_or(PAIR)
     }
 
     fn pairs(&self, floor: &Floor<'_>) -> Answer {
@@ -116,7 +130,7 @@ impl Query<'_> {
             None => (0..self.symbols.len()).collect(),
             Some(pairs) => {
                 let found = pairs.split(',').map(|pair| find(pair, floor));
-                found.collect::<Option<_>>().ok_or("EQuery:Unknown asset pair")?
+                found.collect::<Option<_>>().ok_or(PAIR)?
             }
         };
         let pair = |index: &Index| {
@@ -151,12 +165,26 @@ impl Query<'_> {
         Ok(format!(r#"{{"{}":{{"asks":[{asks}],"bids":[{bids}]}}}}"#, name(of)))
     }
 
+    /// The newest, or the first after a time, from which `last` goes on: a page ends with a moment.
     fn trades(&self, floor: &Floor<'_>) -> Answer {
         let index = self.place(floor)?;
-        let count = self.number("count").map_or(COUNT_MAX, |n| n as usize).clamp(1, 1_000);
+        let count = self.number("count").map_or(TRADES_MAX, |n| n as usize).clamp(1, TRADES_MAX);
+        let since = self.parameter("since").map(|text| text.parse().map_err(|_| ARGUMENTS));
+        let since = since.transpose()?.map(|since: u64| match since < NANOS_FROM {
+            true => since * 1_000_000_000,
+            false => since,
+        });
         let (of, tape) = (floor.market.instrument(index), floor.market.tape(index));
-        let skipped = tape.trades().len().saturating_sub(count);
-        let rows = tape.trades().iter().skip(skipped).map(|trade| {
+        let all = tape.trades();
+        let (begin, end) = match since {
+            None => (all.len().saturating_sub(count), all.len()),
+            Some(since) => {
+                let begin = all.partition_point(|trade| trade.at.0 <= since);
+                let cut = all.get(begin + count - 1).map(|last| last.at);
+                (begin, cut.map_or(all.len(), |cut| all.partition_point(|trade| trade.at <= cut)))
+            }
+        };
+        let rows = all.range(begin..end).map(|trade| {
             let side = if trade.aggressor == Side::Buy { "b" } else { "s" };
             let (seconds, nanos) = (trade.at.0 / 1_000_000_000, trade.at.0 % 1_000_000_000);
             format!(
@@ -167,7 +195,8 @@ impl Query<'_> {
             )
         });
         let rows = rows.collect::<Vec<_>>().join(",");
-        let last = tape.trades().back().map_or(0, |trade| trade.at.0);
+        let told = all.range(begin..end).last().map(|trade| trade.at.0);
+        let last = told.or(since).unwrap_or(0);
         Ok(format!(r#"{{"{}":[{rows}],"last":"{last}"}}"#, name(of)))
     }
 
@@ -184,7 +213,7 @@ impl Query<'_> {
         let index = self.place(floor)?;
         let minutes = self.number("interval").unwrap_or(1);
         if !INTERVALS.iter().any(|known| u64::from(*known) == minutes) {
-            return Err("EGeneral:Invalid arguments");
+            return Err(ARGUMENTS);
         }
         let since = self.number("since").unwrap_or(0);
         let candles = floor.market.roll(index, floor.now).candles(minutes);

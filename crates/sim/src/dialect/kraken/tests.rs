@@ -69,7 +69,13 @@ impl Talk {
         std::mem::take(&mut self.heard)
     }
 
+    /// As the only one that is asked in a while.
     fn get(&mut self, target: &str) -> Value {
+        self.simulator.new_address();
+        self.ask(target)
+    }
+
+    fn ask(&mut self, target: &str) -> Value {
         let mut out = Vec::new();
         self.simulator.request(self.now, RequestId(1), &Request::get(target), &mut out);
         let Some(Output::Answer { reply, .. }) = out.pop() else { panic!("no answer") };
@@ -218,7 +224,14 @@ fn trades_tickers_and_candles_come_with_each_trade() {
     assert!(ids.len() > 20 && ids.windows(2).all(|pair| pair[1] == pair[0] + 1));
     let truth = talk.simulator.trades("ETH-USDT");
     assert_eq!(truth.last().unwrap().id, *ids.last().unwrap());
-    assert_eq!(channel(&heard, "ticker").len(), trades.len());
+    let tickers = channel(&heard, "ticker");
+    assert_eq!(tickers.len(), trades.len());
+    for ticker in &tickers {
+        let number = |key: &str| -> Decimal { ticker["data"][0][key].to_string().parse().unwrap() };
+        let (last, change) = (number("last"), number("change"));
+        let percent = change / (last - change) * Decimal::ONE_HUNDRED;
+        assert_eq!(number("change_pct"), percent.round_dp(2).normalize(), "{ticker}");
+    }
     let candles = channel(&heard, "ohlc");
     assert_eq!(candles[0]["type"], "snapshot");
     let last = &candles.last().unwrap()["data"][0];
@@ -264,6 +277,64 @@ fn rest_agrees_with_the_stream_and_says_what_is_wrong() {
     ] {
         assert_eq!(talk.get(target)["error"][0], error, "{target}");
     }
+}
+
+#[test]
+fn requests_are_limited_by_address_and_trades_and_candles_by_pair_too() {
+    let mut talk = talk(0);
+    let is_refused = |answer: &Value| answer["error"][0] == "EAPI:Rate limit exceeded";
+    let kinds: [&[&str]; 5] = [
+        &["/0/public/Time", "/0/public/Depth?pair=XBTUSDT", "/0/public/Trades?pair=XYZ"],
+        &["/0/public/Trades?pair=XBTUSDT", "/0/public/Trades?pair=BTC/USDT"],
+        &["/0/public/Trades?pair=ETHUSDT"],
+        &["/0/public/OHLC?pair=XBTUSDT"],
+        &["/0/public/OHLC?pair=ETHUSDT"],
+    ];
+    for granted in [5, 2] {
+        for kind in kinds {
+            let mut targets = kind.iter().cycle();
+            for n in 0..granted {
+                assert!(!is_refused(&talk.ask(targets.next().unwrap())), "{kind:?} {n}");
+            }
+            assert!(kind.iter().all(|target| is_refused(&talk.ask(target))), "{kind:?}");
+        }
+        talk.run(Duration::from_secs(2));
+    }
+    // Once a second is never too often.
+    for _ in 0..100 {
+        assert!(!is_refused(&talk.ask("/0/public/Ticker")));
+        talk.run(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn trades_go_on_where_the_last_answer_ended() {
+    let mut talk = talk(200);
+    talk.run(Duration::from_secs(10));
+    let truth: Vec<_> = talk.simulator.trades("BTC-USDT").iter().map(|trade| trade.id).collect();
+    let mut page = |since: &str, count: usize| {
+        let target = format!("/0/public/Trades?pair=XBTUSDT&count={count}&since={since}");
+        let result = talk.get(&target)["result"].clone();
+        let rows = result["XBTUSDT"].as_array().unwrap().clone();
+        let ids: Vec<_> = rows.iter().map(|row| row[6].as_u64().unwrap()).collect();
+        (ids, result["last"].as_str().unwrap().to_owned())
+    };
+    let (mut since, mut all) = ("0".to_owned(), Vec::new());
+    loop {
+        let (ids, last) = page(&since, 7);
+        if ids.is_empty() {
+            assert_eq!(last, since);
+            break;
+        }
+        assert!(all.last() < ids.first(), "{all:?} and then {ids:?}");
+        (since, _) = (last, all.extend(ids));
+    }
+    assert_eq!(all, truth);
+    // Also in whole seconds.
+    let middle = (START + Duration::from_secs(5)).0 / 1_000_000_000;
+    let (later, _) = page(&middle.to_string(), 1_000);
+    assert!(truth.ends_with(&later) && later.len() < truth.len() && !later.is_empty());
+    assert_eq!(talk.get("/0/public/Trades?pair=XBTUSDT&since=x")["error"][0], errors::ARGUMENTS);
 }
 
 #[test]

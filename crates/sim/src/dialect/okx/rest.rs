@@ -29,6 +29,7 @@ pub(super) enum Path {
     Ticker,
     Tickers,
     Candles,
+    HistoryCandles,
 }
 
 impl Path {
@@ -43,6 +44,7 @@ impl Path {
             "market/ticker" => (Self::Ticker, 20),
             "market/tickers" => (Self::Tickers, 20),
             "market/candles" => (Self::Candles, 40),
+            "market/history-candles" => (Self::HistoryCandles, 20),
             _ => return None,
         })
     }
@@ -125,7 +127,8 @@ impl Okx {
                 let rows = wanted.into_iter().map(|index| self.ticker_row(floor, index));
                 Ok(rows.collect::<Vec<_>>().join(","))
             }
-            Path::Candles => self.candle_rows(floor, &query),
+            // The one for years, the other for the newest 1,440; here there is a day for both.
+            Path::Candles | Path::HistoryCandles => self.candle_rows(floor, &query),
         }
     }
 

@@ -346,6 +346,14 @@ fn candles_come_each_second_and_end_with_a_last_word() {
         by_rest[5][0].as_str().unwrap()
     ));
     assert_eq!(older, by_rest[3..5]);
+    // The same of longer ago, 300 at a time.
+    let history = "/api/v5/market/history-candles?instId=BTC-USDT&limit=500";
+    let newest = talk.get(history);
+    assert_eq!((newest.len(), &newest[..10]), (300, &by_rest[..]));
+    let after = newest[299][0].as_str().unwrap();
+    let next = talk.get(&format!("{history}&after={after}"));
+    let minute = |row: &Value| row[0].as_str().unwrap().parse::<u64>().unwrap() / 60_000;
+    assert_eq!((next.len(), minute(&next[0])), (300, minute(&newest[299]) - 1));
 }
 
 #[test]

@@ -46,6 +46,8 @@ impl Machine for Desk {
         out.push(Output::Send { client, payload });
     }
 
+    fn control(&mut self, _: Nanos, _: ClientId, _: &ControlFrame, _: &mut Vec<Output>) {}
+
     fn disconnected(&mut self, _: Nanos, client: ClientId, _: &mut Vec<Output>) {
         assert!(self.clients.remove(&client), "reported once");
     }
@@ -78,6 +80,10 @@ impl Machine for Desk {
 }
 
 impl Subject for Desk {
+    fn enumerations(&self) -> &'static [Enumeration] {
+        &[Enumeration { within: "\"report\":", field: "\"f\":\"" }]
+    }
+
     fn is_private(&self, _: ClientId) -> bool {
         true
     }

@@ -43,6 +43,7 @@ impl World {
             let seen = match output {
                 Output::Send { client, payload } => Seen::Sent(client.0, text(&payload)),
                 Output::Close { client, code, reason } => Seen::Closed(client.0, code, reason),
+                Output::Ping { .. } => panic!("a player pings nobody"),
                 Output::Break { .. } | Output::Silence { .. } => panic!("a player breaks nothing"),
                 Output::Answer { request, reply } => {
                     if !self.slow_writes {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::faults::Faults;
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::venue::{SimOptions, Simulator, TrueBook, default_symbols, venue};
 
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
@@ -22,6 +22,8 @@ struct Far {
     now: Nanos,
     out: Vec<Output>,
     asked: u64,
+    /// Whether pings are answered.
+    answers: bool,
 }
 
 impl Far {
@@ -35,7 +37,7 @@ impl Far {
             accounts: Vec::new(),
         };
         let simulator = venue(name, &options).unwrap().unwrap();
-        Self { simulator, now: START, out: Vec::new(), asked: 0 }
+        Self { simulator, now: START, out: Vec::new(), asked: 0, answers: true }
     }
 
     fn connected(name: &str, rate: u32, target: &str) -> Self {
@@ -53,8 +55,22 @@ impl Far {
         while let Some(at) = self.simulator.deadline().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.simulator.tick(self.now, &mut self.out);
+            self.answer_pings();
         }
         self.now = end;
+    }
+
+    fn answer_pings(&mut self) {
+        while self.answers
+            && let Some(at) = self.out.iter().position(|o| matches!(o, Output::Ping { .. }))
+            && let Output::Ping { client, payload } = self.out.remove(at)
+        {
+            self.control(client, ControlFrame::Pong(payload));
+        }
+    }
+
+    fn control(&mut self, client: ClientId, control: ControlFrame) {
+        self.simulator.control(self.now, client, &control, &mut self.out);
     }
 
     fn get(&mut self, target: &str) -> Reply {
@@ -328,6 +344,28 @@ fn who_talks_too_much_is_disconnected() {
 }
 
 #[test]
+fn pings_and_pongs_count_and_who_does_not_answer_is_disconnected() {
+    for (name, max, end_s) in [("binance", 5, 80), ("binance-usdm", 10, 780)] {
+        let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");
+        for _ in 1..max {
+            far.control(ME, ControlFrame::Ping(Default::default()));
+        }
+        far.say(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#);
+        assert_eq!(far.messages().len(), 1);
+        far.control(ME, ControlFrame::Pong(Default::default()));
+        let reason = "Too many requests".to_owned();
+        assert_eq!(far.out, [Output::Close { client: ME, code: 1008, reason }]);
+        let mut far = Far::connected(name, 0, "/ws/btcusdt@depth");
+        far.answers = false;
+        far.run_for(Duration::from_secs(end_s) - Duration::from_millis(1));
+        assert!(far.out.iter().all(|output| matches!(output, Output::Ping { client: ME, .. })));
+        far.run_for(Duration::from_millis(1));
+        let reason = "Pong timeout".to_owned();
+        assert_eq!(far.out.pop(), Some(Output::Close { client: ME, code: 1008, reason }));
+    }
+}
+
+#[test]
 fn a_connection_lives_for_a_day_and_takes_so_many_streams() {
     let mut far = Far::connected("binance-coinm", 0, "/ws");
     let names = |from: usize, count: usize| {
@@ -390,12 +428,30 @@ fn the_table_of_requests() {
 }
 
 #[test]
+fn spot_lists_those_symbols_that_are_named() {
+    let mut far = Far::new("binance", 500);
+    far.run_for(5 * SECOND);
+    for row in ["ticker/24hr", "ticker/bookTicker", "ticker/price"] {
+        let all = far.json(&format!("/api/v3/{row}"));
+        let one = far.json(&format!("/api/v3/{row}?symbols=%5B%22ETHUSDT%22%5D"));
+        assert_eq!(one, serde_json::json!([all[1]]), "{row}");
+        let both = far.json(&format!(r#"/api/v3/{row}?symbols=["ETHUSDT","BTCUSDT"]"#));
+        assert_eq!(both, serde_json::json!([all[1], all[0]]), "{row}");
+    }
+}
+
+#[test]
 fn the_table_of_errors() {
     let cases: &[(&str, &str, u16, i64)] = &[
         ("binance", "/api/v3/depth", 400, -1102),
         ("binance", "/api/v3/depth?symbol=", 400, -1102),
         ("binance", "/api/v3/depth?symbol=btcusdt", 400, -1121),
-        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=abc", 400, -1130),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=abc", 400, -1100),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=-1", 400, -1100),
+        ("binance-usdm", "/fapi/v1/trades?symbol=BTCUSDT&limit=x", 400, -1100),
+        ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=99999999999999999999", 400, -1130),
+        ("binance", "/api/v3/ticker/price?symbols=%5B%22NOPE%22%5D", 400, -1121),
+        ("binance", "/api/v3/ticker/24hr?symbol=BTCUSDT&symbols=%5B%22ETHUSDT%22%5D", 400, -1128),
         ("binance", "/api/v3/depth?symbol=BTCUSDT&limit=0", 400, -1130),
         ("binance", "/api/v3/aggTrades?symbol=BTCUSDT&limit=0", 400, -1130),
         ("binance", "/api/v3/klines?symbol=BTCUSDT", 400, -1102),

@@ -161,7 +161,7 @@ impl Why {
         // Every one has a row: a test looks.
         let row = TABLE.iter().find(|row| row.0 == self).unwrap_or(&TABLE[0]);
         let (_, status, code, text) = *row;
-        Failure { status, code, text: text.replace("%s", what), data: None }
+        Failure { status, code, text: text.replace("%s", what), data: None, retry_at: None }
     }
 
     /// The venue's words for what the market refuses.

@@ -67,7 +67,7 @@ impl SimulatedBinance {
         self.counts_of(id).take(floor.now).map_err(|limit| {
             let per =
                 format!("{} orders per {} {}", limit.limit, limit.interval_num, limit.interval);
-            Why::OrderCount.of(&per)
+            Failure { retry_at: Some(limit.ends(floor.now)), ..Why::OrderCount.of(&per) }
         })?;
         let name = terms.name.unwrap_or_else(|| self.trading.new_name());
         let order = NewOrder {

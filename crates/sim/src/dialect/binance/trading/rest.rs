@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::errors::{Failure, Wrong};
+use super::super::limits::refusal;
 use super::super::query::Query;
 use super::super::simulated::SimulatedBinance;
 use super::account::coins;
@@ -31,8 +32,8 @@ impl SimulatedBinance {
             return Some(Wrong::Method.reply());
         };
         let params = params(query, request);
-        if let Err(refusal) = self.weight.take(floor.now, weight(asked, &params)) {
-            return Some(refusal);
+        if let Err(failure) = self.weight.take(floor.now, weight(asked, &params)) {
+            return Some(refusal(floor.now, &failure));
         }
         let id = claimed(floor, request, query, &params, asked.action);
         let answer = id.clone().and_then(|id| self.act(floor, id, asked.action, &params));

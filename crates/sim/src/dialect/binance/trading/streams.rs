@@ -10,11 +10,12 @@ use model::capture::{params, split_url};
 use serde_json::{Value, json};
 
 use super::super::errors::Failure;
+use super::super::pulse::{Pulse, TOO_MUCH};
 use super::super::query::Query;
 use super::super::simulated::SimulatedBinance;
 use super::super::wire::ms;
+use super::Listener;
 use super::errors::Why;
-use super::{LIFETIME, Listener};
 use crate::dialect::{PlayDialect, Session};
 use crate::machine::ClientId;
 use crate::market::order::AccountId;
@@ -117,8 +118,8 @@ impl SimulatedBinance {
         target: &str,
     ) -> bool {
         let Some(session) = self.private_session(target) else { return false };
-        let expires = floor.now + LIFETIME;
-        self.trading.listeners.insert(client, Listener { session, expires });
+        let pulse = Pulse::of_stream(self.line, floor.now);
+        self.trading.listeners.insert(client, Listener { session, pulse });
         true
     }
 
@@ -131,6 +132,9 @@ impl SimulatedBinance {
     ) {
         let play = self.play;
         let Some(listener) = self.trading.listeners.get_mut(&client) else { return };
+        if listener.pulse.is_too_much(floor.now) {
+            return self.end(floor, client, TOO_MUCH);
+        }
         for reply in play.message(&mut listener.session, message) {
             floor.send(client, reply);
         }
@@ -154,7 +158,7 @@ impl SimulatedBinance {
     }
 
     /// Ends keys and orders whose time has come.
-    pub(super) fn expire(&mut self, floor: &mut Floor<'_>) {
+    pub(in super::super) fn expire(&mut self, floor: &mut Floor<'_>) {
         let now = floor.now;
         let old: Vec<AccountId> = self
             .trading

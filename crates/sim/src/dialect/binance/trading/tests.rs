@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{errors, requests};
 use crate::accounts::Account;
 use crate::faults::Faults;
-use crate::machine::{ClientId, Machine, Output, Reply, Request, RequestId};
+use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::sign;
 use crate::venue::{SimOptions, Simulator, TrueOrder, venue};
 
@@ -101,8 +101,18 @@ impl Far {
         while let Some(at) = self.simulator.deadline().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.simulator.tick(self.now, &mut self.out);
+            self.answer_pings();
         }
         self.now = end;
+    }
+
+    fn answer_pings(&mut self) {
+        while let Some(at) = self.out.iter().position(|o| matches!(o, Output::Ping { .. }))
+            && let Output::Ping { client, payload } = self.out.remove(at)
+        {
+            let pong = ControlFrame::Pong(payload);
+            self.simulator.control(self.now, client, &pong, &mut self.out);
+        }
     }
 
     /// A request as it is.

@@ -11,10 +11,10 @@ use model::capture::{params, split_url};
 use serde_json::{Value, json};
 
 use super::super::errors::Failure;
+use super::super::pulse::Pulse;
 use super::super::query::Query;
 use super::super::simulated::SimulatedBinance;
 use super::super::wire::ms;
-use super::LIFETIME;
 use super::errors::Why;
 use super::requests::named;
 use super::rest::weight;
@@ -27,7 +27,7 @@ use crate::venue::Floor;
 #[derive(Clone, Debug)]
 pub(super) struct ApiSession {
     connected: Nanos,
-    pub expires: Nanos,
+    pub pulse: Pulse,
     /// Whether answers tell limits where a request does not say.
     tells_limits: bool,
     /// Who has logged on, and when.
@@ -67,7 +67,7 @@ impl SimulatedBinance {
         }
         let session = ApiSession {
             connected: floor.now,
-            expires: floor.now + LIFETIME,
+            pulse: Pulse::of_api(self.line, floor.now),
             tells_limits: !params(query).any(|param| param == ("returnRateLimits", "false")),
             account: None,
             subscriptions: BTreeMap::new(),
@@ -91,7 +91,7 @@ impl SimulatedBinance {
         };
         let (status, what) = match answer {
             Ok(result) => (200, format!(r#""result":{result}"#)),
-            Err(failure) => (failure.status, format!(r#""error":{}"#, failure.body())),
+            Err(failure) => (failure.status, format!(r#""error":{}"#, failure.ws_body(floor.now))),
         };
         let limits = if limits {
             format!(r#","rateLimits":{}"#, self.limits(floor, client))
@@ -130,7 +130,7 @@ impl SimulatedBinance {
     ) -> Result<Value, Failure> {
         let params = &asked.params;
         if let Some(of) = named(self.line.sort, &asked.method) {
-            self.weigh(floor, weight(of, params))?;
+            self.weight.take(floor.now, weight(of, params))?;
             let id = if of.action.is_unsigned() {
                 sign::known(floor.accounts, params.get("apiKey"))?
             } else {
@@ -138,7 +138,7 @@ impl SimulatedBinance {
             };
             return self.act(floor, id, of.action, params);
         }
-        self.weigh(floor, 2)?;
+        self.weight.take(floor.now, 2)?;
         match asked.method.as_str() {
             "ping" => Ok(json!({})),
             "time" => Ok(json!({"serverTime": ms(floor.now)})),
@@ -159,18 +159,6 @@ impl SimulatedBinance {
             "userDataStream.unsubscribe" => self.unsubscribe(floor, client, params),
             _ => Err(Why::Operation.failure()),
         }
-    }
-
-    fn weigh(&mut self, floor: &Floor<'_>, weight: u32) -> Result<(), Failure> {
-        self.weight.take(floor.now, weight).map_err(|refusal| {
-            let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
-            Failure {
-                status: refusal.status,
-                code: body["code"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(0),
-                text: body["msg"].as_str().unwrap_or_default().to_owned(),
-                data: None,
-            }
-        })
     }
 
     /// Who asks: by the request's own key and signature, else by the session's.

@@ -188,6 +188,37 @@ fn futures_have_their_own_names() {
 }
 
 #[test]
+fn a_broken_limit_says_when_it_may_be_asked_again() {
+    for (spot, max, per_s) in [(true, 100, 10), (false, 300, 10)] {
+        let (far, target) = if spot { (Far::spot(), API) } else { (Far::futures(), "/ws-fapi/v1") };
+        let mut far = connected(far, target);
+        far.run_for(Duration::from_secs(3));
+        let now_ms = far.now_ms();
+        for _ in 0..max {
+            far.ws(Who::Demo, "order.place", order("BUY", "0.001", "59000", "x"));
+        }
+        let refused = far.ws(Who::Demo, "order.place", order("BUY", "0.001", "59000", "x"));
+        let until = |seconds: u64| (now_ms / 1_000 / seconds + 1) * seconds * 1_000;
+        let data = |retry_after: u64| json!({"serverTime": now_ms, "retryAfter": retry_after});
+        assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!(429), &json!(-1015)));
+        assert_eq!(refused["error"]["data"], data(until(per_s)));
+        // A request that is heavy enough to use the minute up, then one more, and one too many.
+        let mut status = || {
+            let answer = far.ws(Who::Demo, "account.status", json!({}));
+            (answer["status"].as_u64().unwrap(), answer["error"]["data"].clone())
+        };
+        while status().0 == 200 {}
+        assert_eq!(status(), (429, data(until(60))));
+        while status().0 == 429 {}
+        assert_eq!(status(), (418, data(now_ms + 120_000)));
+        far.run_for(Duration::from_secs(20));
+        let banned = far.plain("ping", &json!({}));
+        assert_eq!(banned["error"]["data"]["serverTime"], now_ms + 20_000);
+        assert_eq!(banned["error"]["data"]["retryAfter"], now_ms + 120_000);
+    }
+}
+
+#[test]
 fn a_connection_ends_after_a_day_and_is_told_before_maintenance() {
     let faults = Faults { maintenance_every_s: 60, ..Faults::default() };
     let mut far = connected(Far::with("binance", 0, faults), API);
@@ -197,6 +228,7 @@ fn a_connection_ends_after_a_day_and_is_told_before_maintenance() {
     let closed = |far: &Far| far.out.iter().any(|output| matches!(output, Output::Close { .. }));
     assert!(closed(&far));
     let mut far = connected(Far::spot(), API);
+    // Its pings are answered.
     far.run_for(Duration::from_secs(24 * 3_600 - 1));
     assert!(!closed(&far));
     far.run_for(Duration::from_secs(1));
