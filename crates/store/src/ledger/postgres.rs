@@ -1,7 +1,8 @@
 //! The ledger in a schema of a Postgres database.
 //!
 //! Every commit waits for the server's disk (`synchronous_commit`), also those that would not have
-//! to: the server may die alone, and what it then forgot would have been told to consumers. So
+//! to: the server may die alone, and what it then forgot would have been told to consumers. Each
+//! session sees to it that it is so, whatever its role's settings. So
 //! there is no speed to be had here; it is for those whose orders belong beside other data.
 //! (postgresql.org/docs/current/wal-async-commit.html)
 //!
@@ -27,8 +28,18 @@ pub use read::PostgresReader;
 
 /// A server that does not answer is given up after so long.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A statement that takes longer is an error: the batch is tried again.
-const STATEMENT_WITHIN: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
+/// What was sent to a server whose network is gone is given up after so long; a session on which
+/// nothing happens is asked for a sign of life as soon.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
+const QUIET_FOR: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+const ASKED_TIMES: u32 = 3;
+/// What each session begins with. A statement that takes longer is an error: the batch is tried again.
+/// Where the role or the database has turned off that a commit waits for the disk, this turns it on;
+/// other settings all wait for it, and for standbys as somebody has chosen.
+const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'";
 /// The server has noticed the end of a process that was killed within so long.
 const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -58,12 +69,15 @@ impl Place {
             return Err(LedgerError::stop(&shown, message));
         }
         config.connect_timeout(CONNECT_WITHIN).application_name("meltica ledger");
+        config.tcp_user_timeout(ACKNOWLEDGED_WITHIN).keepalives(true);
+        config.keepalives_idle(QUIET_FOR).keepalives_interval(ASKED_EVERY);
+        config.keepalives_retries(ASKED_TIMES);
         Ok(Self { config, shown })
     }
 
     fn connect(&self) -> Result<Client, LedgerError> {
         let mut db = self.config.connect(NoTls).map_err(|e| self.failed("connecting", &e))?;
-        let settings = db.batch_execute(STATEMENT_WITHIN);
+        let settings = db.batch_execute(SETTINGS);
         settings.map_err(|error| self.failed("connecting", &error))?;
         Ok(db)
     }

@@ -4,11 +4,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use model::Remedy;
+use model::ledger::LedgerReply;
 use model::order::OrderState;
 use proptest::prelude::*;
 
 use super::super::conformance::{self, Bench, Naive, any_fact, appends, report, submit};
 use super::super::storage::LedgerRead;
+use super::super::writer::{LedgerWriter, WriterOptions};
 use super::*;
 
 static SCHEMAS: AtomicU32 = AtomicU32::new(0);
@@ -109,6 +111,86 @@ fn a_lost_session_is_an_error_that_passes_and_nothing_is_lost() {
     }
     let verdicts = ledger.append(&second, Reach::System).unwrap();
     assert_eq!(verdicts, [Verdict::Stored { position: 2 }]);
+}
+
+#[test]
+fn each_commit_waits_for_the_disk_whatever_the_session_begins_with() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    for (role, ours) in [("off", "on"), ("on", "on"), ("local", "local")] {
+        let url = format!("{}%20-csynchronous_commit%3D{role}", bench.url);
+        let mut ledger = PostgresWriter::open(&url).unwrap();
+        let mode = |ledger: &mut PostgresWriter| -> String {
+            ledger.db.query_one("SHOW synchronous_commit", &[]).unwrap().get(0)
+        };
+        assert_eq!(mode(&mut ledger), ours, "where it begins with {role}");
+        ledger.recover().unwrap();
+        assert_eq!(mode(&mut ledger), ours, "connected anew");
+    }
+}
+
+#[test]
+fn a_network_that_is_gone_is_noticed_within_some_ten_seconds() {
+    let Place { config, .. } = Place::new("postgres://user@192.0.2.1/db").unwrap();
+    assert_eq!(config.get_tcp_user_timeout(), Some(&ACKNOWLEDGED_WITHIN));
+    assert!(ACKNOWLEDGED_WITHIN <= Duration::from_secs(10) && config.get_keepalives());
+    let asked =
+        config.get_keepalives_interval().unwrap() * config.get_keepalives_retries().unwrap();
+    assert!(config.get_keepalives_idle() + asked <= Duration::from_secs(10));
+}
+
+/// A process of the server that is stopped where it stands, and goes on when this goes.
+struct Frozen(String);
+
+impl Frozen {
+    fn new(ledger: &mut PostgresWriter) -> Self {
+        let pid: i32 = ledger.db.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        let frozen = Self(pid.to_string());
+        frozen.signal("-STOP");
+        frozen
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = std::process::Command::new("kill").args([signal, &self.0]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_any_more_is_told_and_nothing_is_lost() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let mut ledger = bench.writer();
+    let frozen = Frozen::new(&mut ledger);
+    let (wake, woken) = std::sync::mpsc::sync_channel(1);
+    let wake = move || {
+        let _ = wake.try_send(());
+    };
+    let options =
+        WriterOptions { answers_within: Duration::from_millis(100), ..WriterOptions::default() };
+    let writer = LedgerWriter::start(Box::new(ledger), options, wake).unwrap();
+    writer.try_append(appends(1, [Fact::Submit(submit("a", "1"))]).remove(0)).unwrap();
+    let next = || loop {
+        match writer.try_next() {
+            Some(reply) => return reply,
+            None => woken.recv_timeout(Duration::from_secs(20)).expect("a reply"),
+        }
+    };
+    let told = next();
+    assert!(
+        matches!(&told, LedgerReply::Stuck(why) if why.message.contains("no answer")),
+        "{told:?}"
+    );
+    drop(frozen);
+    assert_eq!(next(), LedgerReply::Recovered);
+    assert_eq!(writer.finish().unwrap().durable_up_to, 1);
+    assert_eq!(bench.read().open_orders(0, 10).unwrap().len(), 1);
 }
 
 #[test]
