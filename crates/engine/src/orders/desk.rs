@@ -429,6 +429,14 @@ impl Desk {
         }
     }
 
+    /// The ledger could not be read: nobody knows whether the order is known.
+    pub fn not_looked_up(&mut self, order: &OrderKey) {
+        if self.looking.remove(order) {
+            let answer = ReplyAnswer::Denied(Denial::LedgerUnreadable);
+            self.reply(order, Intent::Query, answer);
+        }
+    }
+
     /// The next news of an account and whose it is. Of what came several times only the newest.
     pub fn take_account(&mut self) -> Option<(Name, AccountNews)> {
         self.news.pop_first().map(|((provider, ..), news)| (provider, news))
