@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use engine::orders::Desk;
-use model::event::Side;
 use model::ledger::{Fact, Name, OrderKey, Submit};
 use model::{Decimal, Nanos, ProviderId};
-use store::ledger::{LedgerError, LedgerRead};
+use store::ledger::{Held, LedgerError, LedgerRead};
 
 use super::room::Party;
 use crate::outcome::RunError;
@@ -133,23 +132,13 @@ fn held(
     ledger: &mut dyn LedgerRead,
     parties: &[Party],
 ) -> Result<BTreeMap<(Name, Name, Name), Decimal>, LedgerError> {
-    let mut held = BTreeMap::<_, Decimal>::new();
+    let mut all = BTreeMap::new();
     for Party { name, .. } in parties {
-        let mut after = 0;
-        loop {
-            let rows = ledger.reports_after(name, after, ROWS)?;
-            let Some((position, _)) = rows.last() else { break };
-            after = *position;
-            for (_, report) in rows {
-                let Some(fill) = report.fill else { continue };
-                let signed = if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
-                let held = held.entry((name.clone(), report.provider, report.instrument));
-                let held = held.or_default();
-                *held = held.saturating_add(signed);
-            }
+        for Held { provider, instrument, quantity } in ledger.held(name)? {
+            all.insert((name.clone(), provider, instrument), quantity);
         }
     }
-    Ok(held)
+    Ok(all)
 }
 
 #[cfg(test)]

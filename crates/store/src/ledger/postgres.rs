@@ -8,17 +8,20 @@
 //!
 //! One process writes: its session holds an advisory lock, which goes with the session.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
-use model::Remedy;
 use model::ledger::{
-    Acknowledgement, Answer, Fact, LedgerAppend, Report, Request, Submit, Verdict,
+    Acknowledgement, Answer, Fact, LedgerAppend, Name, Report, Request, Submit, Verdict,
 };
+use model::{Decimal, Remedy};
 use postgres::config::SslMode;
+use postgres::types::{FromSql, Type};
 use postgres::{Client, Config, NoTls, Transaction};
 
 use super::encode;
 use super::error::LedgerError;
+use super::held;
 use super::storage::{LedgerWrite, Reach};
 
 mod read;
@@ -313,7 +316,42 @@ impl Group<'_> {
                 &!report.state.is_terminal(),
             ],
         )?;
-        Ok(())
+        let Some(moved) = held::moved(report) else { return Ok(()) };
+        let of = [&report.order.consumer, &report.provider, &report.instrument];
+        let held = self.db.query_opt(
+            "SELECT quantity FROM positions
+             WHERE consumer = $1 AND provider = $2 AND instrument = $3",
+            &[&&**of[0], &&**of[1], &&**of[2]],
+        )?;
+        let held = held.map_or(Ok(Decimal::ZERO), |row| row.try_get(0).map(|Quantity(held)| held));
+        hold(&mut self.db, of, held::sum(held?, moved))
+    }
+}
+
+/// A consumer holds so much of an instrument at a provider.
+fn hold(
+    db: &mut Transaction<'_>,
+    of: [&Name; 3],
+    quantity: Decimal,
+) -> Result<(), postgres::Error> {
+    let sql = "INSERT INTO positions VALUES ($1, $2, $3, $4)
+               ON CONFLICT (consumer, provider, instrument) DO UPDATE
+               SET quantity = excluded.quantity";
+    let quantity = quantity.to_string();
+    db.execute(sql, &[&&**of[0], &&**of[1], &&**of[2], &quantity]).map(drop)
+}
+
+/// A quantity as it was written.
+struct Quantity(Decimal);
+
+impl<'a> FromSql<'a> for Quantity {
+    fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let text = <&str>::from_sql(of, raw)?;
+        Ok(Self(model::decimal::parse(text.as_bytes())?))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        <&str as FromSql>::accepts(of)
     }
 }
 

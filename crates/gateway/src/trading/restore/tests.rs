@@ -1,5 +1,6 @@
 //! What a start says of orders that nobody could ask about.
 
+use model::event::Side;
 use model::ledger::{LedgerAppend, Terms};
 use model::order::{OrderType, TimeInForce};
 use store::ledger::{LedgerWrite, MemoryLedger, Reach};

@@ -5,7 +5,7 @@ use engine::{Capacity, Catalog, Consumer, Context, QueueCapacity};
 use model::Denial;
 use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, ReportKey, StoredOrder};
 use model::reply::ReplyAnswer;
-use store::ledger::{LedgerError, LedgerRead, MemoryLedger};
+use store::ledger::{Held, LedgerError, LedgerRead, MemoryLedger};
 
 use super::super::reader::answer;
 use super::*;
@@ -48,6 +48,10 @@ impl LedgerRead for Unreadable {
     }
 
     fn knows(&mut self, _: &ReportKey) -> Result<bool, LedgerError> {
+        error()
+    }
+
+    fn held(&mut self, _: &str) -> Result<Vec<Held>, LedgerError> {
         error()
     }
 

@@ -84,6 +84,18 @@ fn a_second_writer_is_refused_and_a_later_version_is_left_alone() {
 }
 
 #[test]
+fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
+    bench.writer().append(&appends(1, fills.map(Fact::Report)), Reach::Disk).unwrap();
+    let mut db = Client::connect(&bench.url, NoTls).unwrap();
+    db.batch_execute("DROP TABLE positions; UPDATE meltica_ledger SET version = 1").unwrap();
+    drop(bench.writer());
+    assert_eq!(conformance::held(&bench, "a"), ["p BTC-USDT -3"]);
+}
+
+#[test]
 fn facts_can_be_neither_changed_nor_deleted() {
     let Some(server) = server() else { return };
     let bench = SchemaBench::new(&server);
@@ -213,7 +225,7 @@ proptest! {
     #[test]
     fn the_ledger_is_a_list(
         batches in proptest::collection::vec(
-            (proptest::collection::vec(any_fact(), 1..8), 0..4_u8), 1..6,
+            (proptest::collection::vec(any_fact(), 1..8), 0..5_u8), 1..6,
         ),
     ) {
         let Some(server) = server() else { return Ok(()) };
@@ -223,6 +235,15 @@ proptest! {
         for (facts, between) in batches {
             let batch = appends(seq, facts);
             seq += batch.len() as u64;
+            if between == 4 {
+                // The transaction breaks off after all of the batch was written.
+                let mut db = Client::connect(&bench.url, NoTls).unwrap();
+                let breaks = "ALTER TABLE runs ADD CONSTRAINT breaks CHECK (seq = 0) NOT VALID";
+                db.batch_execute(breaks).unwrap();
+                prop_assert!(ledger.append(&batch, Reach::Disk).is_err());
+                db.batch_execute("ALTER TABLE runs DROP CONSTRAINT breaks").unwrap();
+                ledger.recover().unwrap();
+            }
             let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
             let expected: Vec<_> = batch.iter().map(|a| naive.append(&a.fact)).collect();
             prop_assert_eq!(&verdicts, &expected);
@@ -242,6 +263,7 @@ proptest! {
         let mut reader = bench.read();
         let mut keys = Vec::new();
         for consumer in ["a", "b"] {
+            prop_assert_eq!(conformance::held(&bench, consumer), naive.held(consumer));
             let reports = reader.reports_after(consumer, 0, 1_000).unwrap();
             keys.extend(reports.into_iter().map(|(_, report)| report.key()));
             prop_assert_eq!(reader.acknowledged(consumer).unwrap(), naive.acknowledged(consumer));
