@@ -11,6 +11,7 @@ use meltica::config::{Config, Fault, LedgerPlace, SecretSource, load_str};
 use model::venue::Rate;
 use store::ledger::Durability;
 use venues::orders::OrderWay;
+use zeroize::Zeroizing;
 
 const SPOT: &str = r#"
 [[provider]]
@@ -59,7 +60,11 @@ fn an_account_is_where_its_keys_are() {
     let provider = &config.providers[0];
     let account = provider.account.as_ref().unwrap();
     assert_eq!(account.api_key, SecretSource::File(folder.path().join("key")));
-    assert_eq!(account.secret.read().unwrap(), "def", "without the spaces around it");
+    // A type that wipes what it held, also where it came from the environment.
+    let secret: Zeroizing<String> = account.secret.read().unwrap();
+    assert_eq!(*secret, "def", "without the spaces around it");
+    let variable: Zeroizing<String> = SecretSource::Variable("PATH".to_owned()).read().unwrap();
+    assert_eq!(*variable, std::env::var("PATH").unwrap().trim());
     assert_eq!(account.read().unwrap().key(), "abc");
     assert_eq!(provider.settings.orders, OrderWay::Rest);
     assert_eq!(provider.settings.account_url.as_deref(), Some("wss://a.b"));
@@ -85,6 +90,25 @@ fn a_key_that_others_can_read_or_that_is_not_there_is_a_fault() {
     let pasted = "api_key_env = \"s3cr3tkey\"\nsecret_file = \"s3cr3tvalue\"\n";
     let found = faults(&format!("{SPOT}{pasted}"));
     assert!(found.len() == 2 && !format!("{found:?}").contains("s3cr3t"), "{found:?}");
+}
+
+#[test]
+fn a_key_file_that_cant_be_read_is_named_but_for_what_may_be_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_account(folder.path());
+    let secret = folder.path().join("secret");
+    let named = secret.display().to_string();
+    key(folder.path(), "secret", "def", 0o644);
+    assert_fault(&text, "provider[0].secret_file", &format!("can read ({named}: others can"));
+    fs::remove_file(&secret).unwrap();
+    assert_fault(&text, "provider[0].secret_file", &format!("can read ({named}: No such file"));
+    let source = SecretSource::File(secret);
+    assert!(source.read().unwrap_err().starts_with(&named), "as a run says it");
+    for pasted in ["s3cr3t", "s3cr3t/with+a/slash=", "/s3cr3t+slash", "-----BEGIN s3cr3t"] {
+        let why = SecretSource::File(pasted.into()).read().unwrap_err();
+        assert!(!why.contains("s3cr3t") && why.contains("No such file"), "{why}");
+        assert!(why.contains("no path to a folder that exists"), "{why}");
+    }
 }
 
 #[test]

@@ -128,6 +128,7 @@ denials! {
     Settled, "settled", "the order is over";
     TooManyChanges, "too_many_changes", "as many changes of the order are on their way as may be: wait for an answer";
     NotAmendable, "not_amendable", "the venue can't amend, the order is not known to it yet, or nothing would change";
+    LedgerUnreadable, "ledger_unreadable", "the ledger can't be read, so the order may be known and open all the same: ask again later, under the same id";
     TooManyQueries, "too_many_queries", "as many questions to the ledger are open as may be: try again later";
 }
 

@@ -6,11 +6,12 @@
 //!   [`SqliteReader`] do it with one file; with the feature `postgres` a database does it too.
 //!
 //! Facts are only ever added. The one thing that changes is what is current: an order's last
-//! answer and report, and how far a consumer has got. The primary key of an order's row is
+//! answer and report, how far a consumer has got, and what it holds. The primary key of an order's row is
 //! (consumer, client order id), and inserting it **is** the check for duplicates.
 
 mod encode;
 mod error;
+mod held;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -19,6 +20,7 @@ mod storage;
 mod writer;
 
 pub use error::LedgerError;
+pub use held::Held;
 pub use memory::MemoryLedger;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresReader, PostgresWriter};

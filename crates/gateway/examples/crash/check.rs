@@ -9,6 +9,7 @@ use sim::accounts::Account;
 use sim::venue::TrueOrder;
 use store::ledger::LedgerRead;
 
+use crate::account::{Named, Said, named};
 use crate::ledger::Place;
 use crate::notebook::{self, About, FILE, Line, TRADER};
 
@@ -34,8 +35,10 @@ pub struct Compared {
     pub sent_twice: u64,
     /// Orders at the venues of which the ledger has no intent.
     pub unknown_to_ledger: u64,
-    /// Reports that the trader never dealt with.
+    /// Reports that the trader never dealt with, and what a venue did that the ledger lacks.
     pub lost: u64,
+    /// What the ledger has or the trader was told otherwise than the venue did it.
+    pub wrong: u64,
     /// Reports that came again though they were acknowledged, or under another position.
     pub doubled: u64,
     /// The last gateway did not end as it should.
@@ -44,13 +47,11 @@ pub struct Compared {
     pub what: Vec<String>,
 }
 
-/// A venue's order, as all three name it.
-type Named = (String, String, String);
-
 /// What the ledger has.
 struct Ledger {
     reader: Box<dyn LedgerRead>,
-    reports: Vec<(u64, About)>,
+    /// By their position.
+    reports: BTreeMap<u64, About>,
     /// The order behind each of the venues' ids.
     keys: BTreeMap<Named, OrderKey>,
     /// What open orders are called at their venues.
@@ -72,52 +73,32 @@ pub fn compare(
         ..Compared::default()
     };
     seen.repetitions(&lines, acknowledged);
-    let positions: BTreeSet<_> = lines.iter().map(|line| line.position).collect();
-    for (position, about) in &ledger.reports {
-        if !positions.contains(position) {
-            seen.lost += 1;
-            seen.tell(|| format!("the report at {position} was never dealt with: {about:?}"));
-        }
-    }
-    let told = Told::of(&lines);
+    let told = seen.told(&lines, &ledger.reports);
+    let written = Said::of(ledger.reports.values());
+    let sides = [("was not told", &told), ("is not in the ledger", &written)];
+    let mut known = BTreeSet::new();
     for part in parts {
         let counts = part.counts();
         seen.sent_twice += counts.sent_twice;
         for order in part.simulator.orders(&Account::demo().api_key) {
-            seen.truth(part.venue, &order, &told, &mut ledger)?;
+            known.insert(seen.truth(part.venue, &order, &sides, &mut ledger)?);
         }
         if counts.sent_twice > 0 {
             seen.tell(|| format!("{}: {} orders were sent twice", part.venue, counts.sent_twice));
         }
     }
-    Ok(seen)
-}
-
-/// What the trader was told, by the venues' ids.
-struct Told {
-    fills: BTreeSet<(Named, String)>,
-    over: BTreeSet<Named>,
-}
-
-impl Told {
-    fn of(lines: &[Line]) -> Self {
-        let fills = lines
-            .iter()
-            .filter_map(|Line { about, .. }| Some((named(about), about.trade_id.clone()?)));
-        let over = lines.iter().filter(|line| line.about.over);
-        Self { fills: fills.collect(), over: over.map(|line| named(&line.about)).collect() }
+    for of in written.beside(&known) {
+        seen.wrong += 1;
+        seen.tell(|| format!("no venue has {of:?}, which is in the ledger"));
     }
-}
-
-fn named(about: &About) -> Named {
-    (about.provider.clone(), about.instrument.clone(), about.venue_order_id.clone())
+    Ok(seen)
 }
 
 impl Ledger {
     fn read(place: &Place) -> Result<Self, String> {
         let failed = |error: store::ledger::LedgerError| error.to_string();
         let mut reader = place.read()?.ok_or("there is no ledger")?;
-        let (mut reports, mut keys, mut open) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let (mut reports, mut keys, mut open) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         let mut after = 0;
         loop {
             let rows = reader.reports_after(TRADER, after, ROWS).map_err(failed)?;
@@ -126,7 +107,7 @@ impl Ledger {
             for (position, report) in rows {
                 let about = About::of(&report);
                 keys.insert(named(&about), report.order);
-                reports.push((position, about));
+                reports.insert(position, about);
             }
         }
         after = 0;
@@ -158,8 +139,9 @@ impl Compared {
 
     /// Whether it is all as it has to be.
     pub fn holds(&self) -> bool {
-        let breaches = [self.sent_twice, self.unknown_to_ledger, self.lost, self.doubled];
-        !self.unclean && self.is_at_rest() && breaches == [0; 4]
+        let breaches =
+            [self.sent_twice, self.unknown_to_ledger, self.lost, self.wrong, self.doubled];
+        !self.unclean && self.is_at_rest() && breaches == [0; 5]
     }
 
     /// A breach, in words.
@@ -169,14 +151,34 @@ impl Compared {
         }
     }
 
-    /// One of the venue's orders.
+    /// What the trader was told, which is to be what the ledger has.
+    fn told(&mut self, lines: &[Line], reports: &BTreeMap<u64, About>) -> Said {
+        let mut told = BTreeMap::new();
+        for Line { position, about, .. } in lines {
+            told.insert(*position, about);
+            if reports.get(position).is_some_and(|written| written != about) {
+                self.wrong += 1;
+                let written = &reports[position];
+                self.tell(|| format!("told as {about:?}, at {position} is {written:?}"));
+            }
+        }
+        for (position, about) in reports {
+            if !told.contains_key(position) {
+                self.lost += 1;
+                self.tell(|| format!("the report at {position} was never dealt with: {about:?}"));
+            }
+        }
+        Said::of(told.into_values())
+    }
+
+    /// One of the venue's orders, against what each side says of it; its name.
     fn truth(
         &mut self,
         venue: &str,
         order: &TrueOrder,
-        told: &Told,
+        sides: &[(&str, &Said)],
         ledger: &mut Ledger,
-    ) -> Result<(), String> {
+    ) -> Result<Named, String> {
         self.placed += 1;
         self.fills += order.fills.len() as u64;
         let of = (venue.to_owned(), order.instrument.clone(), order.id.to_string());
@@ -185,20 +187,18 @@ impl Compared {
             self.unknown_to_ledger += 1;
             self.tell(|| format!("the ledger does not know {of:?}, sent as '{client_order_id}'"));
         }
-        for fill in &order.fills {
-            if !told.fills.contains(&(of.clone(), fill.trade.to_string())) {
-                self.lost += 1;
-                self.tell(|| format!("the fill {} of {of:?} was not told", fill.trade));
-            }
+        for (lacks, side) in sides {
+            let amiss = side.compare(&of, order);
+            self.lost += amiss.lacks.len() as u64;
+            self.wrong += amiss.wrong.len() as u64;
+            amiss.lacks.iter().for_each(|what| self.tell(|| format!("{of:?}: {what} {lacks}")));
+            amiss.wrong.iter().for_each(|what| self.tell(|| format!("{of:?}: {what}")));
         }
         if order.state.is_open() {
             self.open += 1;
             self.tell(|| format!("{of:?} is open"));
-        } else if !told.over.contains(&of) {
-            self.lost += 1;
-            self.tell(|| format!("the end of {of:?} was not told: {:?}", order.state));
         }
-        Ok(())
+        Ok(of)
     }
 
     /// What came again and should not have: at or before a life's acknowledged position, again in
@@ -211,8 +211,10 @@ impl Compared {
             let Line { life, position, about } = line;
             let known = acknowledged.get(*life as usize - 1).copied().unwrap_or_default();
             let before = last.insert(*life, *position).unwrap_or(known);
-            let first = match &about.trade_id {
-                Some(trade) => *fills.entry((named(about), trade.clone())).or_insert(*position),
+            let first = match &about.fill {
+                Some(fill) => {
+                    *fills.entry((named(about), fill.trade_id.clone())).or_insert(*position)
+                }
                 None if about.over && !about.venue_order_id.is_empty() => {
                     *ends.entry(named(about)).or_insert(*position)
                 }

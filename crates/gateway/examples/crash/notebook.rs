@@ -7,6 +7,8 @@ use std::path::Path;
 use model::ledger::Report;
 use serde::{Deserialize, Serialize};
 
+use crate::account::plain;
+
 /// The trader's name.
 pub const TRADER: &str = "trader";
 /// The file's, in the folder of a round.
@@ -35,12 +37,29 @@ pub struct About {
     pub client_order_id: String,
     /// The venue's id of the order; empty where it has none.
     pub venue_order_id: String,
-    /// The trade, where it is a fill.
-    pub trade_id: Option<String>,
+    /// The fill, where it is one.
+    pub fill: Option<Filled>,
     /// The state that it brought.
     pub state: String,
     /// Whether that state is the order's end.
     pub over: bool,
+    /// How much is wanted.
+    pub quantity: String,
+    /// How much of it is filled.
+    pub filled: String,
+    /// How much is not.
+    pub remaining: String,
+}
+
+/// A fill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// The trade.
+    pub trade_id: String,
+    /// At which price.
+    pub price: String,
+    /// How much.
+    pub quantity: String,
 }
 
 impl About {
@@ -51,9 +70,16 @@ impl About {
             instrument: report.instrument.to_string(),
             client_order_id: report.order.client_order_id.to_string(),
             venue_order_id: report.venue_order_id.to_string(),
-            trade_id: report.fill.as_ref().map(|fill| fill.trade_id.to_string()),
+            fill: report.fill.as_ref().map(|fill| Filled {
+                trade_id: fill.trade_id.to_string(),
+                price: plain(fill.price),
+                quantity: plain(fill.quantity),
+            }),
             state: report.state.name().to_owned(),
             over: report.state.is_terminal(),
+            quantity: plain(report.quantity),
+            filled: plain(report.filled),
+            remaining: plain(report.remaining()),
         }
     }
 }

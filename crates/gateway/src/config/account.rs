@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use venues::signing::{Credentials, Secret};
+use venues::signing::Credentials;
+use zeroize::Zeroizing;
 
 use super::checked::Reader;
 use super::values;
@@ -43,9 +44,12 @@ impl Account {
             source.read().map_err(|why| format!("{what}: {why}"))
         };
         let passphrase = self.passphrase.as_ref().map(|source| named("its passphrase", source));
-        let (key, secret) =
+        let mut passphrase = passphrase.transpose()?;
+        let (mut key, mut secret) =
             (named("its API key", &self.api_key)?, named("its secret", &self.secret)?);
-        Credentials::new(key, secret, passphrase.transpose()?)
+        // Moved, not copied: whoever has it wipes it.
+        let passphrase = passphrase.as_deref_mut().map(std::mem::take);
+        Credentials::new(std::mem::take(&mut *key), std::mem::take(&mut *secret), passphrase)
             .map_err(|error| error.message.into_owned())
     }
 }
@@ -90,29 +94,46 @@ fn readable(source: SecretSource) -> Result<SecretSource, String> {
         SecretSource::File(_) => "a file with one secret that its owner alone can read",
         SecretSource::Variable(_) => "a variable with one secret",
     };
-    source.read().map(Secret::from).map(drop).map_err(|why| format!("{right} ({why})"))?;
+    source.read().map(drop).map_err(|why| format!("{right} ({why})"))?;
     Ok(source)
 }
 
 impl SecretSource {
-    /// The secret.
+    /// The secret, which is wiped wherever it is dropped.
     ///
     /// # Errors
     /// Why it can't be had, and what would be right.
-    pub fn read(&self) -> Result<String, String> {
+    pub fn read(&self) -> Result<Zeroizing<String>, String> {
         match self {
-            Self::File(path) => read_file(path),
-            Self::Variable(name) => match std::env::var(name) {
-                Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
-                // Not its name either: somebody may have written the secret itself there.
-                _ => Err("no environment variable of that name is set, or it is empty".to_owned()),
-            },
+            Self::File(path) => read_file(path).map_err(|why| format!("{}: {why}", shown(path))),
+            Self::Variable(name) => read_variable(name),
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
-    // Without the path: somebody may have written the secret itself there.
+fn read_variable(name: &str) -> Result<Zeroizing<String>, String> {
+    let value = std::env::var_os(name).unwrap_or_default();
+    let value = Zeroizing::new(value.into_encoded_bytes());
+    match std::str::from_utf8(&value).unwrap_or_default().trim() {
+        // Not its name either: somebody may have written the secret itself there.
+        "" => Err("no environment variable of that name is set, or it is empty".to_owned()),
+        text => Ok(Zeroizing::new(text.to_owned())),
+    }
+}
+
+/// A path as it may be told: not where it may be the secret itself that somebody has written there,
+/// which is so where not even its folder exists.
+fn shown(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| folder.parent().is_some() && folder.is_dir());
+    if path.exists() || folder.is_some() {
+        return path.display().to_string();
+    }
+    "what stands there is no path to a folder that exists, and is not shown, since it may be the \
+     secret itself"
+        .to_owned()
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let file = File::open(path).map_err(failed)?;
     let facts = file.metadata().map_err(failed)?;
@@ -129,13 +150,11 @@ fn read_file(path: &Path) -> Result<String, String> {
     if facts.len() > BYTES_MAX {
         return Err(format!("{} bytes are no key", facts.len()));
     }
-    // Room for all of it at once and trimmed in place: no other copy of it is left in memory.
-    let mut text = String::with_capacity(BYTES_MAX as usize + 1);
+    // Room for all of it at once: no copy of it is left behind where it grows, and this one is wiped.
+    let mut text = Zeroizing::new(String::with_capacity(BYTES_MAX as usize + 1));
     file.take(BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-    text.truncate(text.trim_end().len());
-    drop(text.drain(..text.len() - text.trim_start().len()));
-    if text.is_empty() {
-        return Err("it is empty".to_owned());
+    match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        text => Ok(Zeroizing::new(text.to_owned())),
     }
-    Ok(text)
 }

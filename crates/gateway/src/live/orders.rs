@@ -18,10 +18,12 @@ use net::{HandedOver, Ports, Session, SessionConfig, Wire, WireParts};
 
 use super::{Guest, Wires};
 use crate::clock::SystemClock;
-use crate::config::{Account, Config, OrdersConfig, Provider};
+use crate::config::{Account, Config, LedgerPlace, OrdersConfig, Provider};
 use crate::crash_points;
 use crate::outcome::RunError;
-use crate::trading::{Kept, OrderCounts, Party, Room, Threads, aside, ledger};
+use crate::trading::{
+    Kept, OrderCounts, Party, Room, Threads, aside, ledger, open_without_providers,
+};
 
 /// Messages read per provider and turn.
 const FRAMES_PER_TURN: usize = 128;
@@ -72,7 +74,8 @@ impl Orders {
     /// provider has an account. Guests who trade get their way in.
     ///
     /// # Errors
-    /// The ledger can't be opened or read, or an account's keys can't be.
+    /// The ledger can't be opened or read, or an account's keys can't be; or there are open orders at
+    /// a provider that has no account.
     pub(super) fn start(
         config: &Config,
         wires: &Wires,
@@ -81,6 +84,7 @@ impl Orders {
         clock: SystemClock,
     ) -> Result<Option<Self>, RunError> {
         if !config.providers.iter().any(|provider| provider.account.is_some()) {
+            tell_forsaken(&config.orders.ledger.place);
             return Ok(None);
         }
         let OrdersConfig { ledger: place, desk, limits } = &config.orders;
@@ -101,7 +105,7 @@ impl Orders {
         }
         let traders: Vec<_> = guests.iter_mut().filter(|guest| guest.options.trades()).collect();
         let parties: Vec<_> = traders.iter().map(|guest| party(guest)).collect();
-        let kept = aside(|| Kept::read(&mut *ledger::reader(&place.place)?, &parties))?;
+        let kept = aside(|| Kept::read(&mut *ledger::reader(&place.place)?, &parties, &providers))?;
         let (room, ports) = Room::restored(desk, &parties, providers, kept, shard, clock.now())?;
         for (guest, port) in traders.into_iter().zip(ports) {
             shard.set_trading(guest.inbox.id(), guest.options.trading);
@@ -239,6 +243,21 @@ impl Orders {
         // What comes out now has no wire any more.
         drop(self.room.turn(shard, &mut self.ledger, clock.now()));
         self.ledger.finish().map(drop)
+    }
+}
+
+/// Nobody trades here: tells the operator of a ledger in which orders are open. Who writes it may be
+/// another process, so this one runs all the same.
+fn tell_forsaken(place: &LedgerPlace) {
+    let LedgerPlace::File(path) = place else { return };
+    if !path.exists() {
+        return;
+    }
+    let ledger = path.display();
+    match aside(|| open_without_providers(&mut *ledger::reader(place)?)) {
+        Ok(None) => {}
+        Ok(Some(what)) => tracing::error!(%ledger, "{what}"),
+        Err(error) => tracing::warn!(%ledger, %error, "open orders in it can't be looked for"),
     }
 }
 

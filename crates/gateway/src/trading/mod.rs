@@ -8,6 +8,7 @@
 mod ailing;
 mod counts;
 pub(crate) mod ledger;
+mod notes;
 mod reader;
 mod restore;
 mod room;
@@ -16,7 +17,7 @@ mod virtual_ledger;
 
 pub use counts::OrderCounts;
 pub(crate) use reader::{Ask, Told};
-pub(crate) use restore::Kept;
+pub(crate) use restore::{Kept, open_without_providers};
 pub(crate) use room::{Party, Room};
 pub(crate) use threads::{Threads, aside};
 pub(crate) use virtual_ledger::VirtualLedger;

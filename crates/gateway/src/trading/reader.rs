@@ -9,7 +9,7 @@ use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
 use model::ConsumerId;
 use model::ledger::{Name, OrderKey, ReportKey, StoredOrder};
-use store::ledger::LedgerRead;
+use store::ledger::{LedgerError, LedgerRead};
 
 /// Questions that may be under way; one more waits with whoever asks.
 const ASKS_MAX: usize = 256;
@@ -39,8 +39,8 @@ pub(crate) enum Ask {
 pub(crate) enum Told {
     /// To [`Ask::Page`].
     Page(Page),
-    /// To [`Ask::Order`]; an order that can't be read is as one that is not known.
-    Order(OrderKey, Option<Box<StoredOrder>>),
+    /// To [`Ask::Order`]; where the ledger can't be read, nothing is said of the order.
+    Order(OrderKey, Result<Option<Box<StoredOrder>>, LedgerError>),
     /// To [`Ask::Report`]; `None` where the ledger can't be read.
     Report(ReportKey, Option<bool>),
 }
@@ -111,11 +111,10 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
             Told::Page(Page { consumer, after, events: events.map_err(|error| (&error).into()) })
         }
         Ask::Order(key) => {
-            let stored = ledger.order(&key).unwrap_or_else(|error| {
+            let stored = ledger.order(&key).inspect_err(|error| {
                 tracing::error!(order = %key, %error, "an order can't be read from the ledger");
-                None
             });
-            Told::Order(key, stored.map(Box::new))
+            Told::Order(key, stored.map(|stored| stored.map(Box::new)))
         }
         Ask::Report(key) => {
             let known = ledger.knows(&key);

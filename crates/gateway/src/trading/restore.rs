@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use engine::orders::Desk;
-use model::event::Side;
 use model::ledger::{Fact, Name, OrderKey, Submit};
-use model::{Decimal, Nanos};
-use store::ledger::{LedgerError, LedgerRead};
+use model::{Decimal, Nanos, ProviderId};
+use store::ledger::{Held, LedgerError, LedgerRead};
 
 use super::room::Party;
 use crate::outcome::RunError;
 
 /// Rows asked for at once.
 const ROWS: usize = 1_000;
+/// So many orders of a provider are named when nobody can ask about them; all are counted.
+const NAMED: usize = 10;
 
 /// What of the ledger is taken over.
 #[derive(Debug)]
@@ -26,18 +27,28 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Reads it.
+    /// Reads it, for providers that trade.
     ///
     /// # Errors
-    /// When the ledger can't be read.
-    pub(crate) fn read(ledger: &mut dyn LedgerRead, parties: &[Party]) -> Result<Self, RunError> {
+    /// When the ledger can't be read, or has an open order at a provider that does not trade now:
+    /// nobody could ask about it or take it back.
+    pub(crate) fn read(
+        ledger: &mut dyn LedgerRead,
+        parties: &[Party],
+        providers: &[(ProviderId, Name)],
+    ) -> Result<Self, RunError> {
         let mut kept = || {
             let acknowledged = parties.iter().map(|Party { name, .. }| ledger.acknowledged(name));
             let acknowledged = acknowledged.collect::<Result<_, _>>()?;
             let open = open(ledger)?;
             Ok(Self { acknowledged, open, held: held(ledger, parties)? })
         };
-        kept().map_err(|error: LedgerError| RunError::new("the ledger", error))
+        let kept = kept().map_err(|error: LedgerError| RunError::new("the ledger", error))?;
+        let trades = |name: &Name| providers.iter().any(|(_, provider)| provider == name);
+        match forsaken(kept.open.iter().map(|(submit, _)| submit), trades) {
+            None => Ok(kept),
+            Some(what) => Err(RunError(what)),
+        }
     }
 
     /// Gives a desk that knows its consumers and providers what it goes on with.
@@ -53,6 +64,45 @@ impl Kept {
         self.held.into_iter().for_each(|(place, held)| desk.restore_position(place, held));
         Ok(())
     }
+}
+
+/// What is to be said where no provider trades, and the ledger has open orders all the same: this
+/// process may be there for market data alone, and another one for orders.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub(crate) fn open_without_providers(
+    ledger: &mut dyn LedgerRead,
+) -> Result<Option<String>, RunError> {
+    let open = open(ledger).map_err(|error| RunError::new("the ledger", error))?;
+    Ok(forsaken(open.iter().map(|(submit, _)| submit), |_| false))
+}
+
+/// Says which open orders are at providers that don't trade, and what would be right.
+fn forsaken<'a>(
+    open: impl Iterator<Item = &'a Submit>,
+    trades: impl Fn(&Name) -> bool,
+) -> Option<String> {
+    let mut at = BTreeMap::<&Name, Vec<&OrderKey>>::new();
+    for submit in open.filter(|submit| !trades(&submit.terms.provider)) {
+        at.entry(&submit.terms.provider).or_default().push(&submit.order);
+    }
+    let all = at.iter().map(|(provider, orders)| {
+        let mut named: Vec<_> = orders.iter().take(NAMED).map(ToString::to_string).collect();
+        if orders.len() > NAMED {
+            named.push(format!("{} more", orders.len() - NAMED));
+        }
+        format!("{} at '{provider}' ({})", orders.len(), named.join(", "))
+    });
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "the ledger has open orders at providers that don't trade: {}; expected a [[provider]] \
+             of that name with its keys (api_key_file, secret_file) until these are over, or \
+             another [ledger]",
+            all.join(", ")
+        )
+    })
 }
 
 fn open(ledger: &mut dyn LedgerRead) -> Result<Vec<(Submit, Vec<Fact>)>, LedgerError> {
@@ -82,21 +132,15 @@ fn held(
     ledger: &mut dyn LedgerRead,
     parties: &[Party],
 ) -> Result<BTreeMap<(Name, Name, Name), Decimal>, LedgerError> {
-    let mut held = BTreeMap::<_, Decimal>::new();
+    let mut all = BTreeMap::new();
     for Party { name, .. } in parties {
-        let mut after = 0;
-        loop {
-            let rows = ledger.reports_after(name, after, ROWS)?;
-            let Some((position, _)) = rows.last() else { break };
-            after = *position;
-            for (_, report) in rows {
-                let Some(fill) = report.fill else { continue };
-                let signed = if report.side == Side::Buy { fill.quantity } else { -fill.quantity };
-                let held = held.entry((name.clone(), report.provider, report.instrument));
-                let held = held.or_default();
-                *held = held.saturating_add(signed);
-            }
+        for Held { provider, instrument, quantity } in ledger.held(name)? {
+            all.insert((name.clone(), provider, instrument), quantity);
         }
     }
-    Ok(held)
+    Ok(all)
 }
+
+#[cfg(test)]
+#[path = "restore/tests.rs"]
+mod tests;

@@ -17,6 +17,7 @@ use model::{Body, ConsumerId, Event, Header, Kind, Nanos, OrderRequest, Provider
 
 use super::Ledger;
 use super::counts::OrderCounts;
+use super::notes::Notes;
 use super::reader::{Ask, Told};
 use super::restore::Kept;
 use crate::crash_points;
@@ -61,6 +62,7 @@ pub(crate) struct Room {
     news: BTreeMap<NewsKey, Event>,
     /// Answers that their consumer had no room for; its requests wait behind them.
     replies: BTreeMap<ConsumerId, VecDeque<Event>>,
+    notes: Notes,
 }
 
 impl Room {
@@ -91,8 +93,8 @@ impl Room {
             traders.push(Trader { id: *id, name: name.clone(), gate, switch, offs: 0 });
         }
         kept.restore(&mut desk, now)?;
-        let (counts, news, replies) = Default::default();
-        Ok((Self { desk, traders, providers, counts, ask: None, news, replies }, ports))
+        let (counts, news, replies, notes) = Default::default();
+        Ok((Self { desk, traders, providers, counts, ask: None, news, replies, notes }, ports))
     }
 
     /// The orders as they are known here.
@@ -142,7 +144,7 @@ impl Room {
         self.ask_ledger(shard, ledger, now);
         self.write_down(ledger, now);
         self.deliver(shard, now);
-        self.tell_operator(shard);
+        self.tell_operator(shard, now);
         self.send_out(now)
     }
 
@@ -184,7 +186,8 @@ impl Room {
         while let Some(told) = ledger.told() {
             match told {
                 Told::Page(page) => shard.log_page(page, now),
-                Told::Order(key, stored) => self.desk.looked_up(&key, stored.as_deref()),
+                Told::Order(key, Ok(stored)) => self.desk.looked_up(&key, stored.as_deref()),
+                Told::Order(key, Err(_)) => self.desk.not_looked_up(&key),
                 Told::Report(key, known) => self.desk.fill_looked_up(&key, known),
             }
         }
@@ -338,14 +341,14 @@ impl Room {
     }
 
     /// What happened that an operator has to know.
-    fn tell_operator(&mut self, shard: &mut Shard) {
+    fn tell_operator(&mut self, shard: &mut Shard, now: Nanos) {
         while let Some(note) = self.desk.take_note() {
             if let Note::BreakerTripped(name) = &note
                 && let Some(id) = self.number(name)
             {
                 shard.hold_off(id);
             }
-            tell(&note);
+            self.notes.tell(&note, now);
         }
     }
 }
@@ -372,13 +375,6 @@ fn event(stream: Stream, body: Body, now: Nanos) -> Event {
     Event { header, body, ..Event::default() }
 }
 
-fn tell(note: &Note) {
-    match note {
-        Note::LedgerRecovered => tracing::info!("the ledger can be written again"),
-        Note::LedgerStuck(error) => {
-            tracing::error!("the ledger can't be written, no order leaves: {}", error.message);
-        }
-        Note::Odd { order, oddity } => tracing::warn!(%order, ?oddity, "odd"),
-        other => tracing::warn!(note = ?other, "orders"),
-    }
-}
+#[cfg(test)]
+#[path = "room/tests.rs"]
+mod tests;

@@ -99,7 +99,7 @@ impl World {
             |trader: &Trader<'_>| Party { id: trader.id, name: trader.name.into(), breaker: None };
         let parties: Vec<_> = traders.iter().map(party).collect();
         let mut read = ledger.reopened();
-        let kept = Kept::read(&mut read, &parties)?;
+        let kept = Kept::read(&mut read, &parties, &providers)?;
         let (room, ports) =
             Room::restored(desk, &parties, providers, kept, &mut self.shard, self.now)?;
         traders.iter().for_each(|trader| self.shard.set_trading(trader.id, true));

@@ -12,6 +12,7 @@ use model::ledger::{
 
 use super::encode;
 use super::error::LedgerError;
+use super::held::{Held, Sums};
 use super::storage::{LedgerRead, LedgerWrite, Reach};
 
 /// A ledger in memory. Clones are the same one, each with the appends of a run of its own.
@@ -136,6 +137,19 @@ impl LedgerRead for MemoryLedger {
     fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
         let identity = encode::report_identity(report).map_err(encoding)?;
         Ok(self.lock().identities.contains_key(&identity))
+    }
+
+    fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError> {
+        let (kept, mut sums) = (self.lock(), Sums::default());
+        for fact in &kept.facts {
+            if let Fact::Report(report) = fact
+                && &*report.order.consumer == consumer
+            {
+                sums.add(report);
+            }
+        }
+        let held = |((_, provider, instrument), quantity)| Held { provider, instrument, quantity };
+        Ok(sums.0.into_iter().map(held).collect())
     }
 
     fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError> {

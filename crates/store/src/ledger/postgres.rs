@@ -1,23 +1,27 @@
 //! The ledger in a schema of a Postgres database.
 //!
 //! Every commit waits for the server's disk (`synchronous_commit`), also those that would not have
-//! to: the server may die alone, and what it then forgot would have been told to consumers. So
+//! to: the server may die alone, and what it then forgot would have been told to consumers. Each
+//! session sees to it that it is so, whatever its role's settings. So
 //! there is no speed to be had here; it is for those whose orders belong beside other data.
 //! (postgresql.org/docs/current/wal-async-commit.html)
 //!
 //! One process writes: its session holds an advisory lock, which goes with the session.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
-use model::Remedy;
 use model::ledger::{
-    Acknowledgement, Answer, Fact, LedgerAppend, Report, Request, Submit, Verdict,
+    Acknowledgement, Answer, Fact, LedgerAppend, Name, Report, Request, Submit, Verdict,
 };
+use model::{Decimal, Remedy};
 use postgres::config::SslMode;
+use postgres::types::{FromSql, Type};
 use postgres::{Client, Config, NoTls, Transaction};
 
 use super::encode;
 use super::error::LedgerError;
+use super::held;
 use super::storage::{LedgerWrite, Reach};
 
 mod read;
@@ -27,8 +31,18 @@ pub use read::PostgresReader;
 
 /// A server that does not answer is given up after so long.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A statement that takes longer is an error: the batch is tried again.
-const STATEMENT_WITHIN: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
+/// What was sent to a server whose network is gone is given up after so long; a session on which
+/// nothing happens is asked for a sign of life as soon.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
+const QUIET_FOR: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+const ASKED_TIMES: u32 = 3;
+/// What each session begins with. A statement that takes longer is an error: the batch is tried again.
+/// Where the role or the database has turned off that a commit waits for the disk, this turns it on;
+/// other settings all wait for it, and for standbys as somebody has chosen.
+const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'";
 /// The server has noticed the end of a process that was killed within so long.
 const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -58,12 +72,15 @@ impl Place {
             return Err(LedgerError::stop(&shown, message));
         }
         config.connect_timeout(CONNECT_WITHIN).application_name("meltica ledger");
+        config.tcp_user_timeout(ACKNOWLEDGED_WITHIN).keepalives(true);
+        config.keepalives_idle(QUIET_FOR).keepalives_interval(ASKED_EVERY);
+        config.keepalives_retries(ASKED_TIMES);
         Ok(Self { config, shown })
     }
 
     fn connect(&self) -> Result<Client, LedgerError> {
         let mut db = self.config.connect(NoTls).map_err(|e| self.failed("connecting", &e))?;
-        let settings = db.batch_execute(STATEMENT_WITHIN);
+        let settings = db.batch_execute(SETTINGS);
         settings.map_err(|error| self.failed("connecting", &error))?;
         Ok(db)
     }
@@ -299,7 +316,42 @@ impl Group<'_> {
                 &!report.state.is_terminal(),
             ],
         )?;
-        Ok(())
+        let Some(moved) = held::moved(report) else { return Ok(()) };
+        let of = [&report.order.consumer, &report.provider, &report.instrument];
+        let held = self.db.query_opt(
+            "SELECT quantity FROM positions
+             WHERE consumer = $1 AND provider = $2 AND instrument = $3",
+            &[&&**of[0], &&**of[1], &&**of[2]],
+        )?;
+        let held = held.map_or(Ok(Decimal::ZERO), |row| row.try_get(0).map(|Quantity(held)| held));
+        hold(&mut self.db, of, held::sum(held?, moved))
+    }
+}
+
+/// A consumer holds so much of an instrument at a provider.
+fn hold(
+    db: &mut Transaction<'_>,
+    of: [&Name; 3],
+    quantity: Decimal,
+) -> Result<(), postgres::Error> {
+    let sql = "INSERT INTO positions VALUES ($1, $2, $3, $4)
+               ON CONFLICT (consumer, provider, instrument) DO UPDATE
+               SET quantity = excluded.quantity";
+    let quantity = quantity.to_string();
+    db.execute(sql, &[&&**of[0], &&**of[1], &&**of[2], &quantity]).map(drop)
+}
+
+/// A quantity as it was written.
+struct Quantity(Decimal);
+
+impl<'a> FromSql<'a> for Quantity {
+    fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let text = <&str>::from_sql(of, raw)?;
+        Ok(Self(model::decimal::parse(text.as_bytes())?))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        <&str as FromSql>::accepts(of)
     }
 }
 

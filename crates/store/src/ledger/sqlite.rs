@@ -8,13 +8,15 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use model::ledger::{Acknowledgement, Answer, Fact, LedgerAppend, Report, Request, Verdict};
+use model::Decimal;
+use model::ledger::{Acknowledgement, Answer, Fact, LedgerAppend, Name, Report, Request, Verdict};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
 use super::encode;
 use super::error::LedgerError;
+use super::held;
 use super::storage::{LedgerWrite, Reach};
 
 mod read;
@@ -305,8 +307,26 @@ impl Group<'_> {
                 !report.state.is_terminal()
             ],
         )?;
-        Ok(())
+        let Some(moved) = held::moved(report) else { return Ok(()) };
+        let of = [&report.order.consumer, &report.provider, &report.instrument];
+        let held = self
+            .db
+            .prepare_cached(
+                "SELECT quantity FROM positions
+                 WHERE consumer = ?1 AND provider = ?2 AND instrument = ?3",
+            )?
+            .query_row(of, |row| read::quantity(row, 0))
+            .optional()?;
+        hold(&self.db, of, held::sum(held.unwrap_or_default(), moved))
     }
+}
+
+/// A consumer holds so much of an instrument at a provider.
+fn hold(db: &Connection, of: [&Name; 3], quantity: Decimal) -> rusqlite::Result<()> {
+    let [consumer, provider, instrument] = of;
+    db.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![consumer, provider, instrument, quantity.to_string()])
+        .map(drop)
 }
 
 /// Opens the file for reading and writing, with the settings that every connection has.

@@ -3,6 +3,7 @@
 use model::ledger::{Fact, LedgerAppend, OrderKey, Report, ReportKey, StoredOrder, Verdict};
 
 use super::error::LedgerError;
+use super::held::Held;
 
 /// How far a write has to get before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,13 @@ pub trait LedgerRead: Send {
     /// # Errors
     /// When the ledger can't be read.
     fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError>;
+
+    /// What a consumer holds by the fills of all its orders, by provider and instrument; kept with each
+    /// report, so that it takes as long as there are instruments.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError>;
 
     /// The position up to which a consumer has acknowledged; 0 where it never did.
     ///

@@ -14,6 +14,10 @@ use model::ledger::{LedgerAppend, LedgerReply};
 use super::error::LedgerError;
 use super::storage::{LedgerWrite, Reach};
 
+mod watch;
+
+use watch::{Timed, Watch};
+
 /// What has to be true of a request before it is sent. There is no mode in which nothing has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -41,6 +45,9 @@ pub struct WriterOptions {
     /// How long after an error it is tried again; doubled from try to try, up to
     /// `RETRY_MAX`.
     pub retry_after: Duration,
+    /// A call of the database that lasts longer is told as one that failed, though it may still
+    /// succeed: what must not wait for a ledger, as a cancel, goes on without it.
+    pub answers_within: Duration,
 }
 
 /// The longest wait between two tries.
@@ -55,6 +62,7 @@ impl Default for WriterOptions {
             group_max: 256,
             sync_within: Duration::from_millis(2),
             retry_after: Duration::from_millis(50),
+            answers_within: Duration::from_secs(8),
         }
     }
 }
@@ -88,13 +96,15 @@ pub struct LedgerReport {
 ///
 /// **When the disk refuses** the thread keeps what it was writing, says [`LedgerReply::Stuck`], and
 /// tries again until it succeeds ([`LedgerReply::Recovered`]). Until then nothing is said to be
-/// durable, so no request leaves; the queue fills up and appends come back.
+/// durable, so no request leaves; the queue fills up and appends come back. A database that does not
+/// answer at all is told by a second thread, in the same way.
 #[derive(Debug)]
 pub struct LedgerWriter {
     queue: SyncSender<LedgerAppend>,
     replies: Receiver<LedgerReply>,
     shared: Arc<Shared>,
     thread: JoinHandle<Result<LedgerReport, LedgerError>>,
+    watch: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +114,8 @@ struct Shared {
     groups: AtomicU64,
     failures: AtomicU64,
     stuck: Mutex<Option<LedgerError>>,
+    /// Since when a call of the database lasts.
+    begun: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -113,31 +125,42 @@ impl Shared {
 }
 
 impl LedgerWriter {
-    /// Starts the thread over a database. `wake` is called after each turn that left replies.
+    /// Starts the threads over a database. `wake` is called after each turn that left replies.
     ///
     /// # Errors
     /// When no thread can be had.
     pub fn start(
         storage: Box<dyn LedgerWrite>,
         options: WriterOptions,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (queue, appends) = sync_channel(options.queue_max.max(1));
         let (to_engine, replies) = sync_channel(options.queue_max.max(1));
-        let shared = Arc::new(Shared::default());
+        let (shared, wake) = (Arc::new(Shared::default()), Arc::new(wake));
+        let (alive, writer) = sync_channel(0);
+        let watch = Watch {
+            shared: shared.clone(),
+            replies: to_engine.clone(),
+            wake: wake.clone(),
+            answers_within: options.answers_within,
+            writer,
+        };
         let desk = Desk {
-            storage,
+            storage: Timed { storage, shared: shared.clone() },
             options,
             appends,
             group: VecDeque::new(),
             replies: to_engine,
-            wake: Box::new(wake),
+            wake,
             shared: shared.clone(),
             dirty: None,
             seq: 0,
+            _alive: alive,
         };
-        let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || desk.run())?;
-        Ok(Self { queue, replies, shared, thread })
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let watch = thread("ledger-watch").spawn(move || watch.run())?;
+        let thread = thread("ledger").spawn(move || desk.run())?;
+        Ok(Self { queue, replies, shared, thread, watch })
     }
 
     /// Hands in the next fact; appends are to come in the order of their `seq`.
@@ -177,7 +200,8 @@ impl LedgerWriter {
         drop(self.queue);
         drop(self.replies);
         self.thread.thread().unpark();
-        self.thread.join().unwrap_or_else(|_| {
+        let (report, watched) = (self.thread.join(), self.watch.join());
+        report.ok().filter(|_| watched.is_ok()).unwrap_or_else(|| {
             let message = "the ledger's thread panicked; this is a bug, please report it";
             Err(LedgerError::stop("ledger", message))
         })
@@ -186,18 +210,20 @@ impl LedgerWriter {
 
 /// The thread's side.
 struct Desk {
-    storage: Box<dyn LedgerWrite>,
+    storage: Timed,
     options: WriterOptions,
     appends: Receiver<LedgerAppend>,
     /// What is being written; at most `group_max`.
     group: VecDeque<LedgerAppend>,
     replies: SyncSender<LedgerReply>,
-    wake: Box<dyn Fn() + Send>,
+    wake: Arc<dyn Fn() + Send + Sync>,
     shared: Arc<Shared>,
     /// Since when something is written that is not synced.
     dirty: Option<Instant>,
     /// The last append that is written.
     seq: u64,
+    /// Whoever watches ends with this.
+    _alive: SyncSender<()>,
 }
 
 impl Desk {

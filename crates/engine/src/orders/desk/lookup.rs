@@ -103,6 +103,17 @@ impl Desk {
             self.reply(order, intent, answer);
         }
     }
+
+    /// The ledger could not be read: nobody knows whether the order is known.
+    pub fn not_looked_up(&mut self, order: &OrderKey) {
+        for wanted in self.lookups.waiting.remove(order).unwrap_or_default() {
+            let intent = match wanted {
+                Wanted::Query => Intent::Query,
+                Wanted::Submit { .. } => Intent::Submit,
+            };
+            self.reply(order, intent, ReplyAnswer::Denied(Denial::LedgerUnreadable));
+        }
+    }
 }
 
 /// Whether a denial says that the consumer's program does what it should not.

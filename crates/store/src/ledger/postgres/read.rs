@@ -2,11 +2,12 @@
 
 use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
 use postgres::types::ToSql;
-use postgres::{Client, GenericClient};
+use postgres::{Client, GenericClient, Row};
 
-use super::{Place, signed, unsigned};
+use super::{Place, Quantity, signed, unsigned};
 use crate::ledger::encode;
 use crate::ledger::error::LedgerError;
+use crate::ledger::held::Held;
 use crate::ledger::storage::LedgerRead;
 
 /// How many rows a reader gives at once, whatever it is asked for.
@@ -81,6 +82,20 @@ impl LedgerRead for PostgresReader {
         })
     }
 
+    fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError> {
+        self.read(|db, place| {
+            let failed = |error| place.failed("reading the ledger", &error);
+            let sql = "SELECT provider, instrument, quantity FROM positions WHERE consumer = $1";
+            let rows = db.query(sql, &[&consumer]).map_err(failed)?;
+            let held = |row: Row| {
+                let (provider, instrument): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+                let Quantity(quantity) = row.try_get(2)?;
+                Ok(Held { provider: provider.into(), instrument: instrument.into(), quantity })
+            };
+            rows.into_iter().map(|row| held(row).map_err(failed)).collect()
+        })
+    }
+
     fn reports_after(
         &mut self,
         consumer: &str,
@@ -96,11 +111,7 @@ impl LedgerRead for PostgresReader {
                  ORDER BY position LIMIT $3",
                 &[&consumer, &signed(after), &rows_max(limit)],
             )?;
-            let report = |(position, fact)| match fact {
-                Fact::Report(report) => Ok((position, report)),
-                other => Err(mixed_up(place, position, &other)),
-            };
-            found.into_iter().map(report).collect()
+            reports_of(found, place)
         })
     }
 
@@ -124,6 +135,30 @@ impl LedgerRead for PostgresReader {
             Ok(row.map_or(0, |row| unsigned(row.get(0))))
         })
     }
+}
+
+/// Reports of all consumers behind a position, oldest first.
+pub(super) fn reports(
+    db: &mut impl GenericClient,
+    place: &Place,
+    after: u64,
+) -> Result<Vec<(u64, Report)>, LedgerError> {
+    let found = rows(
+        db,
+        place,
+        "SELECT position, body FROM facts WHERE kind = 'report' AND position > $1
+         ORDER BY position LIMIT $2",
+        &[&signed(after), &rows_max(ROWS_MAX)],
+    )?;
+    reports_of(found, place)
+}
+
+fn reports_of(found: Vec<(u64, Fact)>, place: &Place) -> Result<Vec<(u64, Report)>, LedgerError> {
+    let report = |(position, fact)| match fact {
+        Fact::Report(report) => Ok((position, report)),
+        other => Err(mixed_up(place, position, &other)),
+    };
+    found.into_iter().map(report).collect()
 }
 
 /// What is known of an order.

@@ -4,11 +4,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use model::Remedy;
+use model::ledger::LedgerReply;
 use model::order::OrderState;
 use proptest::prelude::*;
 
 use super::super::conformance::{self, Bench, Naive, any_fact, appends, report, submit};
 use super::super::storage::LedgerRead;
+use super::super::writer::{LedgerWriter, WriterOptions};
 use super::*;
 
 static SCHEMAS: AtomicU32 = AtomicU32::new(0);
@@ -82,6 +84,18 @@ fn a_second_writer_is_refused_and_a_later_version_is_left_alone() {
 }
 
 #[test]
+fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
+    bench.writer().append(&appends(1, fills.map(Fact::Report)), Reach::Disk).unwrap();
+    let mut db = Client::connect(&bench.url, NoTls).unwrap();
+    db.batch_execute("DROP TABLE positions; UPDATE meltica_ledger SET version = 1").unwrap();
+    drop(bench.writer());
+    assert_eq!(conformance::held(&bench, "a"), ["p BTC-USDT -3"]);
+}
+
+#[test]
 fn facts_can_be_neither_changed_nor_deleted() {
     let Some(server) = server() else { return };
     let bench = SchemaBench::new(&server);
@@ -112,6 +126,86 @@ fn a_lost_session_is_an_error_that_passes_and_nothing_is_lost() {
 }
 
 #[test]
+fn each_commit_waits_for_the_disk_whatever_the_session_begins_with() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    for (role, ours) in [("off", "on"), ("on", "on"), ("local", "local")] {
+        let url = format!("{}%20-csynchronous_commit%3D{role}", bench.url);
+        let mut ledger = PostgresWriter::open(&url).unwrap();
+        let mode = |ledger: &mut PostgresWriter| -> String {
+            ledger.db.query_one("SHOW synchronous_commit", &[]).unwrap().get(0)
+        };
+        assert_eq!(mode(&mut ledger), ours, "where it begins with {role}");
+        ledger.recover().unwrap();
+        assert_eq!(mode(&mut ledger), ours, "connected anew");
+    }
+}
+
+#[test]
+fn a_network_that_is_gone_is_noticed_within_some_ten_seconds() {
+    let Place { config, .. } = Place::new("postgres://user@192.0.2.1/db").unwrap();
+    assert_eq!(config.get_tcp_user_timeout(), Some(&ACKNOWLEDGED_WITHIN));
+    assert!(ACKNOWLEDGED_WITHIN <= Duration::from_secs(10) && config.get_keepalives());
+    let asked =
+        config.get_keepalives_interval().unwrap() * config.get_keepalives_retries().unwrap();
+    assert!(config.get_keepalives_idle() + asked <= Duration::from_secs(10));
+}
+
+/// A process of the server that is stopped where it stands, and goes on when this goes.
+struct Frozen(String);
+
+impl Frozen {
+    fn new(ledger: &mut PostgresWriter) -> Self {
+        let pid: i32 = ledger.db.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        let frozen = Self(pid.to_string());
+        frozen.signal("-STOP");
+        frozen
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = std::process::Command::new("kill").args([signal, &self.0]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_any_more_is_told_and_nothing_is_lost() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let mut ledger = bench.writer();
+    let frozen = Frozen::new(&mut ledger);
+    let (wake, woken) = std::sync::mpsc::sync_channel(1);
+    let wake = move || {
+        let _ = wake.try_send(());
+    };
+    let options =
+        WriterOptions { answers_within: Duration::from_millis(100), ..WriterOptions::default() };
+    let writer = LedgerWriter::start(Box::new(ledger), options, wake).unwrap();
+    writer.try_append(appends(1, [Fact::Submit(submit("a", "1"))]).remove(0)).unwrap();
+    let next = || loop {
+        match writer.try_next() {
+            Some(reply) => return reply,
+            None => woken.recv_timeout(Duration::from_secs(20)).expect("a reply"),
+        }
+    };
+    let told = next();
+    assert!(
+        matches!(&told, LedgerReply::Stuck(why) if why.message.contains("no answer")),
+        "{told:?}"
+    );
+    drop(frozen);
+    assert_eq!(next(), LedgerReply::Recovered);
+    assert_eq!(writer.finish().unwrap().durable_up_to, 1);
+    assert_eq!(bench.read().open_orders(0, 10).unwrap().len(), 1);
+}
+
+#[test]
 fn an_address_shows_neither_user_nor_password() {
     for (url, wants) in [
         ("postgres://user:hidden@127.0.0.1:1/db?connect_timeout=1", "check the server"),
@@ -131,7 +225,7 @@ proptest! {
     #[test]
     fn the_ledger_is_a_list(
         batches in proptest::collection::vec(
-            (proptest::collection::vec(any_fact(), 1..8), 0..4_u8), 1..6,
+            (proptest::collection::vec(any_fact(), 1..8), 0..5_u8), 1..6,
         ),
     ) {
         let Some(server) = server() else { return Ok(()) };
@@ -141,6 +235,15 @@ proptest! {
         for (facts, between) in batches {
             let batch = appends(seq, facts);
             seq += batch.len() as u64;
+            if between == 4 {
+                // The transaction breaks off after all of the batch was written.
+                let mut db = Client::connect(&bench.url, NoTls).unwrap();
+                let breaks = "ALTER TABLE runs ADD CONSTRAINT breaks CHECK (seq = 0) NOT VALID";
+                db.batch_execute(breaks).unwrap();
+                prop_assert!(ledger.append(&batch, Reach::Disk).is_err());
+                db.batch_execute("ALTER TABLE runs DROP CONSTRAINT breaks").unwrap();
+                ledger.recover().unwrap();
+            }
             let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
             let expected: Vec<_> = batch.iter().map(|a| naive.append(&a.fact)).collect();
             prop_assert_eq!(&verdicts, &expected);
@@ -160,6 +263,7 @@ proptest! {
         let mut reader = bench.read();
         let mut keys = Vec::new();
         for consumer in ["a", "b"] {
+            prop_assert_eq!(conformance::held(&bench, consumer), naive.held(consumer));
             let reports = reader.reports_after(consumer, 0, 1_000).unwrap();
             keys.extend(reports.into_iter().map(|(_, report)| report.key()));
             prop_assert_eq!(reader.acknowledged(consumer).unwrap(), naive.acknowledged(consumer));

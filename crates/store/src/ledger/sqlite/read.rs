@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use model::Decimal;
 use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::super::encode;
 use super::super::error::LedgerError;
+use super::super::held::Held;
 use super::super::storage::LedgerRead;
 use super::{schema, signed, unsigned};
 
@@ -123,6 +126,18 @@ impl LedgerRead for SqliteReader {
             .map_err(failed)
     }
 
+    fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError> {
+        let failed = |error| LedgerError::sqlite(&self.path, "reading the ledger", &error);
+        let sql = "SELECT provider, instrument, quantity FROM positions WHERE consumer = ?1";
+        let mut statement = self.db.prepare_cached(sql).map_err(failed)?;
+        let held = |row: &Row<'_>| {
+            let (provider, instrument) = (row.get(0)?, row.get(1)?);
+            Ok(Held { provider, instrument, quantity: quantity(row, 2)? })
+        };
+        let rows = statement.query_map([consumer], held).map_err(failed)?;
+        rows.map(|row| row.map_err(failed)).collect()
+    }
+
     fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError> {
         self.db
             .prepare_cached("SELECT acknowledged FROM consumers WHERE name = ?1")
@@ -190,7 +205,16 @@ fn fact_at(db: &Connection, path: &Path, position: i64) -> Result<Fact, LedgerEr
     decode(path, position, &body)
 }
 
-fn decode(path: &Path, position: i64, body: &str) -> Result<Fact, LedgerError> {
+/// A quantity as it was written.
+pub(super) fn quantity(row: &Row<'_>, column: usize) -> rusqlite::Result<Decimal> {
+    let text: String = row.get(column)?;
+    model::decimal::parse(text.as_bytes()).map_err(|error| {
+        let error = FromSqlError::other(error);
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn decode(path: &Path, position: i64, body: &str) -> Result<Fact, LedgerError> {
     encode::from_text(body).map_err(|error| {
         let message = format!("position {position} holds no fact: {error}; put back a copy");
         LedgerError::stop(path, message)

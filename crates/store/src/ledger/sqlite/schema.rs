@@ -2,16 +2,21 @@
 
 use std::path::Path;
 
+use model::ledger::Fact;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::error::LedgerError;
+use super::super::held::Sums;
+use super::read;
 
 /// Marks the file as a ledger ("MLTC").
 pub(super) const APPLICATION_ID: i32 = 0x4D4C_5443;
 
 /// What leads from each version to the next, beginning with an empty file. A row is never changed
 /// once it was released: a change is a new row.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+/// With this version came the table of what is held.
+const HELD_SINCE: usize = 2;
 
 /// The version that this program writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -25,12 +30,36 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), LedgerErro
         return Ok(());
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    for step in MIGRATIONS.iter().skip(found) {
+    for (version, step) in (1..).zip(MIGRATIONS).skip(found) {
         change.execute_batch(step).map_err(failed)?;
+        if version == HELD_SINCE {
+            fill_held(&change, path)?;
+        }
     }
     change.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     change.pragma_update(None, "user_version", super::signed(VERSION as u64)).map_err(failed)?;
     change.commit().map_err(failed)
+}
+
+/// What is held by the reports that are there.
+fn fill_held(change: &Connection, path: &Path) -> Result<(), LedgerError> {
+    let failed =
+        |error: rusqlite::Error| LedgerError::sqlite(path, "setting up the ledger", &error);
+    let mut sums = Sums::default();
+    let reports = "SELECT position, body FROM facts WHERE kind = 'report' ORDER BY position";
+    let mut reports = change.prepare(reports).map_err(failed)?;
+    let mut rows = reports.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (position, body): (i64, String) =
+            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+        if let Fact::Report(report) = read::decode(path, position, &body)? {
+            sums.add(&report);
+        }
+    }
+    for ((consumer, provider, instrument), quantity) in sums.0 {
+        super::hold(change, [&consumer, &provider, &instrument], quantity).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The version of a file that is a ledger, or empty.

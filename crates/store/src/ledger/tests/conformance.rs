@@ -28,6 +28,7 @@ pub(super) fn all(new: &dyn Fn() -> Box<dyn Bench>) {
     a_consumer_goes_on_from_its_acknowledgement(&*new());
     open_orders_come_in_pieces(&*new());
     a_batch_that_got_through_is_recognised(&*new());
+    what_is_held_is_the_sum_of_fills(&*new());
 }
 
 pub(super) fn key(consumer: &str, id: &str) -> OrderKey {
@@ -299,6 +300,48 @@ fn a_batch_that_got_through_is_recognised(bench: &dyn Bench) {
     assert_eq!(bench.read().facts_of(&key("a", "1"), 0, 100).unwrap().len(), 2);
 }
 
+fn what_is_held_is_the_sum_of_fills(bench: &dyn Bench) {
+    let fill = |consumer, side, instrument: &str, trade: &str, quantity| {
+        let mut report = report(consumer, "1", OrderState::Partial, Some(trade));
+        (report.side, report.instrument) = (side, instrument.into());
+        report.fill.as_mut().unwrap().quantity = quantity;
+        Fact::Report(report)
+    };
+    let (buy, sell) = (Side::Buy, Side::Sell);
+    let batch = [
+        fill("a", buy, "BTC-USDT", "1", Decimal::new(15, 1)),
+        fill("a", sell, "BTC-USDT", "2", Decimal::new(40, 1)),
+        fill("a", buy, "BTC-USDT", "1", Decimal::new(15, 1)),
+        fill("a", buy, "ETH-USDT", "3", Decimal::new(1, 28)),
+        fill("b", buy, "BTC-USDT", "4", Decimal::ONE),
+        Fact::Report(report("a", "1", OrderState::Cancelled, None)),
+    ];
+    let batch = appends(1, batch);
+    let mut ledger = bench.write();
+    ledger.append(&batch, Reach::Disk).unwrap();
+    ledger.recover().unwrap();
+    // It got through, and nobody heard.
+    ledger.append(&batch, Reach::Disk).unwrap();
+    drop(ledger);
+    let mut ledger = bench.write();
+    ledger
+        .append(&appends(1, [fill("a", sell, "BTC-USDT", "5", Decimal::new(5, 1))]), Reach::Disk)
+        .unwrap();
+    assert_eq!(held(bench, "a"), ["p BTC-USDT -3", "p ETH-USDT 0.0000000000000000000000000001"]);
+    assert_eq!(held(bench, "b"), ["p BTC-USDT 1"]);
+    assert_eq!(held(bench, "c"), [""; 0]);
+}
+
+/// What a consumer holds, in words.
+pub(super) fn held(bench: &dyn Bench, consumer: &str) -> Vec<String> {
+    let held = bench.read().held(consumer).unwrap().into_iter();
+    let mut held: Vec<_> = held
+        .map(|held| format!("{} {} {}", held.provider, held.instrument, held.quantity))
+        .collect();
+    held.sort();
+    held
+}
+
 /// What a batch may hold: few names, so that they meet.
 pub(super) fn any_fact() -> impl Strategy<Value = Fact> {
     let state = prop_oneof![
@@ -314,9 +357,16 @@ pub(super) fn any_fact() -> impl Strategy<Value = Fact> {
             submit.terms.quantity = quantity.into();
             Fact::Submit(submit)
         }),
-        (names, state, proptest::option::of("[1-4]")).prop_map(|((consumer, id), state, trade)| {
-            Fact::Report(report(&consumer, &id, state, trade.as_deref()))
-        }),
+        (names, state, proptest::option::of("[1-4]"), any::<bool>(), 1_i64..40).prop_map(
+            |((consumer, id), state, trade, buys, tenths)| {
+                let mut report = report(&consumer, &id, state, trade.as_deref());
+                report.side = if buys { Side::Buy } else { Side::Sell };
+                if let Some(fill) = &mut report.fill {
+                    fill.quantity = Decimal::new(tenths, 1);
+                }
+                Fact::Report(report)
+            }
+        ),
         (names, 1_u32..4).prop_map(|((consumer, id), number)| {
             let terms = ChangeTerms::Cancel;
             Fact::Change(Change { order: key(&consumer, &id), number, terms, ts: Nanos(1) })
@@ -377,6 +427,20 @@ impl Naive {
 
     pub(super) fn acknowledged(&self, consumer: &str) -> u64 {
         self.acknowledged.get(consumer).copied().unwrap_or(0)
+    }
+
+    /// What a consumer holds, in words.
+    pub(super) fn held(&self, consumer: &str) -> Vec<String> {
+        let fills = self.kept.iter().filter_map(|fact| match fact {
+            Fact::Report(report) if &*report.order.consumer == consumer => {
+                let quantity = report.fill.as_ref()?.quantity;
+                Some(if report.side == Side::Buy { quantity } else { -quantity })
+            }
+            _ => None,
+        });
+        let fills: Vec<Decimal> = fills.collect();
+        let sum = fills.iter().sum::<Decimal>().normalize();
+        if fills.is_empty() { Vec::new() } else { vec![format!("p BTC-USDT {sum}")] }
     }
 
     /// The keys of all reports, each once.

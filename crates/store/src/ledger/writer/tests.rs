@@ -270,6 +270,25 @@ fn while_the_disk_refuses_nothing_is_durable_and_then_everything_is() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_told_and_its_answer_counts_all_the_same() {
+    let (turn, turns) = mpsc::sync_channel(100);
+    let answers_within = Duration::from_millis(1);
+    let rig = Rig::new(WriterOptions { answers_within, ..options(Durability::Batch) }, Some(turns));
+    rig.append(1, [intent(1)]);
+    // Its call is under way, and nothing ends it.
+    let replies = rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+    let [LedgerReply::Stuck(told)] = &replies[..] else { panic!("{replies:?}") };
+    assert!(told.message.contains("no answer within 1ms"), "{told}");
+    assert_eq!(rig.writer.status().durable_up_to, 0);
+    turn.send(()).unwrap();
+    let replies = rig.until_durable(1);
+    assert_eq!(replies[0], LedgerReply::Recovered);
+    assert!(rig.writer.status().stuck.is_none());
+    drop(turn);
+    assert_eq!(rig.writer.finish().unwrap().durable_up_to, 1);
+}
+
+#[test]
 fn a_commit_that_got_through_unheard_is_neither_lost_nor_taken_for_a_duplicate() {
     let rig = Rig::new(options(Durability::Batch), None);
     rig.unheard.store(3, Ordering::SeqCst);

@@ -1,0 +1,129 @@
+//! What the room makes of a ledger that can't be read.
+
+use engine::orders::DeskOptions;
+use engine::{Capacity, Catalog, Consumer, Context, QueueCapacity};
+use model::Denial;
+use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, ReportKey, StoredOrder};
+use model::reply::ReplyAnswer;
+use store::ledger::{Held, LedgerError, LedgerRead, MemoryLedger};
+
+use super::super::reader::answer;
+use super::*;
+
+const NOW: Nanos = Nanos(1_000);
+
+/// No disk behind it any more.
+struct Unreadable;
+
+fn error<T>() -> Result<T, LedgerError> {
+    let (place, message) = ("ledger.db".to_owned(), "input/output error".to_owned());
+    Err(LedgerError { place, remedy: model::Remedy::Reject, message })
+}
+
+impl LedgerRead for Unreadable {
+    fn order(&mut self, _: &OrderKey) -> Result<Option<StoredOrder>, LedgerError> {
+        error()
+    }
+
+    fn open_orders(&mut self, _: u64, _: usize) -> Result<Vec<StoredOrder>, LedgerError> {
+        error()
+    }
+
+    fn facts_of(
+        &mut self,
+        _: &OrderKey,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<(u64, Fact)>, LedgerError> {
+        error()
+    }
+
+    fn reports_after(
+        &mut self,
+        _: &str,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<(u64, Report)>, LedgerError> {
+        error()
+    }
+
+    fn knows(&mut self, _: &ReportKey) -> Result<bool, LedgerError> {
+        error()
+    }
+
+    fn held(&mut self, _: &str) -> Result<Vec<Held>, LedgerError> {
+        error()
+    }
+
+    fn acknowledged(&mut self, _: &str) -> Result<u64, LedgerError> {
+        error()
+    }
+}
+
+/// Answers from whatever can be read.
+struct Beside(Box<dyn LedgerRead>, VecDeque<Told>);
+
+impl Ledger for Beside {
+    fn append(&mut self, append: LedgerAppend) -> Result<(), Box<LedgerAppend>> {
+        Err(Box::new(append))
+    }
+
+    fn reply(&mut self) -> Option<LedgerReply> {
+        None
+    }
+
+    fn ask(&mut self, ask: Ask) -> Result<(), Ask> {
+        self.1.push_back(answer(&mut *self.0, &Catalog::new(), ask));
+        Ok(())
+    }
+
+    fn told(&mut self) -> Option<Told> {
+        self.1.pop_front()
+    }
+}
+
+/// What a consumer was answered.
+#[derive(Default)]
+struct Answers(Vec<ReplyAnswer>);
+
+impl Consumer for Answers {
+    fn on_event(&mut self, event: Event, _: &mut Context<'_>) {
+        if let Body::Reply(reply) = &event.body {
+            self.0.push(reply.answer.clone());
+        }
+    }
+}
+
+/// What a consumer is answered that asks for an order which only the ledger can know.
+fn asked(ledger: Box<dyn LedgerRead>) -> Vec<ReplyAnswer> {
+    let mut shard =
+        Shard::new(Capacity::default(), Catalog::new(), std::task::Waker::noop().clone());
+    let mut inbox = shard.add_consumer("c", QueueCapacity::default(), NOW).unwrap();
+    let parties = [Party { id: inbox.id(), name: "c".into(), breaker: None }];
+    let kept = Kept::read(&mut MemoryLedger::new(), &parties, &[]).unwrap();
+    let desk = Desk::new(DeskOptions::default());
+    let (mut room, _ports) =
+        Room::restored(desk, &parties, Vec::new(), kept, &mut shard, NOW).unwrap();
+    let (order, mut ledger) = (
+        OrderKey { consumer: "c".into(), client_order_id: "1".into() },
+        Beside(ledger, VecDeque::new()),
+    );
+    room.desk.query(&order);
+    for _ in 0..2 {
+        room.turn(&mut shard, &mut ledger, NOW);
+        shard.end_turn(NOW);
+    }
+    let mut answers = Answers::default();
+    while inbox.drain(&mut answers, || NOW) > 0 {}
+    answers.0
+}
+
+#[test]
+fn an_order_that_cant_be_read_is_not_one_that_is_unknown() {
+    let denied = |ledger| match &asked(ledger)[..] {
+        [ReplyAnswer::Denied(denial)] => *denial,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(denied(Box::new(MemoryLedger::new())), Denial::UnknownOrder);
+    assert_eq!(denied(Box::new(Unreadable)), Denial::LedgerUnreadable);
+}
