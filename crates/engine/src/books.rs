@@ -98,7 +98,12 @@ impl Books {
 
     /// Whether there is no room for another book.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= BOOKS_MAX
+        self.room() == 0
+    }
+
+    /// For how many further books there is room.
+    pub(crate) fn room(&self) -> usize {
+        BOOKS_MAX.saturating_sub(self.entries.len())
     }
 
     /// Makes a slot for a pair that has none; `None` where the shard holds all that it may.

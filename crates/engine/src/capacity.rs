@@ -120,9 +120,19 @@ pub const FACTS_MAX: usize = 4 * NAMES_MAX;
 /// Providers, and consumers, of one process.
 pub const PARTIES_MAX: usize = 1_024;
 
-/// Merges of one shard, removed ones included: each holds at most one window, of one fragment a
-/// provider.
+/// Positions of a stream that skips which are known to have been there: seconds of the busiest, 8 KiB.
+pub const RECENT_MAX: usize = 1_024;
+
+/// Holes of a stream that were given up and are known as such: what fills one of them is late.
+pub const HOLES_MAX: usize = 64;
+
+/// Merges of one shard, removed ones included, whose places are given to others when there is no other
+/// room: each holds at most one window, of one fragment a provider.
 pub const MERGES_MAX: usize = 256;
+
+/// Of those, merges that one consumer may have at a time, so that none takes the room of all.
+pub const MERGES_PER_CONSUMER: usize = 32;
+
 /// Subscriptions of one consumer.
 pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 

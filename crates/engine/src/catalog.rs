@@ -71,6 +71,28 @@ impl Catalog {
         self.write().instruments.intern(name).map(InstrumentId)
     }
 
+    /// The number of a merge and that of its instrument, new or known: both, or neither. A new merge
+    /// may take over the number of one that is gone.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](model::Remedy::Reject) when a table is full.
+    pub(crate) fn merge(
+        &self,
+        name: &str,
+        instrument: &str,
+        gone: Option<ProviderId>,
+    ) -> Result<(ProviderId, InstrumentId), Error> {
+        let mut names = self.write();
+        if gone.is_none() {
+            names.providers.admit(name)?;
+        }
+        let instrument = names.instruments.intern(instrument).map(InstrumentId)?;
+        if let Some(gone) = gone {
+            names.providers.rename(gone.0.into(), name);
+        }
+        Ok((narrow(names.providers.intern(name)?).map(ProviderId)?, instrument))
+    }
+
     /// Makes a provider's instrument known; what was known about it is replaced.
     ///
     /// # Errors

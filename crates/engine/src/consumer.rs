@@ -45,7 +45,8 @@ pub use runner::{Factory, Placement, Resident, Restart, Runner, Stay};
 ///
 /// [`VersionGate`]: crate::VersionGate
 pub trait Consumer: Send {
-    /// An event, in the order of its stream.
+    /// An event, in the order of its stream. Where a venue's numbers skip, what one of two connections
+    /// brings late comes late: its position is below the one before it.
     fn on_event(&mut self, event: Event, ctx: &mut Context<'_>);
 
     /// No more is there for now, or the batch is as large as a batch gets: the place for work that
@@ -404,11 +405,10 @@ impl Inbox {
     #[inline]
     fn count(&mut self, event: &Event, entered: Nanos) {
         self.counts.delivered += 1;
+        let model::Header { stream, ts_recv, ts_emit, .. } = event.header;
+        let [latency_ns, queued_ns] = [ts_recv, ts_emit].map(|ts| entered.0.saturating_sub(ts.0));
+        self.taken.push(Taken { stream, latency_ns, queued_ns });
         if !event.kind().is_critical() {
-            let model::Header { stream, ts_recv, ts_emit, .. } = event.header;
-            let [latency_ns, queued_ns] =
-                [ts_recv, ts_emit].map(|ts| entered.0.saturating_sub(ts.0));
-            self.taken.push(Taken { stream, latency_ns, queued_ns });
             return;
         }
         self.counts.critical_delivered += 1;

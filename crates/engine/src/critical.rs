@@ -264,6 +264,11 @@ impl Critical {
         filled
     }
 
+    /// How many events are in the ring.
+    pub(crate) fn queued(&self) -> usize {
+        self.ring.buffer().capacity() - self.ring.slots()
+    }
+
     /// Whether something waits for room in the ring, which has not got it.
     pub(crate) fn wants_room(&self) -> bool {
         let behind = matches!(self.reading, Reading::Behind { .. });

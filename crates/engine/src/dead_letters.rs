@@ -41,6 +41,9 @@ pub enum LetterReason {
     Dropped,
     /// An event that came after the window of its merge had closed; its own stream had it.
     LateFragment,
+    /// An event that came after the hole that it would have filled was given up: its stream had said
+    /// that something is missing, and goes on without it.
+    Late,
     /// The first message of a type, or about an instrument, that nothing is known of.
     Unmapped,
     /// A venue's message that could not be read.
@@ -51,8 +54,14 @@ pub enum LetterReason {
 
 impl LetterReason {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::Dropped, Self::LateFragment, Self::Unmapped, Self::Unreadable, Self::RefusedCommand];
+    pub const ALL: [Self; 6] = [
+        Self::Dropped,
+        Self::LateFragment,
+        Self::Late,
+        Self::Unmapped,
+        Self::Unreadable,
+        Self::RefusedCommand,
+    ];
 
     /// The code that output uses.
     #[must_use]
@@ -60,6 +69,7 @@ impl LetterReason {
         match self {
             Self::Dropped => "dropped",
             Self::LateFragment => "late_fragment",
+            Self::Late => "late",
             Self::Unmapped => "unmapped",
             Self::Unreadable => "unreadable",
             Self::RefusedCommand => "refused_command",
@@ -70,7 +80,7 @@ impl LetterReason {
     #[must_use]
     pub fn priority(self) -> Priority {
         match self {
-            Self::Dropped | Self::LateFragment => Priority::Low,
+            Self::Dropped | Self::LateFragment | Self::Late => Priority::Low,
             Self::Unmapped | Self::Unreadable => Priority::Normal,
             Self::RefusedCommand => Priority::High,
         }
@@ -120,6 +130,8 @@ pub enum Content {
         /// What its event lacks.
         event: Event,
     },
+    /// [`LetterReason::Late`].
+    Late(Event),
     /// [`LetterReason::Unmapped`].
     Unmapped {
         /// Whose message it was.
@@ -151,6 +163,7 @@ impl Content {
         match self {
             Self::Dropped { .. } => LetterReason::Dropped,
             Self::LateFragment { .. } => LetterReason::LateFragment,
+            Self::Late(_) => LetterReason::Late,
             Self::Unmapped { .. } => LetterReason::Unmapped,
             Self::Unreadable(_) => LetterReason::Unreadable,
             Self::RefusedCommand { .. } => LetterReason::RefusedCommand,

@@ -201,6 +201,8 @@ impl Outlet {
         if self.filled {
             counts.queued = (self.ring.buffer().capacity() - self.ring.slots()) as u64;
             counts.queued_max = counts.queued_max.max(counts.queued);
+            counts.critical_queued = self.critical.queued() as u64;
+            counts.critical_queued_max = counts.critical_queued_max.max(counts.critical_queued);
         }
         if self.counted {
             counts.waiting = (self.backlog.len() + self.critical.waiting()) as u64;

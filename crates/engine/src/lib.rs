@@ -60,6 +60,6 @@ pub use histogram::LatencyHistogram;
 pub use merge::{CloseOn, Merge, MergeCounts, MergeSpec};
 pub use queue::WhenFull;
 pub use route::{RoutingTable, Subscription, VersionGate};
-pub use shard::{Metrics, Port, Shard, TradingRoom};
+pub use shard::{ConnectionMetrics, Metrics, Port, Shard, TradingRoom};
 pub use stats::{ProviderStats, StreamStats};
 pub use tally::{ConsumerCounts, Tally};

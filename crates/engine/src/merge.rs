@@ -10,6 +10,8 @@
 //! Nothing here waits for anything, and an open window is plain memory: the newest fragment of each
 //! provider, whatever the number that came. Execution never passes here.
 
+use std::collections::BTreeMap;
+
 use model::merged::{Fragment, MergedEvent};
 use model::{Body, Header, InstrumentId, Kind, Nanos, ProviderId, Stream};
 use pool::{LocalPool, LocalPooled};
@@ -20,7 +22,7 @@ mod spec;
 mod table;
 
 pub use spec::{CloseOn, MergeSpec};
-pub(crate) use table::{Input, Merges};
+pub(crate) use table::{Input, Merges, Room};
 
 /// What was counted of a merge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,10 +37,19 @@ pub struct MergeCounts {
     pub suppressed: u64,
     /// Of those, windows during which every provider's stream was `Live` all the time.
     pub suppressed_up: u64,
-    /// In how many suppressed windows each provider was missing, in the order of the merge.
-    pub missing: Vec<u64>,
+    /// In how many suppressed windows each provider was missing: of all that it ever joined.
+    pub missing: BTreeMap<ProviderId, u64>,
     /// Complete windows for which the pool had no object; nothing went out.
     pub exhausted: u64,
+}
+
+impl MergeCounts {
+    /// Counts for those providers too.
+    fn join(&mut self, parties: &Parties) {
+        for provider in &parties.providers {
+            self.missing.entry(*provider).or_default();
+        }
+    }
 }
 
 /// One merge: what it joins, its window, and what was counted.
@@ -46,14 +57,24 @@ pub struct MergeCounts {
 pub struct Merge {
     spec: MergeSpec,
     parties: Parties,
-    /// Whether it is in force: a removed one keeps its place, its counter and its counts.
-    active: bool,
+    /// When it was removed, where it is not in force: it keeps its place, its counter and its counts
+    /// until another merge needs them.
+    removed: Option<Removed>,
     counts: MergeCounts,
     /// The event that goes out next has this position.
     next: u64,
     window: Window,
     /// When the last window closed.
     closed: Option<Nanos>,
+}
+
+/// When a merge was removed.
+#[derive(Clone, Copy, Debug)]
+struct Removed {
+    /// How many had been before.
+    nth: u64,
+    /// The table that was in force: its events are of this version at most.
+    version: u32,
 }
 
 /// The numbers behind a specification's names.
@@ -100,29 +121,29 @@ struct Window {
 
 impl Merge {
     pub(crate) fn new(spec: MergeSpec, parties: Parties) -> Self {
-        let missing = vec![0; parties.providers.len()];
+        let mut counts = MergeCounts::default();
+        counts.join(&parties);
         Self {
             spec,
             parties,
-            active: true,
-            counts: MergeCounts { missing, ..MergeCounts::default() },
+            removed: None,
+            counts,
             next: 1,
             window: Window::default(),
             closed: None,
         }
     }
 
-    /// Puts it in force again, perhaps with other terms; its counter goes on.
+    /// Puts it in force again, perhaps with other terms; its counters go on.
     fn revive(&mut self, spec: MergeSpec, parties: Parties) {
-        self.counts.missing.clear();
-        self.counts.missing.resize(parties.providers.len(), 0);
-        (self.spec, self.parties, self.active) = (spec, parties, true);
+        self.counts.join(&parties);
+        (self.spec, self.parties, self.removed) = (spec, parties, None);
         self.forget();
     }
 
     /// Takes it out of force.
-    fn retire(&mut self) {
-        self.active = false;
+    fn retire(&mut self, removed: Removed) {
+        self.removed = Some(removed);
         self.forget();
     }
 
@@ -147,7 +168,7 @@ impl Merge {
     /// Whether it is in force.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.active
+        self.removed.is_none()
     }
 
     pub(crate) fn output(&self) -> Lane {
@@ -240,8 +261,10 @@ impl Merge {
     fn suppress(&mut self, up: bool) -> Option<LocalPooled<MergedEvent>> {
         self.counts.suppressed += 1;
         self.counts.suppressed_up += u64::from(up);
-        for (missing, fragment) in self.counts.missing.iter_mut().zip(&self.window.fragments) {
-            *missing += u64::from(fragment.count == 0);
+        for (provider, fragment) in self.parties.providers.iter().zip(&self.window.fragments) {
+            if let Some(missing) = self.counts.missing.get_mut(provider) {
+                *missing += u64::from(fragment.count == 0);
+            }
         }
         None
     }

@@ -1,4 +1,5 @@
 //! Resequencing: streams whose positions count up by one leave here in that order, each event once.
+//! Those whose positions skip leave as they come, each event once ([`recent`]).
 //!
 //! What comes in order is not delayed. An event behind a hole waits, in plain memory, until the hole
 //! is filled, or has kept it for [`Limits::lateness`], or more than [`Limits::events_max`] wait; then
@@ -6,35 +7,20 @@
 //! so of two connections that bring the same stream the first wins.
 //!
 //! Which streams these are is the venue's to say
-//! ([`Profile::contiguous`](model::venue::Profile::contiguous)); all others pass straight through.
+//! ([`Profile::contiguous`](model::venue::Profile::contiguous),
+//! [`Profile::skipping`](model::venue::Profile::skipping)); all others pass straight through.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use model::venue::Limits;
 use model::{Event, Kind, Nanos, ProviderId};
 
 use crate::books::{Books, LANES, Lane, Slot};
+use crate::capacity::HOLES_MAX;
 
-/// How long, and how many, events wait behind a hole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// An event that waited for so long goes at the next look, whatever is missing before it.
-    pub lateness: Duration,
-    /// While anything waits it is looked at so often.
-    pub look_every: Duration,
-    /// At most so many events of a stream wait; with another one the oldest hole is given up.
-    pub events_max: usize,
-}
+mod recent;
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            lateness: Duration::from_millis(150),
-            look_every: Duration::from_millis(50),
-            events_max: 200,
-        }
-    }
-}
+use recent::Recent;
 
 /// Where an arriving position stands in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +33,7 @@ pub(crate) enum Place {
     Early,
     /// It was there before.
     Duplicate,
-    /// It fills a hole that was given up: too late.
+    /// Too late: it fills a hole that was given up, or nobody knows any more whether it was there.
     Late,
 }
 
@@ -67,8 +53,8 @@ pub(crate) struct Sequence {
     limits: Limits,
     /// The position that went out last; `None` before the first, which may be any.
     position: Option<u64>,
-    /// What the newest hole that was given up lacks, first and last.
-    given_up: Option<(u64, u64)>,
+    /// What the newest holes that were given up lack, first and last of each; ascending.
+    given_up: VecDeque<(u64, u64)>,
     /// By position, all behind a hole. Bounded by the limits.
     waiting: BTreeMap<u64, Event>,
     /// What waits up to here goes, whatever is missing.
@@ -82,7 +68,7 @@ impl Sequence {
         Self {
             limits,
             position: None,
-            given_up: None,
+            given_up: VecDeque::new(),
             waiting: BTreeMap::new(),
             due: None,
             look_at: None,
@@ -108,10 +94,28 @@ impl Sequence {
         }
     }
 
+    /// A position that has gone by: late once, and then it was there.
     #[cold]
-    fn repeated(&self, position: u64) -> Place {
-        let late = self.given_up.is_some_and(|(first, last)| (first..=last).contains(&position));
-        if late { Place::Late } else { Place::Duplicate }
+    fn repeated(&mut self, position: u64) -> Place {
+        let holds = |(first, last): &(u64, u64)| (*first..=*last).contains(&position);
+        let Some(at) = self.given_up.iter().position(holds) else { return Place::Duplicate };
+        if let Some((first, last)) = self.given_up.remove(at) {
+            // The upper part first, so that both stand at the same place in the end.
+            if position < last {
+                self.given_up.insert(at, (position + 1, last));
+            }
+            if first < position {
+                self.given_up.insert(at, (first, position - 1));
+            }
+        }
+        self.trim();
+        Place::Late
+    }
+
+    fn trim(&mut self) {
+        while self.given_up.len() > HOLES_MAX {
+            self.given_up.pop_front();
+        }
     }
 
     /// Keeps an early event; its header says when it was received.
@@ -139,7 +143,8 @@ impl Sequence {
 
     /// The stream starts over: the next position may be any. To be called when nothing waits.
     pub(crate) fn forget(&mut self) {
-        (self.position, self.given_up) = (None, None);
+        self.position = None;
+        self.given_up.clear();
     }
 
     /// The next thing that may leave.
@@ -158,35 +163,75 @@ impl Sequence {
         if !over && self.due.is_none_or(|due| due < first) {
             return None;
         }
-        self.given_up = Some((next, first - 1));
+        self.given_up.push_back((next, first - 1));
+        self.trim();
         self.position = Some(first - 1);
         Some(Release::Gap)
+    }
+}
+
+/// What is done to the streams of a kind.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    InOrder(Limits),
+    Once,
+}
+
+/// One stream of which anything is known.
+#[derive(Debug)]
+enum Known {
+    InOrder(Box<Sequence>),
+    Once(Box<Recent>),
+}
+
+impl Known {
+    fn new(rule: Rule) -> Self {
+        match rule {
+            Rule::InOrder(limits) => Self::InOrder(Box::new(Sequence::new(limits))),
+            Rule::Once => Self::Once(Box::default()),
+        }
+    }
+
+    fn sequence(&self) -> Option<&Sequence> {
+        match self {
+            Self::InOrder(sequence) => Some(sequence),
+            Self::Once(_) => None,
+        }
     }
 }
 
 /// The sequences of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
-    /// By provider: the kinds whose positions count up by one, and their limits.
-    declared: BTreeMap<ProviderId, Vec<(Kind, Limits)>>,
+    /// By provider: the kinds whose positions say something.
+    declared: BTreeMap<ProviderId, Vec<(Kind, Rule)>>,
     /// By lane; `None` for streams that pass straight through.
-    by_lane: Vec<Option<Box<Sequence>>>,
+    by_lane: Vec<Option<Known>>,
     /// Lanes in which something waits.
     waiting: BTreeSet<Lane>,
 }
 
 impl Sequences {
     /// Says of a provider's streams of a kind that their positions count up by one.
-    pub(crate) fn declare(
+    pub(crate) fn in_order(
         &mut self,
         provider: ProviderId,
         kind: Kind,
         limits: Limits,
         books: &Books,
     ) {
+        self.declare(provider, (kind, Rule::InOrder(limits)), books);
+    }
+
+    /// The same of those whose positions only go up.
+    pub(crate) fn once(&mut self, provider: ProviderId, kind: Kind, books: &Books) {
+        self.declare(provider, (kind, Rule::Once), books);
+    }
+
+    fn declare(&mut self, provider: ProviderId, (kind, rule): (Kind, Rule), books: &Books) {
         let kinds = self.declared.entry(provider).or_default();
         kinds.retain(|(other, _)| *other != kind);
-        kinds.push((kind, limits));
+        kinds.push((kind, rule));
         for (slot, _) in books.iter().filter(|(_, entry)| entry.provider == provider) {
             self.add_slot(slot, provider);
         }
@@ -195,20 +240,51 @@ impl Sequences {
     /// Makes the sequences of a slot.
     pub(crate) fn add_slot(&mut self, slot: Slot, provider: ProviderId) {
         let declared = self.declared.get(&provider).map_or(&[][..], Vec::as_slice);
-        for (kind, limits) in declared {
+        for (kind, rule) in declared {
             let Some(lane) = slot.lane(*kind) else { continue };
             if self.by_lane.len() <= lane.index() {
                 self.by_lane.resize_with((slot.index() + 1) * LANES, || None);
             }
-            let place = &mut self.by_lane[lane.index()];
-            place.get_or_insert_with(|| Box::new(Sequence::new(*limits)));
+            self.by_lane[lane.index()].get_or_insert_with(|| Known::new(*rule));
         }
     }
 
-    /// The sequence of a lane, where it has one.
+    /// Where a position that arrives stands in its stream.
+    #[inline]
+    pub(crate) fn arrive(&mut self, lane: Lane, position: Option<u64>) -> Place {
+        let known = self.by_lane.get_mut(lane.index()).and_then(Option::as_mut);
+        match (known, position) {
+            (Some(Known::InOrder(sequence)), Some(position)) => sequence.arrive(position),
+            (Some(Known::Once(recent)), Some(position)) => recent.arrive(position),
+            _ => Place::Next,
+        }
+    }
+
+    /// The sequence of a lane, where its positions count up by one.
     #[inline]
     pub(crate) fn get(&mut self, lane: Lane) -> Option<&mut Sequence> {
-        self.by_lane.get_mut(lane.index())?.as_deref_mut()
+        match self.by_lane.get_mut(lane.index())? {
+            Some(Known::InOrder(sequence)) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// The stream starts over: the next position may be any. To be called when nothing waits.
+    pub(crate) fn forget(&mut self, lane: Lane) {
+        match self.by_lane.get_mut(lane.index()) {
+            Some(Some(Known::InOrder(sequence))) => sequence.forget(),
+            Some(Some(Known::Once(recent))) => **recent = Recent::default(),
+            _ => {}
+        }
+    }
+
+    /// Whether a stream's consumers have to be told of something that was too late. Of a hole that
+    /// was given up they have heard when it was.
+    pub(crate) fn tells(&mut self, lane: Lane) -> bool {
+        match self.by_lane.get_mut(lane.index()) {
+            Some(Some(Known::Once(recent))) => recent.tells(),
+            _ => false,
+        }
     }
 
     /// Keeps account of whether anything waits in a lane.
@@ -220,18 +296,25 @@ impl Sequences {
         }
     }
 
+    /// How many events of a lane wait behind a hole.
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        let known = self.by_lane.get(lane.index()).and_then(Option::as_ref);
+        known.and_then(Known::sequence).map_or(0, |sequence| sequence.waiting.len())
+    }
+
+    fn look_at(&self, lane: Lane) -> Option<Nanos> {
+        let known = self.by_lane.get(lane.index())?.as_ref()?;
+        known.sequence()?.look_at
+    }
+
     /// When the next look is due, while anything waits.
     pub(crate) fn deadline(&self) -> Option<Nanos> {
-        let sequences = self.waiting.iter().filter_map(|lane| self.by_lane.get(lane.index()));
-        sequences.flatten().filter_map(|sequence| sequence.look_at).min()
+        self.waiting.iter().filter_map(|lane| self.look_at(*lane)).min()
     }
 
     /// A lane that is to be looked at now.
     pub(crate) fn due(&self, now: Nanos) -> Option<Lane> {
-        let is_due = |lane: &&Lane| {
-            let sequence = self.by_lane.get(lane.index()).and_then(Option::as_ref);
-            sequence.and_then(|sequence| sequence.look_at).is_some_and(|at| at <= now)
-        };
+        let is_due = |lane: &&Lane| self.look_at(**lane).is_some_and(|at| at <= now);
         self.waiting.iter().find(is_due).copied()
     }
 }

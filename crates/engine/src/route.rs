@@ -113,6 +113,11 @@ impl RoutingTable {
         self.consumers.get(consumer.index()).map_or(&[], |filters| filters)
     }
 
+    /// Whether any subscription names that provider.
+    pub(crate) fn names(&self, provider: ProviderId) -> bool {
+        self.consumers.iter().flat_map(|filters| filters.iter()).any(|f| f.names(provider))
+    }
+
     /// What is in one of two tables only, consumer by consumer: all that a flip from one to the
     /// other can change.
     pub(crate) fn differences(&self, other: &Self) -> Vec<(ConsumerId, Vec<Arc<Filter>>)> {
@@ -148,6 +153,11 @@ impl Edit {
     pub fn filters(&self, consumer: ConsumerId) -> &[Arc<Filter>] {
         let working = self.working.get(&consumer).map(Vec::as_slice);
         working.unwrap_or_else(|| self.table.filters(consumer))
+    }
+
+    /// Whether a subscription that is added names that provider.
+    pub(crate) fn names(&self, provider: ProviderId) -> bool {
+        self.working.values().flatten().any(|filter| filter.names(provider))
     }
 
     /// Adds a subscription; `false` where it is there already.
@@ -244,6 +254,11 @@ impl Filter {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (ProviderId, InstrumentId)> + '_ {
         let instruments = &self.instruments;
         self.providers.iter().flat_map(|p| instruments.iter().map(move |i| (*p, *i)))
+    }
+
+    /// Whether it names that provider.
+    fn names(&self, provider: ProviderId) -> bool {
+        self.providers.binary_search(&provider).is_ok()
     }
 
     /// Whether it means streams of that pair.

@@ -34,7 +34,9 @@ mod metrics;
 mod order;
 mod summary;
 
-pub use metrics::{ConsumerMetrics, MergeMetrics, Metrics, StreamHanded, StreamMetrics};
+pub use metrics::{
+    ConnectionMetrics, ConsumerMetrics, MergeMetrics, Metrics, StreamHanded, StreamMetrics,
+};
 pub use summary::{BookView, InstrumentView, ProviderView};
 
 /// Everything between venue machines and consumers, on one thread: it is made where it runs.
@@ -236,6 +238,11 @@ impl Shard {
         self.fanout.outlets().iter().map(|outlet| (outlet.consumer(), outlet.tally()))
     }
 
+    /// For how many further pairs there is room.
+    pub(crate) fn slots_free(&self) -> usize {
+        self.books.room()
+    }
+
     /// The slot of a pair, new or known; `None` where there is no room for another.
     #[inline]
     fn slot(&mut self, provider: ProviderId, instrument: InstrumentId) -> Option<Slot> {
@@ -394,7 +401,7 @@ impl Pipeline for Port<'_> {
                 self.shard.release(lane, self.now, self.ts_emit);
             }
             Place::Early => self.hold(lane, &event),
-            Place::Duplicate | Place::Late => self.behind(lane, place),
+            Place::Duplicate | Place::Late => self.behind(lane, place, &event),
         }
         !matches!(place, Place::Duplicate | Place::Late)
     }

@@ -18,7 +18,8 @@ pub struct StreamStats {
     pub emitted: u64,
     /// Decoded and not newer than what the stream had.
     pub duplicates: u64,
-    /// Decoded after the hole that they would have filled was given up.
+    /// Decoded after the hole that they would have filled was given up, or so long after their
+    /// neighbours that nobody knows any more whether they were there.
     pub late: u64,
     /// Decoded before something that they follow, and kept until it came or was given up.
     pub early: u64,
@@ -26,7 +27,8 @@ pub struct StreamStats {
     pub absorbed: u64,
     /// Decoded though nobody subscribed.
     pub unsubscribed: u64,
-    /// Events whose venue position was below the one before it.
+    /// Events whose venue position was below the one before it: of streams whose positions skip, what
+    /// one of two connections brought after the other had gone beyond it.
     pub out_of_order: u64,
     /// Transitions out of `Live` by a continuity or checksum fault, holes that were given up
     /// included.

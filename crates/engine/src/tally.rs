@@ -35,10 +35,26 @@ struct Times {
     /// To three digits, in 240 KiB: there is one for each consumer.
     latency: Histogram<u64>,
     queued: LatencyHistogram,
+    /// Execution and control.
+    critical: LatencyHistogram,
     streams: HandedTable,
 }
 
-/// An event of market data that was handed over.
+/// What the consumer's side published of times, all of it up to the same batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    /// Of market data, from `ts_recv` to the handler's entry, in ns.
+    pub latency: Histogram<u64>,
+    /// The part of it from `ts_emit` on: decoding, routing, the queue and the wake; what was conflated
+    /// counts from when it left the backlog.
+    pub queued: LatencyHistogram,
+    /// The same as the first, of execution and control.
+    pub critical: LatencyHistogram,
+    /// What was handed over of each stream.
+    pub streams: Vec<(Stream, Handed)>,
+}
+
+/// An event that was handed over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
     pub stream: Stream,
@@ -61,6 +77,8 @@ struct ShardHalf {
     waiting_max: AtomicU64,
     queued: AtomicU64,
     queued_max: AtomicU64,
+    critical_queued: AtomicU64,
+    critical_queued_max: AtomicU64,
     behind_ns: AtomicU64,
     stalled_ns: AtomicU64,
     read_back: AtomicU64,
@@ -115,6 +133,10 @@ pub struct ConsumerCounts {
     pub queued: u64,
     /// The most that there ever were.
     pub queued_max: u64,
+    /// Execution and control events in their ring at the end of the last turn that put something in.
+    pub critical_queued: u64,
+    /// The most that there ever were.
+    pub critical_queued_max: u64,
     /// How long events waited behind the full ring, up to the last turn, in ns.
     pub behind_ns: u64,
     /// How long the critical window was full, up to the last turn, in ns.
@@ -175,6 +197,7 @@ impl Tally {
             taken: Mutex::new(Times {
                 latency,
                 queued: LatencyHistogram::default(),
+                critical: LatencyHistogram::default(),
                 streams: HandedTable::default(),
             }),
         })
@@ -196,6 +219,8 @@ impl Tally {
             waiting_max: read(&shard.waiting_max),
             queued: read(&shard.queued),
             queued_max: read(&shard.queued_max),
+            critical_queued: read(&shard.critical_queued),
+            critical_queued_max: read(&shard.critical_queued_max),
             behind_ns: read(&shard.behind_ns),
             stalled_ns: read(&shard.stalled_ns),
             read_back: read(&shard.read_back),
@@ -222,12 +247,15 @@ impl Tally {
         self.lock().latency.clone()
     }
 
-    /// The same with the part of it from `ts_emit` on (decoding, routing, the queue and the wake; what
-    /// was conflated counts from when it left the backlog), and with what was handed over of each
-    /// stream: all up to the same batch.
-    pub(crate) fn times(&self) -> (Histogram<u64>, LatencyHistogram, Vec<(Stream, Handed)>) {
+    /// All times.
+    pub(crate) fn times(&self) -> Published {
         let times = self.lock();
-        (times.latency.clone(), times.queued.clone(), times.streams.iter().collect())
+        Published {
+            latency: times.latency.clone(),
+            queued: times.queued.clone(),
+            critical: times.critical.clone(),
+            streams: times.streams.iter().collect(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Times> {
@@ -279,6 +307,8 @@ impl Tally {
         half.waiting_max.store(counts.waiting_max, Ordering::Relaxed);
         half.queued.store(counts.queued, Ordering::Relaxed);
         half.queued_max.store(counts.queued_max, Ordering::Relaxed);
+        half.critical_queued.store(counts.critical_queued, Ordering::Relaxed);
+        half.critical_queued_max.store(counts.critical_queued_max, Ordering::Relaxed);
         half.behind_ns.store(counts.behind_ns, Ordering::Relaxed);
         half.stalled_ns.store(counts.stalled_ns, Ordering::Relaxed);
         half.read_back.store(counts.read_back, Ordering::Relaxed);
@@ -289,7 +319,7 @@ impl Tally {
         half.stalled.store(counts.stalled, Ordering::Relaxed);
     }
 
-    /// The inbox's half, as its single writer counted it, and a batch's market data.
+    /// The inbox's half, as its single writer counted it, and a batch's events.
     pub(crate) fn publish_inbox(&self, counts: &ConsumerCounts, taken: &[Taken]) {
         let half = &self.inbox;
         half.delivered.store(counts.delivered, Ordering::Relaxed);
@@ -301,6 +331,10 @@ impl Tally {
         half.restarts.store(counts.restarts, Ordering::Relaxed);
         let mut times = self.lock();
         for Taken { stream, latency_ns, queued_ns } in taken {
+            if stream.kind.is_critical() {
+                times.critical.record(*latency_ns);
+                continue;
+            }
             times.latency.saturating_record(*latency_ns);
             times.queued.record(*queued_ns);
             times.streams.count(*stream, *latency_ns);

@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use engine::control::OperatorEnd;
-use engine::resequence::Limits;
-use engine::{Capacity, Catalog, Inbox, MergeSpec, Shard, Tally};
+use engine::{Capacity, Catalog, Inbox, MergeSpec, Metrics, Shard, Tally};
 use model::venue::{self, Pipeline};
 use model::{Kind, Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
+use net::session::SeatStats;
 use net::{
     Connector, Ports, Resolver, Session, SessionConfig, SystemResolver, Tls, Wire, WireParts,
     WsTimeouts,
@@ -28,7 +28,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Merge, Network, Provider};
 use crate::consumers::{ConsumerOptions, Seat, Seated, Source};
 use crate::dead_letters::{Clerk, DeadLetterQueue};
-use crate::metrics::MetricsEnd;
+use crate::metrics::{MetricsEnd, connections};
 use crate::outcome::{Gauges, RunError, Stop, Summary};
 use crate::report::{
     ConnectionReport, ConsumerReport, LetterReport, MergeReport, StreamReport, VenueReport,
@@ -132,7 +132,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
         if turn(&mut lines, &mut orders, &mut shard, &mut seated, cx) {
             cx.waker().wake_by_ref();
         }
-        parts.metrics.serve(&shard, || clock.now());
+        parts.metrics.serve(|| metrics(&lines, &shard, clock.now()));
         if watch_at <= clock.now() {
             shard.watch_handlers(clock.now());
             watch_at = clock.now() + WATCH_EVERY;
@@ -188,9 +188,15 @@ fn what_it_came_to(lines: &[Line], shard: &Shard, clock: SystemClock, started: N
         streams: StreamReport::all(shard, now),
         merges: MergeReport::all(shard),
         dead_letters: shard.letter_counts().map(LetterReport::of).collect(),
-        metrics: shard.metrics(now),
+        metrics: metrics(lines, shard, now),
         ..Summary::default()
     }
+}
+
+/// All that is counted: by the shard, and by the sessions.
+fn metrics(lines: &[Line], shard: &Shard, now: Nanos) -> Metrics {
+    let connections = lines.iter().flat_map(|line| connections(&line.name, line.seats()));
+    Metrics { connections: connections.collect(), ..shard.metrics(now) }
 }
 
 /// Calls for a turn when the engine wants one though nothing arrives.
@@ -319,9 +325,7 @@ fn lines(
             .map_err(|error| RunError::new("a provider", error))?;
         let machine = venues::create(&provider.venue, provider.settings.clone())
             .ok_or_else(|| RunError(format!("the venue '{}' is not known", provider.venue)))?;
-        for kind in machine.profile().contiguous {
-            shard.resequence(id, *kind, Limits::default());
-        }
+        shard.follow(id, machine.profile(), provider.settings.limits);
         if let Some(abilities) = venues::registry::abilities(&provider.venue) {
             shard.offer(id, abilities.kinds);
         }
@@ -381,14 +385,16 @@ impl Wires {
 }
 
 impl Line {
+    /// Where every stream comes over two connections, each of them.
+    fn seats(&self) -> Vec<SeatStats> {
+        if self.redundancy == 1 { Vec::new() } else { self.wire.session().seats().to_vec() }
+    }
+
     fn report(&self, shard: &Shard) -> Option<VenueReport> {
         let stats = self.wire.session().stats();
         let frames = (stats.frames, stats.malformed);
         let report = VenueReport::of(shard, &self.name, &self.venue, frames)?;
-        let connections = match self.redundancy {
-            1 => Vec::new(),
-            _ => self.wire.session().seats().iter().map(ConnectionReport::new).collect(),
-        };
+        let connections = self.seats().iter().map(ConnectionReport::new).collect();
         Some(VenueReport { connections, ..report })
     }
 }

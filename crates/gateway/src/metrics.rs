@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use engine::{Metrics, Shard};
-use model::Nanos;
+use engine::{ConnectionMetrics, Metrics};
+use net::session::SeatStats;
 
 /// Requests that wait for the shard's next turn.
 const REQUESTS_MAX: usize = 16;
@@ -55,10 +55,42 @@ impl MetricsEnd {
     }
 
     /// Answers whoever asks; to be called between turns.
-    pub(crate) fn serve(&self, shard: &Shard, now: impl Fn() -> Nanos) {
+    pub(crate) fn serve(&self, snapshot: impl Fn() -> Metrics) {
         for reply in self.requests.try_iter() {
             // Whoever has stopped waiting is no fault.
-            let _ = reply.try_send(shard.metrics(now()));
+            let _ = reply.try_send(snapshot());
         }
+    }
+}
+
+/// What each of a provider's two connections came to.
+pub(crate) fn connections(
+    provider: &str,
+    seats: Vec<SeatStats>,
+) -> impl Iterator<Item = ConnectionMetrics> + use<> {
+    let provider: Arc<str> = provider.into();
+    seats.into_iter().map(move |seat| ConnectionMetrics {
+        provider: provider.clone(),
+        first: seat.first,
+        again: seat.again,
+        lagged: seat.lagged,
+        lag_ns_sum: seat.lag_ns_sum,
+        lag_ns_max: seat.lag_ns_max,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_first_and_by_how_much_stands_with_the_provider() {
+        let winner = SeatStats { first: 9, again: 1, lagged: 1, lag_ns_sum: 5, lag_ns_max: 5 };
+        let other = SeatStats { first: 1, again: 9, lagged: 7, lag_ns_sum: 70, lag_ns_max: 30 };
+        let found: Vec<_> = connections("okx", vec![winner, other]).collect();
+        let (provider, first, again) = (Arc::from("okx"), 1, 9);
+        let expected =
+            ConnectionMetrics { provider, first, again, lagged: 7, lag_ns_sum: 70, lag_ns_max: 30 };
+        assert_eq!((found.len(), &found[1], found[0].first), (2, &expected, 9));
     }
 }

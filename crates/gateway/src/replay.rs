@@ -47,9 +47,7 @@ impl Replay {
         let catalog = Catalog::new();
         let provider = catalog.provider(venue).map_err(|error| error.to_string())?;
         let mut shard = Shard::new(Capacity::default(), catalog, Waker::noop().clone());
-        for kind in machine.profile().contiguous {
-            shard.resequence(provider, *kind, Limits::default());
-        }
+        shard.follow(provider, machine.profile(), Limits::default());
         Ok(Self {
             venue: venue.to_owned(),
             machine,
@@ -81,6 +79,12 @@ impl Replay {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         self.shard.catalog()
+    }
+
+    /// Where the lines go.
+    #[must_use]
+    pub fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// Takes one line.

@@ -369,7 +369,8 @@ impl MergeReport {
     pub fn all(shard: &Shard) -> Vec<Self> {
         let report = |merge: &engine::Merge| {
             let (spec, counts) = (merge.spec(), merge.counts());
-            let providers = spec.providers.iter().map(ToString::to_string);
+            let name = |id| shard.catalog().provider_name(id).unwrap_or_default().to_string();
+            let missing = counts.missing.iter().map(|(id, count)| (name(*id), *count));
             Self {
                 merge: spec.name.to_string(),
                 instrument: spec.instrument.to_string(),
@@ -378,7 +379,7 @@ impl MergeReport {
                 emitted: counts.emitted,
                 suppressed_partial: counts.suppressed,
                 suppressed_while_up: counts.suppressed_up,
-                missing: providers.zip(counts.missing.iter().copied()).collect(),
+                missing: missing.collect(),
                 late_dropped: counts.late,
             }
         };

@@ -21,6 +21,7 @@ use crate::demo::merges::{self, Merges};
 use crate::demo::orders::Orders;
 use crate::demo::stage::Part;
 use crate::demo::{self, stage};
+use crate::report::StreamReport;
 use crate::virtual_time::{Trader, TradingLink, World};
 
 /// When every world begins.
@@ -60,7 +61,7 @@ pub fn run(options: &demo::Options, simulated: Duration) -> Result<Verdict, Stri
     }
     // What the maker handed in last is taken; nobody hands in more.
     scene.world.run_for(Duration::ZERO);
-    broken.extend(scene.broken_promises());
+    broken.extend(scene.broken_promises(&parts));
     let twice: u64 = parts.iter().map(|part| part.counts().sent_twice).sum();
     if twice > 0 {
         broken.push(format!("{twice} orders were sent twice"));
@@ -157,14 +158,15 @@ impl Scene {
     }
 
     /// What must hold whatever happened.
-    fn broken_promises(&self) -> Vec<String> {
+    fn broken_promises(&self, parts: &[Part]) -> Vec<String> {
         let shard = &self.world.shard;
         let pools = shard.pools().manager().stats();
         let out = pools.iter().filter(|pool| pool.in_use > 0);
         let mut broken: Vec<_> =
             out.map(|pool| format!("{} of {} are not back", pool.in_use, pool.pool)).collect();
-        let streams = crate::report::StreamReport::all(shard, self.world.now);
-        let disordered = streams.iter().filter(|stream| stream.out_of_order > 0);
+        let streams = StreamReport::all(shard, self.world.now);
+        let in_order = |stream: &&StreamReport| !self.skips(parts, stream);
+        let disordered = streams.iter().filter(in_order).filter(|stream| stream.out_of_order > 0);
         broken.extend(self.merges.iter().flat_map(|(_, merges)| merges.broken()));
         broken.extend(disordered.map(|stream| {
             let (provider, instrument) = (&stream.provider, &stream.instrument);
@@ -175,6 +177,13 @@ impl Scene {
 }
 
 impl Scene {
+    /// Whether a stream's positions skip, so that what comes late goes out late.
+    fn skips(&self, parts: &[Part], stream: &StreamReport) -> bool {
+        let of = parts.iter().position(|part| part.venue == &*stream.provider);
+        let skipping = of.map_or(&[][..], |link| self.world.session(link).profile().skipping);
+        skipping.iter().any(|kind| kind.name() == stream.kind)
+    }
+
     /// Merged events are those that a replay comes to; how many, and what is not so. The consumer has
     /// everything for that unless its queue conflated.
     fn replay_of_merges(&self) -> (u64, Option<String>) {

@@ -178,9 +178,7 @@ impl World {
         far: Box<dyn Machine>,
     ) -> Result<usize, model::Error> {
         let provider = self.shard.catalog().provider(&config.name)?;
-        for kind in venue.profile().contiguous {
-            self.shard.resequence(provider, *kind, Limits::default());
-        }
+        self.shard.follow(provider, venue.profile(), Limits::default());
         let session = Session::new(venue, config);
         self.links.push(Link {
             provider,

@@ -102,7 +102,7 @@ fn the_defaults_in_the_example_are_the_codes_own() {
         Some((key, value)) => format!("{key} = {value}"),
         None => line.to_owned(),
     };
-    assert_eq!(text.lines().filter_map(commented).count(), 59);
+    assert_eq!(text.lines().filter_map(commented).count(), 62);
     let uncommented: Vec<String> = text.lines().map(uncomment).collect();
     let [mut all, mut plain] =
         [uncommented.join("\n"), text].map(|text| load_str(&text, &[]).unwrap());

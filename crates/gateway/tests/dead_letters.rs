@@ -103,7 +103,7 @@ fn what_is_wrong_is_told_and_nothing_is_printed() {
         (vec![text(&missing)], 1, "missing: opening: "),
         (vec![text(kept.path())], 1, "no file in this folder is called dead-letters-"),
         (vec![text(&folder), "--since", "noon"], 2, "--since noon: expected a duration"),
-        (vec![text(&folder), "--reason", "other"], 2, "late_fragment, unmapped, unreadable"),
+        (vec![text(&folder), "--reason", "other"], 2, "late_fragment, late, unmapped, unreadable"),
         (vec![text(&folder), "--tail", "0"], 2, "--tail"),
         (vec![], 2, "<PATH>..."),
     ] {

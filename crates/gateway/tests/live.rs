@@ -8,11 +8,12 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use common::exchange::Exchange;
 use common::host::{
-    Host, LIMIT, Running, VENUES, Watch, Watched, any_port, book_states, config_of, expected,
-    has_all, has_books, provider, watched,
+    Host, LIMIT, Running, VENUES, Watch, any_port, book_states, config_of, expected, has_all,
+    has_books, provider, watched,
 };
 use common::rig::{FLOWS, LIVE, LOST, START, TAKEN};
 use engine::dead_letters::LetterReason;
@@ -148,29 +149,14 @@ fn a_consumer_that_panics_disturbs_nobody() {
     assert!(running.stop().stuck.is_empty());
 }
 
-/// Follows, and takes its time for each event.
-struct Sluggish(Watched);
-
-impl Consumer for Sluggish {
-    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
-        let until = std::time::Instant::now() + std::time::Duration::from_micros(300);
-        while std::time::Instant::now() < until {
-            std::hint::spin_loop();
-        }
-        self.0.on_event(event, ctx);
-    }
-
-    fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
-        self.0.on_batch_end(ctx);
-    }
-}
-
 #[test]
 fn a_consumer_on_the_shard_that_takes_too_long_gets_a_thread_and_loses_nothing() {
     let hosts = players(Speed::PerMille(20_000));
     let (consumer, watch) = watched();
-    let options = ConsumerOptions { placement: Placement::shard(), ..ConsumerOptions::default() };
-    let mut consumer = Some(Sluggish(consumer));
+    // No time at all is less than any handler takes.
+    let placement = Placement::Shard { budget: Duration::ZERO, overruns_max: 8 };
+    let options = ConsumerOptions { placement, ..ConsumerOptions::default() };
+    let mut consumer = Some(consumer);
     let builder =
         Gateway::builder(config_of(&hosts)).consumer_with("sluggish", options, move || {
             consumer.take().expect("it does not panic")

@@ -96,18 +96,41 @@ impl Interner {
         if let Some(&id) = self.index.get(name) {
             return Ok(id);
         }
-        if self.names.len() >= self.limit {
-            return Err(Error::reject(format!(
-                "no room for the name '{name}': the table holds its limit of {} names",
-                self.limit
-            )));
-        }
+        self.admit(name)?;
         let id = u32::try_from(self.names.len())
             .map_err(|_| Error::reject("the name table is out of numbers"))?;
         let name: Arc<str> = name.into();
         self.names.push(name.clone());
         self.index.insert(name, id);
         Ok(id)
+    }
+
+    /// Whether the name is known, or there is room for it.
+    ///
+    /// # Errors
+    /// [`Remedy::Reject`](crate::Remedy::Reject) when the table is full.
+    pub fn admit(&self, name: &str) -> Result<(), Error> {
+        if self.names.len() < self.limit || self.index.contains_key(name) {
+            return Ok(());
+        }
+        Err(Error::reject(format!(
+            "no room for the name '{name}': the table holds its limit of {} names",
+            self.limit
+        )))
+    }
+
+    /// Gives a number to a new name, whose old one is forgotten; `false`, and nothing has changed,
+    /// where the number is not given out or the name is known.
+    pub fn rename(&mut self, id: u32, name: &str) -> bool {
+        if self.index.contains_key(name) {
+            return false;
+        }
+        let Some(place) = self.names.get_mut(id as usize) else { return false };
+        let name: Arc<str> = name.into();
+        let old = std::mem::replace(place, name.clone());
+        self.index.remove(&old);
+        self.index.insert(name, id);
+        true
     }
 
     /// The number of a name that is already known.
@@ -157,6 +180,18 @@ mod tests {
         let error = names.intern("b").unwrap_err();
         assert!(error.message.contains("'b'") && error.message.contains("limit of 1"));
         assert_eq!(names.intern("a").unwrap(), 0);
+    }
+
+    #[test]
+    fn a_number_can_be_given_to_a_new_name_and_the_old_one_is_forgotten() {
+        let mut names = Interner::new(2);
+        names.intern("a").unwrap();
+        names.intern("b").unwrap();
+        assert!(!names.rename(0, "b") && !names.rename(2, "c"));
+        assert!(names.rename(0, "c"));
+        assert_eq!((names.get("a"), names.get("b"), names.get("c")), (None, Some(1), Some(0)));
+        assert_eq!((names.name(0).map(|n| &**n), names.len()), (Some("c"), 2));
+        assert!(names.admit("a").is_err() && names.admit("c").is_ok());
     }
 
     #[test]

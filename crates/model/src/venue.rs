@@ -445,6 +445,32 @@ pub struct Profile {
     /// doubles; the machine emits them as they come, from every connection. All other kinds pass
     /// straight through. Books are not meant: their assembler puts them in order.
     pub contiguous: &'static [Kind],
+    /// Kinds whose position only goes up and skips, so that no hole shows, and of which nothing is to
+    /// be lost. The engine drops doubles and lets pass what one connection brings after another had
+    /// gone beyond it; the machine emits them as they come, from every connection.
+    pub skipping: &'static [Kind],
+}
+
+/// How long, and how many, events of a stream wait behind a hole: the engine's where positions count
+/// up by one, and a book's diffs where its machine puts them in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// An event that waited for so long goes at the next look, whatever is missing before it.
+    pub lateness: Duration,
+    /// While anything waits it is looked at so often.
+    pub look_every: Duration,
+    /// At most so many events of a stream wait; with another one the oldest hole is given up.
+    pub events_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lateness: Duration::from_millis(150),
+            look_every: Duration::from_millis(50),
+            events_max: 200,
+        }
+    }
 }
 
 /// So many per so long.

@@ -10,13 +10,13 @@
 //!    the venue's checksum, where there is one, and not be crossed. Where it doesn't, the book
 //!    stops being `Live` at once, and a snapshot is asked for.
 //! 4. A diff whose numbers say that one before it is missing waits for that one, as long as events
-//!    wait in the engine's resequencing ([`LATENESS`], [`LOOK_EVERY`], [`EARLY_MAX`]): what came over
+//!    wait in the engine's resequencing ([`Limits`]): what came over
 //!    another connection, or in another order, is no gap. What is in order is not delayed.
 //!
 //! Consumers see one `book_snapshot` of a new generation per recovery, then updates while `Live`.
 
 use model::event::{BookMeta, Reason, StreamState};
-use model::venue::{Count, DepthSnapshot, Discard, Pipeline};
+use model::venue::{Count, DepthSnapshot, Discard, Limits, Pipeline};
 use model::{Body, Book, CanonicalEvent, InstrumentId, Kind, Nanos};
 use pool::LocalPooled;
 
@@ -24,7 +24,6 @@ mod rules;
 mod waiting;
 
 pub use rules::{Checksum, Continuity, Places, Rules};
-pub use waiting::{EARLY_MAX, LATENESS, LOOK_EVERY};
 
 use rules::{Position, Step, Verdict};
 use waiting::Waiting;
@@ -45,6 +44,7 @@ pub enum Ask {
 pub struct Assembler {
     instrument: InstrumentId,
     rules: Rules,
+    limits: Limits,
     waiting: Waiting,
     /// The book's last id came from a snapshot by request, which may lie within the next diff's
     /// range.
@@ -57,7 +57,14 @@ impl Assembler {
     /// An assembler for an instrument whose book is proven in that way.
     #[must_use]
     pub fn new(instrument: InstrumentId, rules: Rules) -> Self {
-        Self { instrument, rules, waiting: Waiting::default(), anchored: false, look_at: None }
+        let (limits, waiting) = (Limits::default(), Waiting::default());
+        Self { instrument, rules, limits, waiting, anchored: false, look_at: None }
+    }
+
+    /// The same with other limits for diffs that wait for one before them.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Whether a diff that came another way than those before it (over a second connection) goes
@@ -99,7 +106,7 @@ impl Assembler {
         if self.release(now, pipeline) == Ask::Snapshot {
             return Ask::Snapshot;
         }
-        if self.waiting.is_late(now) {
+        if self.waiting.is_late(self.limits.lateness, now) {
             return self.fault(Reason::SequenceGap, now, pipeline);
         }
         Ask::Nothing
@@ -156,8 +163,8 @@ impl Assembler {
             Verdict::Gap if self.rules.continuity.leaves_hole(position, &step) => {
                 let is_new = self.waiting.keep(&event, meta, step, now);
                 pipeline.discard(event, if is_new { Discard::Early } else { Discard::Duplicate });
-                self.look_at.get_or_insert(now + LOOK_EVERY);
-                if self.waiting.len() > EARLY_MAX {
+                self.look_at.get_or_insert(now + self.limits.look_every);
+                if self.waiting.len() > self.limits.events_max {
                     return self.fault(Reason::SequenceGap, now, pipeline);
                 }
                 Ask::Nothing
@@ -301,7 +308,7 @@ impl Assembler {
             pipeline.derive(event);
         }
         let waits = self.waiting.len() > 0;
-        self.look_at = waits.then(|| self.look_at.unwrap_or(now + LOOK_EVERY));
+        self.look_at = waits.then(|| self.look_at.unwrap_or(now + self.limits.look_every));
         Ask::Nothing
     }
 

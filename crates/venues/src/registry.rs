@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::venue::Venue;
+use model::venue::{Limits, Venue};
 use model::{Error, Kind};
 
 use crate::binance::orders::habits::TradeLine;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub rest_url: Option<String>,
     /// Levels a side to ask for in a book snapshot; the venue rounds up to what it offers.
     pub book_depth: u32,
+    /// How long diffs of a book wait for one before them.
+    pub limits: Limits,
     /// A book or quote that is silent for so long is probed.
     pub silence: Duration,
     /// Takes whatever arrives for a subscription, as a replay must: the recording says what was
@@ -43,6 +45,7 @@ impl Default for Settings {
             ws_url: None,
             rest_url: None,
             book_depth: 1_000,
+            limits: Limits::default(),
             silence: Duration::from_secs(30),
             adopt: false,
             account_url: None,

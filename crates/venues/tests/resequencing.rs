@@ -11,10 +11,14 @@ use std::time::Duration;
 use common::TestPipeline;
 use model::event::{BookMeta, Reason};
 use model::instrument::Contract;
-use model::venue::{Count, DepthSnapshot, Discard, Pipeline};
+use model::venue::{Count, DepthSnapshot, Discard, Limits, Pipeline};
 use model::{Body, Decimal, Instrument, InstrumentId, Kind, Level, Nanos, Side, StreamState};
 use proptest::prelude::*;
-use venues::assembler::{Ask, Assembler, Continuity, EARLY_MAX, LATENESS, LOOK_EVERY, Rules};
+use venues::assembler::{Ask, Assembler, Continuity, Rules};
+
+const LATENESS: Duration = Duration::from_millis(150);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const EARLY_MAX: usize = 200;
 
 const NUMBERED: [Continuity; 3] =
     [Continuity::Ranges, Continuity::PreviousId, Continuity::PreviousSequence];
@@ -62,9 +66,13 @@ struct Rig {
 impl Rig {
     /// Live, before the first diff.
     fn new(continuity: Continuity) -> Self {
+        Self::within(continuity, Limits::default())
+    }
+
+    fn within(continuity: Continuity, limits: Limits) -> Self {
         let mut pipeline = TestPipeline::default();
         let id = pipeline.list(&Instrument::unlisted("A", "B", Contract::Spot)).unwrap();
-        let assembler = Assembler::new(id, Rules::numbered(continuity));
+        let assembler = Assembler::new(id, Rules::numbered(continuity)).within(limits);
         let now = Nanos(0) + Duration::from_secs(1);
         let (out, seen, asked) = (Vec::new(), (0, 0), 0);
         let mut rig = Self { continuity, pipeline, id, assembler, now, out, seen, asked };
@@ -175,6 +183,25 @@ fn more_diffs_than_may_wait_are_a_gap_at_once() {
     assert_eq!((rig.state().0, rig.pipeline.discards(Discard::Duplicate)), (StreamState::Live, 1));
     rig.diff(2 + early);
     assert_eq!((rig.state().0, rig.asked), (StreamState::Gapped, 1));
+}
+
+#[test]
+fn other_limits_are_kept_to() {
+    let ms = Duration::from_millis;
+    let limits = Limits { lateness: ms(30), look_every: ms(10), events_max: 2 };
+    let mut rig = Rig::within(Continuity::Ranges, limits);
+    let since = rig.now;
+    rig.diff(2);
+    assert_eq!(rig.assembler.look_at(), Some(since + ms(10)));
+    rig.pass(since + ms(29));
+    assert_eq!(rig.state().0, StreamState::Live);
+    rig.pass(since + ms(30));
+    assert_eq!(rig.state(), (StreamState::Gapped, Reason::SequenceGap));
+    let mut rig = Rig::within(Continuity::Ranges, limits);
+    (2..4).for_each(|n| rig.diff(n));
+    assert_eq!(rig.state().0, StreamState::Live);
+    rig.diff(4);
+    assert_eq!(rig.state().0, StreamState::Gapped, "more than may wait");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The consumer's end: batches, panics, sleeping, and the whole protocol over two threads.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::task::Wake;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use model::venue::Pipeline;
 use model::{Body, Kind, ProviderId, StreamState};
+use tracing::field::{Field, Visit};
+use tracing::{Level, Metadata, span};
 
 use super::*;
 use crate::doorbell::thread_waker;
@@ -82,6 +86,69 @@ impl Consumer for Faulty {
     fn on_batch_end(&mut self, _: &mut Context<'_>) {
         panic!("faulty at the end, too");
     }
+}
+
+/// Lines of the log, field by field.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<BTreeMap<&'static str, String>>>>);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+struct Line(BTreeMap<&'static str, String>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, of: &Metadata<'_>) -> bool {
+        *of.level() == Level::ERROR
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(BTreeMap::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn a_panic_is_logged_with_consumer_trace_id_and_stack() {
+    let (mut shard, mut inboxes) = testing::shard(&[("bad", QueueCapacity::default())]);
+    for n in 0..3 {
+        testing::trade(&mut shard, Nanos(n), n);
+    }
+    shard.end_turn(Nanos(10));
+    panics::install();
+    let (mut bad, log) = (Faulty(0), Log::default());
+    tracing::subscriber::with_default(log.clone(), || {
+        inboxes[0].drain(&mut bad, || Nanos(10));
+    });
+    let lines = log.0.lock().unwrap();
+    let [first, second, end] = &lines[..] else { panic!("{lines:?}") };
+    for (line, nth) in [(first, "1"), (second, "2"), (end, "3")] {
+        assert_eq!((&*line["consumer"], &*line["panics"]), ("\"bad\"", nth), "{line:?}");
+        assert!(line["at"].contains("consumer/tests.rs"), "{line:?}");
+        let stack = &line["stack"];
+        assert!(stack.contains("Faulty") && stack.contains("drain"), "{stack}");
+    }
+    let trace = |line: &BTreeMap<&str, String>| line.get("trace_id").map(|id| id.parse().unwrap());
+    let (one, two): (Option<u64>, Option<u64>) = (trace(first), trace(second));
+    assert_eq!(two, one.map(|id| id + 2), "the first and the third event");
+    assert!(one > Some(0) && trace(end).is_none(), "the end of a batch is of no event");
+    assert!(first["panic"].contains("faulty on purpose"));
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::control::Refusal;
-use model::{ConsumerId, Kind, Nanos, Stream, instrument};
+use model::{ConsumerId, Error, Kind, Nanos, Stream, instrument};
 
 use super::{Control, Done, check};
 use crate::books::lane_kind;
+use crate::capacity::MERGES_PER_CONSUMER;
 use crate::merge::MergeSpec;
 use crate::route::{Filter, Subscription};
 use crate::shard::Shard;
@@ -44,12 +45,16 @@ impl Control {
         if !instrument::is_canonical(instrument) {
             return Err(Refusal::MalformedInstrument);
         }
-        self.admit(consumer, &parts, shard)?;
-        let lasting = shard.merges().any(|merge| merge.is_active() && merge.spec() == spec);
-        shard.add_merge(spec).map_err(|error| {
+        self.admit_merge(consumer, name)?;
+        let edit = self.edit(shard).clone();
+        let refuse = |error: Error| {
             tracing::warn!(merge = &**name, %error, "a merge is refused");
             Refusal::MalformedMerge
-        })?;
+        };
+        shard.check_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
+        self.admit(consumer, &parts, shard)?;
+        let lasting = shard.merges().any(|merge| merge.is_active() && merge.spec() == spec);
+        shard.put_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
         let catalog = shard.catalog();
         let wanted = Subscription::of(name, instrument, Kind::Merged);
         let filter = Arc::new(Filter::new(&wanted, catalog).map_err(|_| Refusal::NoRoom)?);
@@ -69,6 +74,17 @@ impl Control {
             self.edit(shard).add(consumer, filter.clone());
         }
         Ok(Done { verdict: self.standing(&inputs, now), wanted: Some((filter, inputs)) })
+    }
+
+    /// Whether a consumer may have one more merge, or has this one.
+    fn admit_merge(&self, consumer: ConsumerId, name: &str) -> Result<(), Refusal> {
+        let has = |merged: &Merged| merged.consumers.contains(&consumer);
+        let there = self.merged.values().filter(|merged| has(merged)).count();
+        if there < MERGES_PER_CONSUMER || self.merged.get(name).is_some_and(has) {
+            Ok(())
+        } else {
+            Err(Refusal::TooManySubscriptions)
+        }
     }
 
     /// Takes a merge's events from a consumer.

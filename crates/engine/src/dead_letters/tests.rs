@@ -205,6 +205,31 @@ fn a_fragment_that_comes_too_late_is_a_letter_of_its_merge() {
 }
 
 #[test]
+fn an_event_that_comes_after_its_hole_was_given_up_is_a_letter_with_all_that_it_said() {
+    let (mut shard, _inbox, mut letters) = one(64, 64);
+    shard.resequence(P, Kind::Trade, crate::resequence::Limits::default());
+    for (at, trade) in [(1, 10), (2, 12)] {
+        testing::trade(&mut shard, Nanos(at), trade);
+    }
+    shard.end_turn(Nanos(200_000_000));
+    for (at, trade) in [(200_000_001, 11), (200_000_002, 11), (200_000_003, 12)] {
+        testing::trade(&mut shard, Nanos(at), trade);
+    }
+    let found = all(&mut letters);
+    let [Letter { at, lost: 0, content: Content::Late(event) }] = &found[..] else {
+        panic!("{found:?}")
+    };
+    let header = &event.header;
+    assert_eq!((*at, header.ts_recv), (Nanos(200_000_001), Nanos(200_000_001)));
+    assert_eq!((header.seq_provider, header.trace_id > 0), (Some(11), true));
+    assert_eq!(header.stream, Stream { provider: P, instrument: INSTRUMENT, kind: Kind::Trade });
+    assert!(matches!(&event.body, Body::Trade(trade) if trade.trade_id == 11));
+    assert_eq!(found[0].content.reason().priority(), Priority::Low);
+    let stats = shard.stream(P, INSTRUMENT, Kind::Trade).unwrap();
+    assert_eq!((stats.late, stats.duplicates), (1, 2), "the second time it was there");
+}
+
+#[test]
 fn the_first_of_what_nothing_is_known_of_is_a_letter_and_what_is_known_is_none() {
     let (mut shard, _inbox, mut letters) = one(64, 64);
     let mut port = shard.port(P, Nanos(7));
@@ -300,6 +325,7 @@ fn content(reason: LetterReason) -> Content {
     match reason {
         LetterReason::Dropped => Content::Dropped { consumer, event },
         LetterReason::LateFragment => Content::LateFragment { merge: P, event },
+        LetterReason::Late => Content::Late(event),
         LetterReason::Unmapped => Content::Unmapped { provider: P, what: "", name: "".into() },
         LetterReason::Unreadable => {
             let pool = Pool::new("ProviderRaw", 1);

@@ -2,7 +2,7 @@
 
 use model::{Error, Nanos, ProviderId};
 
-use super::{Merge, MergeSpec, Parties};
+use super::{Merge, MergeSpec, Parties, Removed};
 use crate::books::Lane;
 use crate::capacity::MERGES_MAX;
 
@@ -13,11 +13,24 @@ pub(crate) struct Input {
     pub place: usize,
 }
 
+/// Where a merge goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Where it was before.
+    Known(ProviderId),
+    /// A place of its own.
+    New,
+    /// The place, and the number, of one that was removed.
+    Of(ProviderId),
+}
+
 /// All merges of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Merges {
     /// In order of arrival; removed ones too, which keep their counters.
     merges: Vec<Merge>,
+    /// How many were removed ever.
+    removed: u64,
     /// By lane.
     inputs: Vec<Box<[Input]>>,
     /// No open window is over before this.
@@ -54,40 +67,60 @@ impl Merges {
         self.merges.iter().any(|merge| merge.parties.id == id)
     }
 
-    /// Whether there is room for a merge of that name.
+    /// Where a merge of that name goes, with the routing table of that version in force. Of the
+    /// removed ones, whoever was so for longest makes room, but none whose number somebody still
+    /// names, and none that was removed under that very table: so the events of two merges that had
+    /// the same number are told apart by their versions.
     ///
     /// # Errors
     /// [`Remedy::Reject`](model::Remedy::Reject) where there are too many.
-    pub(crate) fn admit(&self, name: &str) -> Result<(), Error> {
-        if self.merges.len() < MERGES_MAX || self.find(name).is_some() {
-            return Ok(());
+    pub(crate) fn room(
+        &self,
+        name: &str,
+        version: u32,
+        is_named: impl Fn(ProviderId) -> bool,
+    ) -> Result<Room, Error> {
+        if let Some(known) = self.find(name) {
+            return Ok(Room::Known(known.id()));
         }
-        Err(Error::reject(format!(
-            "no room for the merge '{name}': the shard holds its limit of {MERGES_MAX}"
-        )))
+        if self.merges.len() < MERGES_MAX {
+            return Ok(Room::New);
+        }
+        let free = self.merges.iter().filter_map(|merge| Some((merge.removed?, merge.id())));
+        let free = free.filter(|(removed, id)| removed.version != version && !is_named(*id));
+        let oldest = free.min_by_key(|(removed, _)| removed.nth);
+        oldest.map(|(_, id)| Room::Of(id)).ok_or_else(|| {
+            Error::reject(format!(
+                "no room for the merge '{name}': the shard holds its limit of {MERGES_MAX}"
+            ))
+        })
     }
 
-    /// Puts a merge in force; one of its name that was removed goes on with its counter.
+    /// Puts a merge in force; one of its name that was removed goes on with its counter, one of
+    /// another name is forgotten.
     pub(crate) fn put(&mut self, spec: MergeSpec, parties: Parties) {
         match self.merges.iter_mut().find(|merge| merge.parties.id == parties.id) {
-            Some(known) => known.revive(spec, parties),
+            Some(known) if known.spec.name == spec.name => known.revive(spec, parties),
+            Some(other) => *other = Merge::new(spec, parties),
             None => self.merges.push(Merge::new(spec, parties)),
         }
         self.resolve();
     }
 
-    /// Takes a merge out of force and forgets its open window; whether it was in force.
-    pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let found = self.merges.iter_mut().find(|m| m.active && &*m.spec.name == name);
-        let removed = found.map(Merge::retire).is_some();
+    /// Takes a merge out of force, with the routing table of that version in force, and forgets its
+    /// open window; whether it was in force.
+    pub(crate) fn remove(&mut self, name: &str, version: u32) -> bool {
+        let found = self.merges.iter_mut().find(|m| m.is_active() && &*m.spec.name == name);
+        let removed = found.map(|merge| merge.retire(Removed { nth: self.removed, version }));
+        self.removed += 1;
         self.resolve();
-        removed
+        removed.is_some()
     }
 
     fn resolve(&mut self) {
         self.inputs.clear();
         let mut inputs: Vec<Vec<Input>> = Vec::new();
-        for (merge, of) in self.merges.iter().enumerate().filter(|(_, of)| of.active) {
+        for (merge, of) in self.merges.iter().enumerate().filter(|(_, of)| of.is_active()) {
             for (place, lane) in of.parties.inputs.iter().enumerate() {
                 if inputs.len() <= lane.index() {
                     inputs.resize_with(lane.index() + 1, Vec::new);

@@ -1,5 +1,6 @@
 //! Each rule of the windows by example, on a whole shard.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::event::{Quote, Reason, Trade};
@@ -9,6 +10,7 @@ use model::{
 };
 
 use super::{CloseOn, MergeCounts, MergeSpec};
+use crate::capacity::MERGES_MAX;
 use crate::testing::{Kept, shard};
 use crate::{Inbox, QueueCapacity, RoutingTable, Shard, Subscription};
 
@@ -99,6 +101,11 @@ fn window(event: &Event) -> model::event::Merged {
     }
 }
 
+/// So many of each provider.
+fn missing(counts: [u64; 3]) -> BTreeMap<ProviderId, u64> {
+    (0..).map(ProviderId).zip(counts).collect()
+}
+
 #[test]
 fn a_window_of_all_providers_is_one_event_with_the_newest_of_each() {
     let mut rig = Rig::new(&spec());
@@ -122,7 +129,7 @@ fn a_window_of_all_providers_is_one_event_with_the_newest_of_each() {
     assert_eq!((event.header.ts_recv, event.header.ts_emit), (Nanos(1_000_011), Nanos(1_000_011)));
     assert_eq!(of.fragments[1].header.ts_recv, Nanos(30));
     assert_eq!(rig.shard.pools().merged_events.stats().in_use, 0);
-    let missing = vec![0; 3];
+    let missing = missing([0; 3]);
     let counts = MergeCounts { fragments: 4, emitted: 1, missing, ..MergeCounts::default() };
     assert_eq!(rig.counts(), counts);
 }
@@ -137,7 +144,7 @@ fn a_window_in_which_somebody_is_missing_is_suppressed_and_says_who() {
     assert_eq!(rig.merged(4_000_000), []);
     let counts = rig.counts();
     assert_eq!((counts.emitted, counts.suppressed), (0, 2));
-    assert_eq!(counts.missing, [0, 2, 1]);
+    assert_eq!(counts.missing, missing([0, 2, 1]));
     assert_eq!(counts.suppressed_up, 0, "no stream was ever said to be live");
 }
 
@@ -186,7 +193,7 @@ fn a_merge_on_completion_closes_as_soon_as_every_provider_has_sent() {
     assert_eq!(rig.merged(13).len(), 1);
     rig.quote(0, 14, 5);
     assert_eq!(rig.merged(2_000_000), [], "its time passed before the others sent");
-    assert_eq!(rig.counts().missing, [0, 1, 1]);
+    assert_eq!(rig.counts().missing, missing([0, 1, 1]));
 }
 
 #[test]
@@ -295,6 +302,124 @@ fn a_removed_merge_forgets_its_window_and_keeps_its_counter() {
     let merged = rig.merged(15);
     assert_eq!(merged[0].header.seq_provider, Some(2));
     assert_eq!(rig.shard.merges().count(), 1);
+}
+
+#[test]
+fn counters_of_a_merge_never_go_back_whatever_becomes_of_it() {
+    let mut rig = Rig::new(&spec());
+    rig.quote(0, 10, 1);
+    rig.merged(2_000_000);
+    let before = rig.counts();
+    assert_eq!((before.suppressed, &before.missing), (1, &missing([0, 1, 1])));
+    rig.shard.remove_merge("best");
+    assert_eq!(rig.counts(), before);
+    // Again, over others and in another order.
+    let pair = MergeSpec { providers: vec!["r".into(), "p".into()], ..spec() };
+    rig.shard.add_merge(&pair).unwrap();
+    assert_eq!(rig.counts(), before);
+    rig.quote(2, 2_000_010, 1);
+    rig.merged(4_000_000);
+    let after = rig.counts();
+    assert_eq!((after.suppressed, after.missing), (2, missing([1, 1, 1])));
+}
+
+#[test]
+fn the_place_of_a_merge_that_was_removed_goes_to_another_and_nobody_takes_one_for_the_other() {
+    let mut rig = Rig::without();
+    let of = |n: usize| MergeSpec { name: format!("m{n}").into(), ..spec() };
+    let ids: Vec<_> = (0..MERGES_MAX).map(|n| rig.shard.add_merge(&of(n)).unwrap()).collect();
+    // Somebody still names the first.
+    let named = Subscription {
+        consumer: rig.inbox.id(),
+        ..Subscription::of("m0", "BTC-USDT", Kind::Merged)
+    };
+    let table = RoutingTable::default().next(&[named], rig.shard.catalog()).unwrap();
+    rig.shard.set_routing(std::sync::Arc::new(table), Nanos(0));
+    for n in [0, 7, 3] {
+        rig.shard.remove_merge(&format!("m{n}"));
+    }
+    let full = |rig: &mut Rig| rig.shard.add_merge(&of(MERGES_MAX)).unwrap_err().message;
+    assert!(full(&mut rig).contains("limit of 256"), "their last events may be of this table");
+    flip(&mut rig);
+    rig.shard.add_merge(&of(3)).unwrap();
+    rig.shard.remove_merge("m3");
+    flip(&mut rig);
+    let new = rig.shard.add_merge(&of(MERGES_MAX)).unwrap();
+    assert_eq!(new, ids[7], "of those that nobody names it was removed first");
+    let catalog = rig.shard.catalog();
+    assert_eq!(catalog.provider_name(new).as_deref(), Some("m256"));
+    assert_eq!(catalog.find_provider("m7"), None);
+    assert_eq!(rig.shard.add_merge(&of(7)).unwrap(), ids[3]);
+    assert_eq!(rig.shard.merges().count(), MERGES_MAX);
+    assert!(rig.shard.merges().all(|merge| merge.counts().fragments == 0));
+}
+
+/// Everything as before, in a table of the next version.
+fn flip(rig: &mut Rig) {
+    let table = rig.shard.table().edit().finish();
+    rig.shard.set_routing(std::sync::Arc::new(table), Nanos(0));
+}
+
+#[test]
+fn merges_come_and_go_for_ever() {
+    let mut rig = Rig::without();
+    for n in 0..3 * MERGES_MAX as u64 {
+        let name: Box<str> = format!("m{n}").into();
+        let complete = MergeSpec { name: name.clone(), close: CloseOn::Complete, ..spec() };
+        let id = rig.shard.add_merge(&complete).unwrap();
+        (0..3).for_each(|provider| rig.quote(provider, 10 * n + 10, n));
+        let merged = rig.merged(10 * n + 10);
+        assert!(matches!(&merged[..], [e] if e.header.stream.provider == id), "{merged:?}");
+        assert_eq!(merged[0].header.seq_provider, Some(1));
+        assert!(rig.shard.remove_merge(&name));
+        flip(&mut rig);
+    }
+    assert_eq!(rig.shard.merges().count(), MERGES_MAX);
+}
+
+#[test]
+fn a_merge_that_is_refused_has_changed_nothing() {
+    let mut rig = Rig::without();
+    rig.shard.add_merge(&spec()).unwrap();
+    let known = |rig: &Rig| {
+        let catalog = rig.shard.catalog();
+        let names = ["ETH-USDT", "m"]
+            .map(|name| (catalog.find_instrument(name), catalog.find_provider(name)));
+        let slots = crate::capacity::BOOKS_MAX - rig.shard.slots_free();
+        (names, slots, catalog.providers().len(), rig.shard.merges().count())
+    };
+    let before = known(&rig);
+    let new = || MergeSpec { name: "m".into(), instrument: "ETH-USDT".into(), ..spec() };
+    for wrong in [
+        MergeSpec { kind: Kind::BookUpdate, ..new() },
+        MergeSpec { window: Duration::ZERO, ..new() },
+        MergeSpec { providers: vec!["p".into(), "x".into()], ..new() },
+        MergeSpec { providers: vec!["p".into(), "best".into()], ..new() },
+        MergeSpec { name: "".into(), ..new() },
+        MergeSpec { name: "p".into(), ..new() },
+        MergeSpec { name: "best".into(), ..new() },
+    ] {
+        rig.shard.add_merge(&wrong).unwrap_err();
+        assert_eq!(known(&rig), before, "{wrong:?}");
+    }
+    // No room for names, for slots, for merges.
+    for n in rig.shard.catalog().providers().len()..crate::capacity::PARTIES_MAX {
+        rig.shard.catalog().provider(&n.to_string()).unwrap();
+    }
+    let full = known(&rig);
+    let error = rig.shard.add_merge(&new()).unwrap_err();
+    assert!(error.message.contains("no room for the name 'm'"), "{error}");
+    assert_eq!(known(&rig), full);
+    let mut rig = Rig::without();
+    let eth = rig.shard.catalog().instrument("ETH-USDT").unwrap();
+    let other = (0..).map(InstrumentId).filter(|other| *other != eth);
+    for instrument in other.take(rig.shard.slots_free() - 3) {
+        rig.shard.port(ProviderId(9), Nanos(1)).book(instrument);
+    }
+    let full = known(&rig);
+    let error = rig.shard.add_merge(&new()).unwrap_err();
+    assert!(error.message.contains("no room for its streams"), "{error}");
+    assert_eq!(known(&rig), full);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Each rule by example; and for any arrivals: what leaves is the sort within the window, each
 //! position once, and nothing waits without a hole before it or longer than it may.
 
+use std::time::Duration;
+
 use model::Header;
 use proptest::prelude::*;
 
@@ -12,13 +14,15 @@ const MS: u64 = 1_000_000;
 struct Bench {
     sequence: Sequence,
     out: Vec<u64>,
+    /// How many were doubles, and how many too late.
+    behind: (u64, u64),
     now: Nanos,
 }
 
 impl Bench {
     fn new(events_max: usize) -> Self {
         let sequence = Sequence::new(Limits { events_max, ..Limits::default() });
-        Self { sequence, out: Vec::new(), now: Nanos(0) }
+        Self { sequence, out: Vec::new(), behind: (0, 0), now: Nanos(0) }
     }
 
     /// An arrival, as the shard takes it.
@@ -31,7 +35,8 @@ impl Bench {
                     Header { seq_provider: Some(position), ts_recv: self.now, ..Header::default() };
                 self.sequence.hold(position, Event { header, ..Event::default() }, self.now);
             }
-            Place::Duplicate | Place::Late => {}
+            Place::Duplicate => self.behind.0 += 1,
+            Place::Late => self.behind.1 += 1,
         }
         self.release();
         place
@@ -130,6 +135,41 @@ fn each_position_leaves_once_and_what_comes_too_late_is_told_from_what_was_there
 }
 
 #[test]
+fn of_every_hole_that_was_given_up_what_comes_late_is_late_once() {
+    let mut bench = arrived(200, &[1, 6, 8]);
+    bench.pass(200);
+    assert_eq!(bench.out, [1, 0, 6, 0, 8]);
+    for (position, place) in [
+        (4, Place::Late),
+        (4, Place::Duplicate),
+        (2, Place::Late),
+        (5, Place::Late),
+        (3, Place::Late),
+        (7, Place::Late),
+        (7, Place::Duplicate),
+    ] {
+        assert_eq!(bench.arrive(position), place, "{position}");
+    }
+    assert!(bench.sequence.given_up.is_empty());
+}
+
+#[test]
+fn holes_that_were_given_up_are_known_within_a_bound() {
+    let mut bench = Bench::new(1);
+    let most = HOLES_MAX as u64;
+    // Every second one is missing.
+    (0..=most + 1).for_each(|n| assert_ne!(bench.arrive(2 * n + 1), Place::Duplicate));
+    bench.pass(200);
+    assert_eq!(bench.sequence.given_up.len(), HOLES_MAX);
+    assert_eq!((bench.arrive(2), bench.arrive(4)), (Place::Duplicate, Place::Late));
+    let mut bench = arrived(200, &[1, 1_000]);
+    bench.pass(200);
+    // One hole is cut into many.
+    (1..=most + 5).for_each(|n| assert_ne!(bench.arrive(2 * n + 1), Place::Duplicate));
+    assert_eq!(bench.sequence.given_up.len(), HOLES_MAX);
+}
+
+#[test]
 fn what_is_flushed_goes_out_whole_and_what_is_forgotten_may_begin_anywhere() {
     let mut bench = arrived(200, &[5, 7, 9]);
     bench.sequence.flush();
@@ -157,12 +197,17 @@ struct Naive {
     /// Position, and when it arrived.
     waiting: Vec<(u64, u64)>,
     look_at: u64,
+    /// What went by and never came.
+    lacking: BTreeSet<u64>,
+    behind: (u64, u64),
 }
 
 impl Naive {
     fn arrive(&mut self, position: u64, now_ms: u64, events_max: usize) {
         let known = self.waiting.iter().any(|(other, _)| *other == position);
         if known || self.last.is_some_and(|last| position <= last) {
+            let late = self.lacking.remove(&position);
+            *(if late { &mut self.behind.1 } else { &mut self.behind.0 }) += 1;
             return;
         }
         if self.waiting.is_empty() {
@@ -180,6 +225,11 @@ impl Naive {
         }
     }
 
+    fn forget(&mut self) {
+        self.last = None;
+        self.lacking.clear();
+    }
+
     /// As long as the lowest is the next one, or has to go, it goes.
     fn settle(&mut self, must: impl Fn(u64, &[(u64, u64)]) -> bool) {
         loop {
@@ -191,6 +241,7 @@ impl Naive {
             }
             if !next {
                 self.out.push(0);
+                self.lacking.extend(self.last.map_or(0, |last| last + 1)..lowest);
             }
             self.out.push(lowest);
             self.last = Some(lowest);
@@ -199,25 +250,53 @@ impl Naive {
     }
 }
 
+/// What happens to a stream.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Arrive(u64),
+    Flush,
+    StartOver,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![30 => (1..40u64).prop_map(Step::Arrive), 1 => Just(Step::Flush), 1 => Just(Step::StartOver)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
-    /// Two connections, each with losses and delays of its own: whatever arrives, what leaves is
-    /// what the rules say, ascending, and nothing waits but behind a hole.
+    /// Two connections, each with losses and delays of its own, and a stream that ends for a while:
+    /// whatever arrives, what leaves is what the rules say, ascending, what does not is counted for
+    /// what it is, and nothing waits but behind a hole.
     #[test]
     fn what_leaves_is_what_the_naive_rules_say(
         events_max in 1..8usize,
-        steps in prop::collection::vec((1..40u64, 0..80u64), 1..200),
+        steps in prop::collection::vec((step(), 0..80u64), 1..200),
     ) {
         let (mut bench, mut naive) = (Bench::new(events_max), Naive::default());
-        let mut arrived = std::collections::BTreeSet::new();
-        for (position, ms) in steps {
+        let mut arrived = BTreeSet::new();
+        let mut begins = 0;
+        for (step, ms) in steps {
             bench.pass(ms);
             naive.pass(bench.now.0 / MS);
-            bench.arrive(position);
-            arrived.insert(position);
-            naive.arrive(position, bench.now.0 / MS, events_max);
-            prop_assert_eq!(&bench.out, &naive.out);
+            match step {
+                Step::Arrive(position) => {
+                    bench.arrive(position);
+                    arrived.insert(position);
+                    naive.arrive(position, bench.now.0 / MS, events_max);
+                }
+                Step::Flush | Step::StartOver => {
+                    bench.sequence.flush();
+                    bench.release();
+                    naive.settle(|_, _| true);
+                }
+            }
+            if matches!(step, Step::StartOver) {
+                bench.sequence.forget();
+                naive.forget();
+                begins = bench.out.len();
+            }
+            prop_assert_eq!((&bench.out, bench.behind), (&naive.out, naive.behind));
             let Sequence { position: last, waiting, look_at, .. } = &bench.sequence;
             prop_assert!(waiting.len() <= events_max);
             prop_assert_eq!(look_at.is_some(), !waiting.is_empty());
@@ -225,11 +304,29 @@ proptest! {
                 prop_assert!(last.is_some_and(|last| last + 1 < *position));
                 prop_assert!(bench.now.since(event.header.ts_recv) < Duration::from_millis(200));
             }
+            let left = bench.out[begins..].iter().filter(|position| **position > 0);
+            prop_assert!(left.is_sorted_by(|a, b| a < b), "{:?}", bench.out);
         }
         bench.pass(1_000);
-        let left: Vec<_> = bench.out.iter().copied().filter(|position| *position > 0).collect();
-        prop_assert!(left.is_sorted_by(|a, b| a < b), "{left:?}");
-        prop_assert!(left.iter().all(|position| arrived.contains(position)));
+        prop_assert!(bench.out.iter().all(|position| *position == 0 || arrived.contains(position)));
+    }
+
+    /// Where positions skip, each goes out once and none is lost, whatever the order, as long as it is
+    /// not further behind than is remembered; what is, is late or a double.
+    #[test]
+    fn where_positions_skip_what_leaves_is_the_naive_set(
+        positions in prop::collection::vec(prop_oneof![0..60u64, 0..3_000u64], 1..2_500),
+    ) {
+        let (mut recent, mut naive) = (Recent::default(), BTreeSet::new());
+        for position in positions {
+            let newer = naive.range(position + 1..).count();
+            match recent.arrive(position) {
+                Place::Next => prop_assert!(naive.insert(position), "{} twice", position),
+                Place::Duplicate => prop_assert!(naive.contains(&position)),
+                Place::Late => prop_assert!(newer >= crate::capacity::RECENT_MAX),
+                place => prop_assert!(false, "{:?}", place),
+            }
+        }
     }
 
     /// Nothing is displaced by more than the window: what leaves is the sort, nothing is lost, and

@@ -1,11 +1,24 @@
 //! Merges on the shard: which there are, the fragments that go into them, the events that come out.
 
-use model::{Body, Error, Event, Header, Nanos, ProviderId};
+use model::{Body, Error, Event, Header, Kind, Nanos, ProviderId};
 
 use super::Shard;
 use crate::books::Lane;
 use crate::dead_letters::{Content, LetterReason};
-use crate::merge::{Input, Merge, MergeSpec, Parties, Taken};
+use crate::merge::{Input, Merge, MergeSpec, Parties, Room, Taken};
+
+/// What a merge that is asked for comes to.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// It is there, alike.
+    There(ProviderId),
+    /// It can be had, there, with those providers.
+    New(Room, Box<[ProviderId]>),
+}
+
+fn no_room(spec: &MergeSpec) -> Error {
+    Error::reject(format!("the merge '{}': no room for its streams", spec.name))
+}
 
 impl Shard {
     /// Puts a merge in force and gives its number among the providers. Whoever subscribes
@@ -19,9 +32,30 @@ impl Shard {
     /// [`Remedy::Reject`](model::Remedy::Reject), and nothing has changed: the specification does not
     /// hold together, a provider is not known, the name is taken, or there is no room.
     pub fn add_merge(&mut self, spec: &MergeSpec) -> Result<ProviderId, Error> {
+        self.put_merge(spec, &|_| false)
+    }
+
+    /// The same, where `is_named` says whose numbers a table that is staged names.
+    pub(crate) fn put_merge(
+        &mut self,
+        spec: &MergeSpec,
+        is_named: &dyn Fn(ProviderId) -> bool,
+    ) -> Result<ProviderId, Error> {
+        match self.check_merge(spec, is_named)? {
+            Checked::There(id) => Ok(id),
+            Checked::New(room, providers) => self.make_merge(spec, room, providers),
+        }
+    }
+
+    /// Whether a merge can be put in force; changes nothing.
+    pub(crate) fn check_merge(
+        &self,
+        spec: &MergeSpec,
+        is_named: &dyn Fn(ProviderId) -> bool,
+    ) -> Result<Checked, Error> {
         if let Some(known) = self.merges.find(&spec.name).filter(|merge| merge.is_active()) {
             return if known.spec() == spec {
-                Ok(known.id())
+                Ok(Checked::There(known.id()))
             } else {
                 Err(Error::reject(format!(
                     "a merge named '{}' is there with other terms ({:?}): remove it first, or take \
@@ -32,26 +66,6 @@ impl Shard {
             };
         }
         spec.check()?;
-        self.merges.admit(&spec.name)?;
-        let parties = self.parties(spec)?;
-        let id = parties.id;
-        self.merges.put(spec.clone(), parties);
-        Ok(id)
-    }
-
-    /// Takes a merge out of force; its open window is forgotten. Whether there was one of that
-    /// name.
-    pub fn remove_merge(&mut self, name: &str) -> bool {
-        self.merges.remove(name)
-    }
-
-    /// Every merge that there ever was, in order of arrival.
-    pub fn merges(&self) -> impl Iterator<Item = &Merge> {
-        self.merges.iter()
-    }
-
-    /// The numbers behind a specification's names.
-    fn parties(&mut self, spec: &MergeSpec) -> Result<Parties, Error> {
         let providers = spec.providers.iter().map(|name| self.merged_provider(spec, name));
         let providers = providers.collect::<Result<Box<[_]>, _>>()?;
         let taken = self.catalog.find_provider(&spec.name);
@@ -61,15 +75,58 @@ impl Shard {
                 spec.name
             )));
         }
-        let instrument = self.catalog.instrument(&spec.instrument)?;
-        let full = || Error::reject(format!("the merge '{}': no room for its streams", spec.name));
-        let inputs = providers.iter().map(|provider| {
-            self.slot(*provider, instrument).and_then(|slot| slot.lane(spec.kind)).ok_or_else(full)
-        });
+        let is_named = |id| is_named(id) || self.fanout.table().names(id);
+        let room = self.merges.room(&spec.name, self.fanout.version(), is_named)?;
+        if self.slots_wanted(spec, room, &providers) > self.slots_free() {
+            return Err(no_room(spec));
+        }
+        Ok(Checked::New(room, providers))
+    }
+
+    /// How many slots a merge needs that are not there yet.
+    fn slots_wanted(&self, spec: &MergeSpec, room: Room, providers: &[ProviderId]) -> usize {
+        let instrument = self.catalog.find_instrument(&spec.instrument);
+        let lacks = |id: ProviderId| instrument.is_none_or(|i| self.books.find(id, i).is_none());
+        let own = match room {
+            Room::Known(id) | Room::Of(id) => lacks(id),
+            Room::New => true,
+        };
+        providers.iter().filter(|id| lacks(**id)).count() + usize::from(own)
+    }
+
+    /// Takes a merge out of force; its open window is forgotten. Whether there was one of that
+    /// name.
+    pub fn remove_merge(&mut self, name: &str) -> bool {
+        self.merges.remove(name, self.fanout.version())
+    }
+
+    /// Every merge that there is, and those that were removed and whose place no other has taken.
+    pub fn merges(&self) -> impl Iterator<Item = &Merge> {
+        self.merges.iter()
+    }
+
+    /// Puts a merge in force that was found to be right.
+    fn make_merge(
+        &mut self,
+        spec: &MergeSpec,
+        room: Room,
+        providers: Box<[ProviderId]>,
+    ) -> Result<ProviderId, Error> {
+        let gone = match room {
+            Room::Of(id) => Some(id),
+            Room::Known(_) | Room::New => None,
+        };
+        // Other threads know the catalog too: this is the last thing that may fail.
+        let (id, instrument) = self.catalog.merge(&spec.name, &spec.instrument, gone)?;
+        let mut lane = |provider, kind| {
+            let slot = self.slot(provider, instrument);
+            slot.and_then(|slot| slot.lane(kind)).ok_or_else(|| no_room(spec))
+        };
+        let inputs = providers.iter().map(|provider| lane(*provider, spec.kind));
         let inputs = inputs.collect::<Result<_, _>>()?;
-        let id = self.catalog.provider(&spec.name)?;
-        let output = self.slot(id, instrument).and_then(|slot| slot.lane(model::Kind::Merged));
-        Ok(Parties { id, instrument, providers, inputs, output: output.ok_or_else(full)? })
+        let output = lane(id, Kind::Merged)?;
+        self.merges.put(spec.clone(), Parties { id, instrument, providers, inputs, output });
+        Ok(id)
     }
 
     fn merged_provider(&self, spec: &MergeSpec, name: &str) -> Result<ProviderId, Error> {

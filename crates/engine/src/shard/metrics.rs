@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use model::{Kind, Nanos, Stream};
+use model::{InstrumentId, Kind, Nanos, ProviderId, Stream};
 
 use super::Shard;
 use crate::dead_letters::{LetterCounts, LetterReason};
 use crate::fanout::Outlet;
 use crate::histogram::LatencyHistogram;
-use crate::merge::MergeCounts;
+use crate::merge::{Merge, MergeCounts};
 use crate::queue::Lost;
 use crate::stats::{ProviderStats, StreamStats};
-use crate::tally::{ConsumerCounts, Handed};
+use crate::tally::{ConsumerCounts, Handed, Published};
 
 /// A shard's counters. Counters never go back, so that two of these give rates.
 ///
@@ -33,10 +33,13 @@ pub struct Metrics {
     pub streams: Vec<StreamMetrics>,
     /// Every consumer, in order of arrival.
     pub consumers: Vec<ConsumerMetrics>,
-    /// Every merge that there ever was.
+    /// Every merge that there is, and those that were removed and whose place no other has taken.
     pub merges: Vec<MergeMetrics>,
     /// Every provider, with what belongs to none of its streams.
     pub providers: Vec<(Arc<str>, ProviderStats)>,
+    /// Where every stream of a provider comes over two connections: each of them. What their session
+    /// counts, of which the shard knows nothing: whoever joins the two adds it.
+    pub connections: Vec<ConnectionMetrics>,
     /// Dead letters.
     pub dead_letters: Vec<(LetterReason, LetterCounts)>,
 }
@@ -52,6 +55,8 @@ pub struct StreamMetrics {
     pub kind: Kind,
     /// What was counted.
     pub stats: StreamStats,
+    /// How many events wait behind a hole now.
+    pub early: usize,
 }
 
 /// One consumer.
@@ -65,6 +70,9 @@ pub struct ConsumerMetrics {
     pub latency_ns: Histogram<u64>,
     /// Of that, from the hand-over to the fan-out on.
     pub queued: LatencyHistogram,
+    /// The same as the first of execution, control and the states of streams: from when what they tell
+    /// of was received.
+    pub critical: LatencyHistogram,
     /// By stream: what it was handed and what it lacks.
     pub streams: Vec<StreamHanded>,
 }
@@ -85,6 +93,23 @@ pub struct StreamHanded {
     pub lost: Lost,
 }
 
+/// One of two connections that bring the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionMetrics {
+    /// The provider's name.
+    pub provider: Arc<str>,
+    /// Messages that it brought first, or alone.
+    pub first: u64,
+    /// Messages that had been there before.
+    pub again: u64,
+    /// Of those, copies of what the other one had brought not long before.
+    pub lagged: u64,
+    /// By how much these were behind, in ns, added up.
+    pub lag_ns_sum: u64,
+    /// The longest.
+    pub lag_ns_max: u64,
+}
+
 /// One merge.
 #[derive(Clone, Debug)]
 pub struct MergeMetrics {
@@ -96,6 +121,8 @@ pub struct MergeMetrics {
     pub kind: Kind,
     /// Windows and fragments.
     pub counts: MergeCounts,
+    /// Of the windows that were suppressed, in how many each provider was missing, by its name.
+    pub missing: Vec<(Arc<str>, u64)>,
 }
 
 impl Shard {
@@ -108,8 +135,9 @@ impl Shard {
             routing_version: self.routing_version(),
             streams: Vec::new(),
             consumers: self.fanout.outlets().iter().map(|o| self.consumer_metrics(o)).collect(),
-            merges: self.merges().map(MergeMetrics::of).collect(),
+            merges: self.merges().map(|merge| self.merge_metrics(merge)).collect(),
             providers: Vec::new(),
+            connections: Vec::new(),
             dead_letters: self.letter_counts().collect(),
         };
         for (provider, view) in self.providers() {
@@ -119,6 +147,7 @@ impl Shard {
                     instrument: instrument.name.clone(),
                     kind,
                     stats: stats.clone(),
+                    early: self.early(view.id, instrument.id, kind),
                 };
                 metrics.streams.extend(instrument.streams().map(named));
             }
@@ -127,14 +156,30 @@ impl Shard {
         metrics
     }
 
+    /// How many events of a stream wait behind a hole.
+    fn early(&self, provider: ProviderId, instrument: InstrumentId, kind: Kind) -> usize {
+        let lane = self.books.find(provider, instrument).and_then(|slot| slot.lane(kind));
+        lane.map_or(0, |lane| self.sequences.waiting(lane))
+    }
+
     fn consumer_metrics(&self, outlet: &Outlet) -> ConsumerMetrics {
         let tally = outlet.tally();
         // The consumer's own half first: what it has handed over was offered before.
-        let (latency_ns, queued, handed) = tally.times();
-        let streams = handed.into_iter().filter_map(|of| self.stream_handed(outlet, of)).collect();
+        let Published { latency: latency_ns, queued, critical, streams } = tally.times();
+        let streams = streams.into_iter().filter_map(|of| self.stream_handed(outlet, of)).collect();
         let counts = tally.counts().with_shard_half(outlet.counts());
         let name = self.catalog().consumer_name(outlet.consumer()).unwrap_or_default();
-        ConsumerMetrics { name, counts, latency_ns, queued, streams }
+        ConsumerMetrics { name, counts, latency_ns, queued, critical, streams }
+    }
+
+    fn merge_metrics(&self, merge: &Merge) -> MergeMetrics {
+        let (spec, counts) = (merge.spec(), merge.counts().clone());
+        let (name, instrument) = (Arc::from(&*spec.name), Arc::from(&*spec.instrument));
+        let missing = counts.missing.iter();
+        let missing = missing
+            .filter_map(|(id, count)| Some((self.catalog().provider_name(*id)?, *count)))
+            .collect();
+        MergeMetrics { name, instrument, kind: spec.kind, counts, missing }
     }
 
     fn stream_handed(&self, outlet: &Outlet, of: (Stream, Handed)) -> Option<StreamHanded> {
@@ -145,13 +190,5 @@ impl Shard {
         let provider = self.catalog.provider_name(provider)?;
         let instrument = self.catalog.instrument_name(instrument)?;
         Some(StreamHanded { provider, instrument, kind, handed, lost })
-    }
-}
-
-impl MergeMetrics {
-    fn of(merge: &crate::merge::Merge) -> Self {
-        let (spec, counts) = (merge.spec(), merge.counts().clone());
-        let (name, instrument) = (Arc::from(&*spec.name), Arc::from(&*spec.instrument));
-        Self { name, instrument, kind: spec.kind, counts }
     }
 }

@@ -1,11 +1,12 @@
 //! What leaves a shard in the order of its stream: resequencing, and the states between the events.
 
 use model::event::{CanonicalEvent, Reason, StreamState, StreamStatus};
-use model::venue::Count;
+use model::venue::{Count, Profile};
 use model::{Body, Event, Header, Kind, Nanos, ProviderId, Stream};
 
 use super::{Port, Shard};
 use crate::books::{Entry, Lane, Slot};
+use crate::dead_letters::{Content, LetterReason};
 use crate::resequence::{Limits, Place, Release, Sequence};
 use crate::stats::StreamStats;
 
@@ -14,7 +15,19 @@ impl Shard {
     /// they are put in order from here on. A venue's
     /// [`Profile`](model::venue::Profile::contiguous) says which kinds these are.
     pub fn resequence(&mut self, provider: ProviderId, kind: Kind, limits: Limits) {
-        self.sequences.declare(provider, kind, limits, &self.books);
+        self.sequences.in_order(provider, kind, limits, &self.books);
+    }
+
+    /// Says that the positions of a provider's streams of a kind only go up and skip: each goes out
+    /// once from here on.
+    pub fn once(&mut self, provider: ProviderId, kind: Kind) {
+        self.sequences.once(provider, kind, &self.books);
+    }
+
+    /// Does either for all kinds of which a provider's venue says so.
+    pub fn follow(&mut self, provider: ProviderId, profile: &Profile, limits: Limits) {
+        profile.contiguous.iter().for_each(|kind| self.resequence(provider, *kind, limits));
+        profile.skipping.iter().for_each(|kind| self.once(provider, *kind));
     }
 
     /// Looks at what waited long enough.
@@ -42,13 +55,12 @@ impl Shard {
     /// The stream ends here for a while: what waits goes out. Where it will start over, its
     /// position is forgotten, since a venue that restarted may count from anywhere.
     pub(super) fn interrupt(&mut self, lane: Lane, reason: Reason, now: Nanos, ts_emit: Nanos) {
-        let Some(sequence) = self.sequences.get(lane) else { return };
-        sequence.flush();
-        self.release(lane, now, ts_emit);
-        let starts_over =
-            matches!(reason, Reason::Subscribed | Reason::Disconnected | Reason::VenueReset);
-        if let Some(sequence) = self.sequences.get(lane).filter(|_| starts_over) {
-            sequence.forget();
+        if let Some(sequence) = self.sequences.get(lane) {
+            sequence.flush();
+            self.release(lane, now, ts_emit);
+        }
+        if matches!(reason, Reason::Subscribed | Reason::Disconnected | Reason::VenueReset) {
+            self.sequences.forget(lane);
         }
     }
 
@@ -132,10 +144,7 @@ impl Port<'_> {
     /// Where an event stands in its stream.
     #[inline]
     pub(super) fn place(&mut self, lane: Lane, event: &CanonicalEvent) -> Place {
-        match (self.shard.sequences.get(lane), event.header.seq_provider) {
-            (Some(sequence), Some(position)) => sequence.arrive(position),
-            _ => Place::Next,
-        }
+        self.shard.sequences.arrive(lane, event.header.seq_provider)
     }
 
     /// Keeps an early event until what is missing before it came or is given up.
@@ -156,7 +165,7 @@ impl Port<'_> {
 
     /// An event came after its place in the stream had gone by.
     #[cold]
-    pub(super) fn behind(&mut self, lane: Lane, place: Place) {
+    pub(super) fn behind(&mut self, lane: Lane, place: Place, event: &CanonicalEvent) {
         if let Some(stream) = self.shard.stream_mut(lane.slot(), lane.kind()) {
             if place == Place::Late {
                 stream.late += 1;
@@ -164,5 +173,23 @@ impl Port<'_> {
                 stream.duplicates += 1;
             }
         }
+        if place == Place::Late {
+            if self.shard.sequences.tells(lane) {
+                self.shard.give_up(lane, self.now, self.ts_emit);
+            }
+            self.bury_late(event);
+        }
+    }
+
+    fn bury_late(&mut self, event: &CanonicalEvent) {
+        let (provider, now) = (self.provider, self.now);
+        let (trace_id, routing_version) = (self.shard.next_trace(), self.shard.fanout.version());
+        self.shard.letters.put(LetterReason::Late, now, || {
+            let mut event = event.to_event();
+            event.header.stream.provider = provider;
+            (event.header.ts_recv, event.header.ts_emit) = (now, now);
+            (event.header.trace_id, event.header.routing_version) = (trace_id, routing_version);
+            Some(Content::Late(event))
+        });
     }
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use engine::ControlSettings;
 use engine::dead_letters::LETTER_BYTES_MAX;
 use model::Kind;
+use model::venue::Limits;
 
 use super::file::Fault;
 use super::merges;
 use super::schema::{
-    CONTROL, DEAD_LETTERS, DISPATCH, LOG, MERGE, NETWORK, PROVIDER, SECTIONS, Section, TABLE,
+    CONTROL, DEAD_LETTERS, DISPATCH, LOG, MERGE, NETWORK, PROVIDER, RESEQUENCING, SECTIONS,
+    Section, TABLE,
 };
 use super::suggest::one_of;
 use super::values;
@@ -29,6 +31,12 @@ const REDUNDANCY: RangeInclusive<u32> = 1..=2;
 const SILENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Above it no machine's fan-out is the limit.
 const EVENTS_PER_S: RangeInclusive<u32> = 1..=1_000_000_000;
+/// Less than a millisecond heals nothing; after seconds a stream is better told to have a gap.
+const LATENESS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+/// The same, and no longer than anything may wait.
+const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+/// Events, or diffs of a book, which keep 1,024 at most.
+const WAITING: RangeInclusive<u32> = 1..=1_000;
 /// Below it nothing far away answers; above it nothing is alive.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 /// Faster than the eye, and slower than patience.
@@ -51,7 +59,9 @@ const FILES: RangeInclusive<u32> = 1..=1_000;
 /// The whole configuration; what it holds counts only where no fault was added.
 pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
     sections_known(root, faults);
-    let providers = providers(root, faults);
+    let mut providers = providers(root, faults);
+    let limits = limits(root, faults);
+    providers.iter_mut().for_each(|provider| provider.settings.limits = limits);
     let merges = merges::merges(root, &providers, faults);
     let mut network = Reader::new(root, &NETWORK, faults);
     let standard = Network::default();
@@ -101,6 +111,20 @@ pub(super) fn config(root: &Node, faults: &mut Vec<Fault>) -> Config {
         dead_letters,
         consumers,
         orders,
+    }
+}
+
+/// How long what is early waits, whatever it is.
+fn limits(root: &Node, faults: &mut Vec<Fault>) -> Limits {
+    let mut reader = Reader::new(root, &RESEQUENCING, faults);
+    let standard = Limits::default();
+    let most = reader.read("max_waiting", values::number(WAITING));
+    Limits {
+        lateness: reader.read("lateness", values::duration(LATENESS)).unwrap_or(standard.lateness),
+        look_every: reader
+            .read("look_every", values::duration(LOOK_EVERY))
+            .unwrap_or(standard.look_every),
+        events_max: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(standard.events_max),
     }
 }
 

@@ -64,6 +64,13 @@ pub const NETWORK: Section = Section {
 pub const DISPATCH: Section =
     Section { name: "dispatch", repeated: false, keys: &["events_per_s"] };
 
+/// What comes in another order than it was sent.
+pub const RESEQUENCING: Section = Section {
+    name: "resequencing",
+    repeated: false,
+    keys: &["lateness", "look_every", "max_waiting"],
+};
+
 /// Logs.
 pub const LOG: Section = Section { name: "log", repeated: false, keys: &["filter", "format"] };
 
@@ -129,11 +136,12 @@ pub const LIMIT: Section = Section {
 };
 
 /// All of them.
-pub static SECTIONS: [Section; 12] = [
+pub static SECTIONS: [Section; 13] = [
     PROVIDER,
     MERGE,
     NETWORK,
     DISPATCH,
+    RESEQUENCING,
     LOG,
     TABLE,
     CONTROL,

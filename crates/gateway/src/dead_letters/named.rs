@@ -39,6 +39,10 @@ pub(super) fn named(letter: Letter, catalog: &Catalog, payload_max: usize) -> De
             let detail = format!("it came after the window of the merge '{merge}' had closed");
             of_event(DeadLetter { detail, ..blank }, &event, catalog, payload_max)
         }
+        Content::Late(event) => {
+            let detail = "it came after its place in the stream had been given up".to_owned();
+            of_event(DeadLetter { detail, ..blank }, &event, catalog, payload_max)
+        }
         Content::Unmapped { provider, what, name } => {
             let detail = format!("{what}: {}; further ones are counted alone", cut(&name));
             DeadLetter { provider: catalog.provider_name(provider), detail, ..blank }

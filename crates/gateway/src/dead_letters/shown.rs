@@ -36,9 +36,10 @@ impl Shown {
             LetterReason::Unreadable => letter.provider.clone(),
             LetterReason::Dropped => letter.consumer.clone(),
             // The shard says it itself, or it is counted where it belongs.
-            LetterReason::Unmapped | LetterReason::LateFragment | LetterReason::RefusedCommand => {
-                return;
-            }
+            LetterReason::Unmapped
+            | LetterReason::LateFragment
+            | LetterReason::Late
+            | LetterReason::RefusedCommand => return,
         };
         let many = 1 + letter.lost;
         if let Some(more) = self.is_due((reason, source.unwrap_or_default()), many, now) {

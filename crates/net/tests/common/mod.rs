@@ -82,6 +82,7 @@ pub const PROFILE: Profile = Profile {
     used_weight_header: Some("x-used"),
     message_bytes_max: 64 * 1_024,
     contiguous: &[],
+    skipping: &[],
 };
 
 pub struct FakeVenue {

@@ -13,13 +13,6 @@ const DIFFS_MAX: usize = 1_024;
 /// And at most this many levels in them.
 const LEVELS_MAX: usize = 65_536;
 
-/// A diff waits for the one before it for so long, as events do in the engine's resequencing.
-pub const LATENESS: Duration = Duration::from_millis(150);
-/// While any waits it is looked at so often.
-pub const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// At most so many diffs of a book wait for one before them.
-pub const EARLY_MAX: usize = 200;
-
 /// The diffs of one book that wait, in the venue's order.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -94,9 +87,9 @@ impl Waiting {
         self.diffs.len()
     }
 
-    /// Whether one of them has waited for too long.
-    pub(super) fn is_late(&self, now: Nanos) -> bool {
-        self.diffs.iter().any(|diff| now.since(diff.header.ts_recv) >= LATENESS)
+    /// Whether one of them has waited for so long.
+    pub(super) fn is_late(&self, lateness: Duration, now: Nanos) -> bool {
+        self.diffs.iter().any(|diff| now.since(diff.header.ts_recv) >= lateness)
     }
 
     /// Takes the first that goes on from a book at `position`, and drops what is not newer than it.

@@ -62,8 +62,8 @@ impl Binance {
         let base = base.trim_end_matches('/').to_owned();
         Self {
             line,
+            markets: Markets::within(settings.limits),
             settings,
-            markets: Markets::default(),
             links: Links::new(base, line.streams_max),
             wanted: BTreeSet::new(),
             requests: BTreeMap::new(),

@@ -63,6 +63,7 @@ const SPOT_PROFILE: Profile = Profile {
     message_bytes_max: 4 << 20,
     // `a`, the number of an aggregate trade, counts per symbol on all three lines.
     contiguous: &[Kind::Trade],
+    skipping: &[],
 };
 
 const FUTURES_PROFILE: Profile = Profile {

@@ -2,7 +2,7 @@
 
 use model::InstrumentId;
 use model::event::Quote;
-use model::venue::Listing;
+use model::venue::{Limits, Listing};
 use rustc_hash::FxHashMap;
 
 use crate::assembler::{Assembler, Rules};
@@ -27,12 +27,12 @@ pub struct Market {
 }
 
 impl Market {
-    fn new(symbol: &str, instrument: InstrumentId, rules: Rules) -> Self {
+    fn new(symbol: &str, instrument: InstrumentId, assembler: Assembler) -> Self {
         Self {
             symbol: symbol.into(),
             instrument,
             tracks: [Track::default(); KINDS],
-            assembler: Assembler::new(instrument, rules),
+            assembler,
             fetch: Fetch::default(),
             quote: Quote::default(),
         }
@@ -42,6 +42,8 @@ impl Market {
 /// The instruments of a provider: those with streams, and the venue's list.
 #[derive(Debug, Default)]
 pub struct Markets {
+    /// How long diffs of a book wait for one before them.
+    limits: Limits,
     /// Those with streams.
     pub all: Vec<Market>,
     by_symbol: FxHashMap<Box<str>, usize>,
@@ -52,6 +54,12 @@ pub struct Markets {
 }
 
 impl Markets {
+    /// None yet; diffs of their books will wait for one before them within these limits.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// The place of a symbol in [`all`](Self::all).
     #[must_use]
     #[inline]
@@ -75,7 +83,8 @@ impl Markets {
     /// Adds an instrument; gives its place.
     pub fn add(&mut self, symbol: &str, instrument: InstrumentId, rules: Rules) -> usize {
         let index = self.all.len();
-        self.all.push(Market::new(symbol, instrument, rules));
+        let assembler = Assembler::new(instrument, rules).within(self.limits);
+        self.all.push(Market::new(symbol, instrument, assembler));
         self.by_symbol.insert(symbol.into(), index);
         index
     }

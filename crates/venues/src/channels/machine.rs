@@ -53,8 +53,8 @@ impl Machine {
         Self {
             dialect,
             depth: dialect.depth(settings.book_depth),
+            markets: Markets::within(settings.limits),
             settings,
-            markets: Markets::default(),
             links: Links::new(url, dialect.instruments_max),
             wanted: BTreeSet::new(),
             requests: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::event::Quote;
+use model::venue::Limits;
 use model::{Body, ConnId, InstrumentId, Kind, LinkId, Nanos, StreamState};
 use rustc_hash::FxHashMap;
 
@@ -140,6 +141,8 @@ impl Market {
 /// The instruments of a provider: those with streams, and the venue's list.
 #[derive(Debug, Default)]
 pub struct Markets {
+    /// How long diffs of a book wait for one before them.
+    limits: Limits,
     /// Those with streams.
     pub all: Vec<Market>,
     by_symbol: FxHashMap<Box<str>, usize>,
@@ -150,6 +153,12 @@ pub struct Markets {
 }
 
 impl Markets {
+    /// None yet; diffs of their books will wait for one before them within these limits.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// The place of a symbol in [`all`](Self::all).
     #[must_use]
     #[inline]
@@ -172,7 +181,7 @@ impl Markets {
         depth: Option<u32>,
     ) -> usize {
         let index = self.all.len();
-        let assembler = Assembler::new(instrument, (dialect.rules)(depth));
+        let assembler = Assembler::new(instrument, (dialect.rules)(depth)).within(self.limits);
         self.all.push(Market::new(symbol, instrument, assembler));
         self.by_symbol.insert(symbol.into(), index);
         self.set_places(index);

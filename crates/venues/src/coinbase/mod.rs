@@ -33,6 +33,7 @@ const PROFILE: Profile = Profile {
     used_weight_header: None,
     message_bytes_max: 16 << 20,
     contiguous: &[Kind::Trade],
+    skipping: &[],
 };
 
 /// The venue.

@@ -36,6 +36,7 @@ const PROFILE: Profile = Profile {
     used_weight_header: None,
     message_bytes_max: 4 << 20,
     contiguous: &[Kind::Trade],
+    skipping: &[],
 };
 
 /// The venue.

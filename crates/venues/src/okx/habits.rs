@@ -43,8 +43,9 @@ pub const PROFILE: Profile = Profile {
     weight: Rate { count: 40, per: Duration::from_secs(2) },
     used_weight_header: None,
     message_bytes_max: 4 << 20,
-    // A message of the trades channel may stand for several: their ids skip.
     contiguous: &[],
+    // A message of the trades channel may stand for several: their ids skip.
+    skipping: &[Kind::Trade],
 };
 
 /// How a book is proven. The venue sends a removal for every level that falls out of the 400, so

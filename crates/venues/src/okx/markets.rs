@@ -1,6 +1,7 @@
 //! What it takes, per instrument, to order and prove its streams.
 
 use model::event::Quote;
+use model::venue::Limits;
 use model::{ConnId, InstrumentId, Nanos};
 use rustc_hash::FxHashMap;
 
@@ -37,6 +38,8 @@ pub struct Market {
 /// The instruments of a provider: those with streams, and the venue's lists.
 #[derive(Debug, Default)]
 pub struct Markets {
+    /// How long diffs of a book wait for one before them.
+    limits: Limits,
     /// Those with streams.
     pub all: Vec<Market>,
     by_symbol: FxHashMap<Box<str>, usize>,
@@ -47,6 +50,12 @@ pub struct Markets {
 }
 
 impl Markets {
+    /// None yet; diffs of their books will wait for one before them within these limits.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// The place of a symbol in [`all`](Self::all).
     #[must_use]
     #[inline]
@@ -67,7 +76,7 @@ impl Markets {
             symbol: symbol.into(),
             instrument,
             tracks: [Track::default(); KINDS],
-            assembler: Assembler::new(instrument, RULES),
+            assembler: Assembler::new(instrument, RULES).within(self.limits),
             fetch: Fetch::default(),
             book_conn: None,
             snapshot_due: None,

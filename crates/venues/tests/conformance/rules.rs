@@ -95,7 +95,8 @@ pub fn r04_fields_of_each_kind(far: Far<'_>) {
         assert_eq!((of, state, reason), (*kind, StreamState::Live, Reason::Flowing));
         // A candle is sent again and again until it closes; what the engine puts in order it also
         // keeps from doubling, so the machine passes it on.
-        let resequenced = desk.bench.venue.profile().contiguous.contains(kind);
+        let profile = desk.bench.venue.profile();
+        let resequenced = profile.contiguous.contains(kind) || profile.skipping.contains(kind);
         if *kind != Kind::Kline {
             desk.say(&text);
         }

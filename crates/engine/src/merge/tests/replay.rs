@@ -37,13 +37,22 @@ type Window = (Nanos, Nanos, Vec<(Decimal, u32)>);
 struct Outcome {
     windows: Vec<Window>,
     suppressed: u64,
-    missing: [u64; 3],
+    missing: BTreeMap<ProviderId, u64>,
     late: u64,
+}
+
+/// The providers of the rig.
+const NAMES: [&str; 3] = ["p", "q", "r"];
+
+fn number(name: &str) -> u16 {
+    NAMES.iter().position(|other| *other == name).unwrap() as u16
 }
 
 /// The rules, read over the whole list.
 fn replay(spec: &MergeSpec, mut list: &[Line]) -> Outcome {
-    let mut outcome = Outcome::default();
+    let providers: Vec<u16> = spec.providers.iter().map(|name| number(name)).collect();
+    let missing = providers.iter().map(|provider| (ProviderId(*provider), 0)).collect();
+    let mut outcome = Outcome { missing, ..Outcome::default() };
     let mut closed = None;
     let arrival = |line: &Line| match line {
         Line::Fragment { arrival, .. } => Some(*arrival),
@@ -72,7 +81,7 @@ fn replay(spec: &MergeSpec, mut list: &[Line]) -> Outcome {
             });
             (values.clone().next_back(), values.count() as u32)
         };
-        let present = |upto: usize| (0..3).all(|provider| of(upto, provider).1 > 0);
+        let present = |upto: usize| providers.iter().all(|provider| of(upto, *provider).1 > 0);
         let closes = (1..=window.len()).find(|upto| {
             taken(*upto).count() as u32 == spec.fragments_max
                 || (spec.close == CloseOn::Complete && present(*upto))
@@ -86,13 +95,13 @@ fn replay(spec: &MergeSpec, mut list: &[Line]) -> Outcome {
         outcome.late += window[..upto].iter().filter(|line| is_late(line, closed)).count() as u64;
         let close = closes.and_then(|upto| taken(upto).filter_map(arrival).max()).unwrap_or(end);
         if present(upto) {
-            let newest = (0..3).map(|provider| of(upto, provider));
+            let newest = providers.iter().map(|provider| of(upto, *provider));
             let newest = newest.map(|(value, count)| (value.unwrap(), count)).collect();
             outcome.windows.push((open, close, newest));
         } else {
             outcome.suppressed += 1;
-            for provider in 0..3 {
-                outcome.missing[usize::from(provider)] += u64::from(of(upto, provider).1 == 0);
+            for (provider, missing) in &mut outcome.missing {
+                *missing += u64::from(of(upto, provider.0).1 == 0);
             }
         }
         closed = Some(close);
@@ -142,10 +151,14 @@ struct Run {
     merged: Vec<Event>,
     list: Vec<(Kind, Line)>,
     counts: Vec<MergeCounts>,
+    /// The merges' numbers.
+    ids: Vec<ProviderId>,
+    /// How long the list was when the last merge was removed; all of it where it was not.
+    gone: usize,
 }
 
-/// Plays the steps; times are in units of 50 µs, so that the shortest windows see many of them.
-fn play(specs: &[MergeSpec; 2], steps: &[Step]) -> Run {
+/// Plays the steps, before one of which the last merge is removed; times are in units of 50 µs, so that the shortest windows see many of them.
+fn play(specs: &[MergeSpec], steps: &[Step], removed_at: usize) -> Run {
     let unit = 50_000;
     let mut rig = Rig::without();
     let limits = Limits {
@@ -154,13 +167,15 @@ fn play(specs: &[MergeSpec; 2], steps: &[Step]) -> Run {
         events_max: 5,
     };
     rig.shard.resequence(ProviderId(0), Kind::Trade, limits);
-    for spec in specs {
-        rig.shard.add_merge(spec).unwrap();
-    }
-    let (mut now, mut number, mut position) = (1_000, 0, 1_000_u64);
+    let ids = specs.iter().map(|spec| rig.shard.add_merge(spec).unwrap()).collect();
+    let mut gone = usize::MAX;
+    let (mut now, mut value, mut position) = (1_000, 0, 1_000_u64);
     let (mut merged, mut list) = (Vec::new(), Vec::new());
-    for step in steps {
-        number += 1;
+    for (at, step) in steps.iter().enumerate() {
+        value += 1;
+        if at == removed_at && rig.shard.remove_merge(&specs[specs.len() - 1].name) {
+            gone = list.len();
+        }
         match *step {
             // The first provider's trades have positions of their own.
             Step::Event { provider: 0, kind: Kind::Trade, .. } => {
@@ -168,9 +183,9 @@ fn play(specs: &[MergeSpec; 2], steps: &[Step]) -> Run {
                 rig.trade(0, now * unit, position);
             }
             Step::Event { provider, kind: Kind::Trade, ago } => {
-                rig.trade(provider, (now - ago) * unit, number);
+                rig.trade(provider, (now - ago) * unit, value);
             }
-            Step::Event { provider, ago, .. } => rig.quote(provider, (now - ago) * unit, number),
+            Step::Event { provider, ago, .. } => rig.quote(provider, (now - ago) * unit, value),
             Step::Trade { skip } => {
                 position = position.saturating_add_signed(skip);
                 rig.trade(0, now * unit, position);
@@ -192,7 +207,8 @@ fn play(specs: &[MergeSpec; 2], steps: &[Step]) -> Run {
     }
     let counts = rig.shard.merges().map(|merge| merge.counts().clone()).collect();
     assert_eq!(rig.shard.pools().merged_events.stats().in_use, 0);
-    Run { merged, list, counts }
+    let gone = gone.min(list.len());
+    Run { merged, list, counts, ids, gone }
 }
 
 fn line(event: &Event) -> Line {
@@ -214,6 +230,9 @@ proptest! {
         steps in steps(),
         quotes in terms(),
         trades in terms(),
+        pair in terms(),
+        removed in terms(),
+        removed_at in 0..200_usize,
     ) {
         let of = |name: &str, kind, (close, fragments_max, ms): (CloseOn, u32, u64)| MergeSpec {
             name: name.into(),
@@ -223,13 +242,32 @@ proptest! {
             window: Duration::from_millis(ms),
             ..spec()
         };
-        let specs = [of("quotes", Kind::Quote, quotes), of("trades", Kind::Trade, trades)];
-        let run = play(&specs, &steps);
-        for (spec, counts) in specs.iter().zip(&run.counts) {
-            let list: Vec<_> =
-                run.list.iter().filter(|(kind, _)| *kind == spec.kind).map(|l| l.1.clone()).collect();
+        let over = |providers: &[&str], spec| MergeSpec {
+            providers: providers.iter().map(|name| (*name).into()).collect(),
+            ..spec
+        };
+        // Several over one stream, of other providers and in another order.
+        let specs = [
+            of("quotes", Kind::Quote, quotes),
+            of("trades", Kind::Trade, trades),
+            over(&["r", "p"], of("pair", Kind::Quote, pair)),
+            over(&["q", "p"], of("removed", Kind::Trade, removed)),
+        ];
+        let run = play(&specs, &steps, removed_at);
+        for (n, (spec, counts)) in specs.iter().zip(&run.counts).enumerate() {
+            let upto = if n + 1 == specs.len() { run.gone } else { run.list.len() };
+            let taken = |line: &Line| match line {
+                Line::Fragment { provider, .. } => {
+                    spec.providers.iter().any(|name| number(name) == *provider)
+                }
+                Line::Turn(_) => true,
+            };
+            let list = run.list[..upto].iter();
+            let list = list.filter(|(kind, line)| *kind == spec.kind && taken(line));
+            let list: Vec<_> = list.map(|(_, line)| line.clone()).collect();
             let expected = replay(spec, &list);
-            let merged = run.merged.iter().filter(|event| window(event).of == spec.kind);
+            let of = run.ids[n];
+            let merged = run.merged.iter().filter(|event| event.header.stream.provider == of);
             let windows: Vec<_> = merged
                 .clone()
                 .map(|event| {
@@ -240,7 +278,7 @@ proptest! {
                 .collect();
             prop_assert_eq!(&windows, &expected.windows);
             prop_assert_eq!(counts.suppressed, expected.suppressed);
-            prop_assert_eq!(&counts.missing[..], &expected.missing[..]);
+            prop_assert_eq!(&counts.missing, &expected.missing);
             prop_assert_eq!(counts.late, expected.late);
             prop_assert_eq!(counts.emitted, expected.windows.len() as u64);
             let seqs = merged.clone().filter_map(|event| event.header.seq_provider);
@@ -249,6 +287,6 @@ proptest! {
             prop_assert!(ids.is_sorted_by(|a, b| a < b), "no id twice: {:?}", ids);
         }
         // The same again is the same.
-        prop_assert_eq!(play(&specs, &steps).merged, run.merged);
+        prop_assert_eq!(play(&specs, &steps, removed_at).merged, run.merged);
     }
 }

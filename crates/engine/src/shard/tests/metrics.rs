@@ -61,6 +61,61 @@ fn an_event_that_waited_behind_a_hole_counts_that_wait() {
 }
 
 #[test]
+fn how_many_wait_behind_a_hole_stands_with_the_stream() {
+    let (mut shard, _inbox) = slow(64, 64);
+    shard.resequence(P, Kind::Trade, crate::resequence::Limits::default());
+    let early = |shard: &Shard| shard.metrics(Nanos(9)).streams[0].early;
+    for (trade, waiting) in [(1, 0), (3, 1), (5, 2), (2, 1), (4, 0)] {
+        testing::trade(&mut shard, Nanos(1), trade);
+        assert_eq!(early(&shard), waiting, "{trade}");
+    }
+}
+
+#[test]
+fn critical_events_have_times_and_a_depth_of_their_own() {
+    let (mut shard, mut inbox) = slow(64, 64);
+    let id = inbox.id();
+    for n in 1..=3 {
+        let mut event = Event::default();
+        event.header.stream.kind = Kind::ExecReport;
+        (event.header.seq_provider, event.header.ts_recv) = (Some(n), Nanos(1_000));
+        shard.execution(id, event, Nanos(1_000));
+    }
+    shard.end_turn(Nanos(2_000));
+    let of = |shard: &Shard| shard.metrics(Nanos(3_000)).consumers.remove(0);
+    let counts = of(&shard).counts;
+    assert_eq!((counts.critical_queued, counts.critical_queued_max, counts.queued), (3, 3, 0));
+    assert_eq!(counts, inbox_counts(&shard));
+    inbox.drain(&mut Keeper::default(), || Nanos(1_400));
+    quote(&mut shard, (2_000, 2_000));
+    shard.end_turn(Nanos(2_000));
+    inbox.drain(&mut Keeper::default(), || Nanos(2_050));
+    let found = of(&shard);
+    assert_eq!((found.counts.critical_queued, found.counts.critical_queued_max), (0, 3));
+    let critical = found.critical;
+    assert_eq!((critical.count(), critical.sum_ns(), critical.max_ns()), (3, 1_200, 400));
+    assert_eq!((found.latency_ns.len(), found.queued.count()), (1, 1), "and no other's");
+}
+
+#[test]
+fn a_merge_names_who_is_missing() {
+    let (mut shard, _inbox) = slow(64, 64);
+    shard.catalog().provider("q").unwrap();
+    let spec = crate::MergeSpec {
+        name: "m".into(),
+        instrument: "BTC-USDT".into(),
+        providers: vec!["p".into(), "q".into()],
+        ..crate::MergeSpec::default()
+    };
+    shard.add_merge(&spec).unwrap();
+    quote(&mut shard, (1, 1));
+    shard.end_turn(Nanos(20_000 * MS));
+    let merge = shard.metrics(Nanos(20_000 * MS)).merges.remove(0);
+    let missing: Vec<_> = merge.missing.iter().map(|(name, n)| (&**name, *n)).collect();
+    assert_eq!(missing, [("p", 0), ("q", 1)]);
+}
+
+#[test]
 fn depths_have_a_high_water_and_being_behind_has_a_duration() {
     let (mut shard, mut inbox) = slow(4, 100);
     let turn = |shard: &mut Shard, at: u64, trades: u64| {

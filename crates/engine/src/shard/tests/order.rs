@@ -123,6 +123,52 @@ fn a_stream_in_doubt_keeps_its_position() {
 }
 
 #[test]
+fn where_positions_skip_each_goes_out_once_and_what_comes_late_is_no_double() {
+    let (mut shard, mut inbox) = one();
+    shard.once(P, Kind::Trade);
+    testing::status(&mut shard, Nanos(0), Kind::Trade, StreamState::Live);
+    trades(&mut shard, Nanos(1), &[10, 20, 15, 15, 20, 10, 5, 21]);
+    assert_eq!(heard(&mut inbox), [ON, t(10), t(20), t(15), t(5), t(21)]);
+    let stats = shard.stream(P, INSTRUMENT, Kind::Trade).unwrap();
+    assert_eq!((stats.decoded, stats.emitted, stats.duplicates, stats.late), (8, 5, 3, 0));
+    assert_eq!((stats.out_of_order, stats.early, shard.deadline()), (2, 0, None));
+    testing::status(&mut shard, Nanos(2), Kind::Trade, StreamState::Stale);
+    trades(&mut shard, Nanos(3), &[10, 15]);
+    assert_eq!(shard.stream(P, INSTRUMENT, Kind::Trade).unwrap().duplicates, 5);
+    let mut port = shard.port(P, Nanos(4));
+    port.status(INSTRUMENT, Kind::Trade, StreamState::Gapped, Reason::Disconnected);
+    trades(&mut shard, Nanos(5), &[10]);
+    assert_eq!(heard(&mut inbox).last(), Some(&t(10)), "a venue that restarted may count anew");
+}
+
+#[test]
+fn what_is_too_late_to_know_whether_it_was_there_is_told_in_the_stream() {
+    let (mut shard, mut inbox) = one();
+    shard.once(P, Kind::Trade);
+    testing::status(&mut shard, Nanos(0), Kind::Trade, StreamState::Live);
+    let most = crate::capacity::RECENT_MAX as u64;
+    // Of 2, 4, … the first is not remembered any more.
+    let mut pass = |shard: &mut Shard, n: u64| {
+        trades(shard, Nanos(n), &[2 * n]);
+        shard.end_turn(Nanos(n));
+        heard(&mut inbox)
+    };
+    (1..=most + 1).for_each(|n| drop(pass(&mut shard, n)));
+    trades(&mut shard, Nanos(most + 2), &[1, 2, 3, 1, 2 * most + 1, 4]);
+    assert_eq!(heard(&mut inbox), [GAP, ON, t(3), t(2 * most + 1)]);
+    let stats = shard.stream(P, INSTRUMENT, Kind::Trade).unwrap();
+    assert_eq!((stats.late, stats.duplicates, stats.gaps), (2, 2, 1));
+    // Once it is all forgotten, it is told again.
+    for n in 1..=most {
+        trades(&mut shard, Nanos(2 * most), &[4 * most + n]);
+        shard.end_turn(Nanos(2 * most));
+        heard(&mut inbox);
+    }
+    trades(&mut shard, Nanos(3 * most), &[1, 2]);
+    assert_eq!(heard(&mut inbox), [GAP, ON]);
+}
+
+#[test]
 fn streams_that_were_not_declared_pass_straight_through() {
     let (mut shard, mut inbox) = one();
     let other = shard.catalog().provider("other").unwrap();

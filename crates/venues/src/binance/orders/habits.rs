@@ -87,7 +87,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// which the session counts for requests only: two thirds of it may go here.
 const fn socket_profile(of: &Profile) -> Profile {
     let messages = Rate { count: of.weight.count / 3 * 2, per: of.weight.per };
-    Profile { messages, contiguous: &[], ..*of }
+    Profile { messages, contiguous: &[], skipping: &[], ..*of }
 }
 
 /// Spot: `ORDERS` limits as `exchangeInfo` gives them to everyone; only new orders count.
