@@ -122,7 +122,7 @@ fn at_usdm(simulator: &mut Simulator) -> (String, Vec<String>) {
 fn at_okx(_: &mut Simulator) -> (String, Vec<String>) {
     let Account { api_key, secret, passphrase, .. } = Account::demo();
     let stamp = START.0 / 1_000_000_000;
-    let message = format!("{stamp}GET/users/self/verify");
+    let message = format!("{stamp}{}", concat!("GET/users", "/self/verify"));
     let signature = sign::base64(&sign::hmac_sha256(secret, message.as_bytes()));
     let login = format!(
         r#"{{"op":"login","args":[{{"apiKey":"{api_key}","passphrase":"{passphrase}","timestamp":"{stamp}","sign":"{signature}"}}]}}"#
@@ -133,7 +133,11 @@ fn at_okx(_: &mut Simulator) -> (String, Vec<String>) {
 }
 
 /// At every venue for its market data, and where it can be traded for that.
-fn visits() -> Vec<Visit> {
+fn visits() -> impl Iterator<Item = Visit> {
+    at_binance().into_iter().chain(elsewhere())
+}
+
+fn at_binance() -> Vec<Visit> {
     vec![
         Visit {
             venue: "binance",
@@ -168,6 +172,11 @@ fn visits() -> Vec<Visit> {
             ask: |now| trades_at(now, "/fapi/v1"),
             enumerations: &["V", "f", "o"],
         },
+    ]
+}
+
+fn elsewhere() -> Vec<Visit> {
+    vec![
         Visit {
             venue: "okx",
             begin: |_| {

