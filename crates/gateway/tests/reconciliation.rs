@@ -196,7 +196,8 @@ impl Rig {
     }
 }
 
-fn hours_of_silence(seed: u64, simulated: Duration) {
+/// How many orders were open in the end.
+fn hours_of_silence(seed: u64, simulated: Duration) -> usize {
     let faults =
         Faults { report_suppressed: 333_333, disconnect_every_s: 1_800, ..Faults::default() };
     let mut rig = Rig::new(seed, faults);
@@ -222,20 +223,23 @@ fn hours_of_silence(seed: u64, simulated: Duration) {
         open.len()
     );
     let minutes = simulated.as_secs() / 60;
-    assert!(fills > minutes && faults > minutes && !open.is_empty(), "nothing was shown");
+    assert!(fills > minutes && faults > minutes, "nothing was shown");
+    open.len()
+}
+
+/// Of some worlds no order is open in the end, of all of them some are.
+fn shown(seeds: std::ops::RangeInclusive<u64>, simulated: Duration) {
+    let open: usize = seeds.map(|seed| hours_of_silence(seed, simulated)).sum();
+    assert!(open > 0, "nothing was shown");
 }
 
 #[test]
 fn what_reconciliation_comes_to_is_what_the_venues_have() {
-    for seed in 1..=2 {
-        hours_of_silence(seed, Duration::from_secs(30 * 60));
-    }
+    shown(1..=2, Duration::from_secs(30 * 60));
 }
 
 #[test]
 #[ignore = "minutes: twelve simulated hours for each of five seeds"]
 fn so_it_is_after_half_a_day() {
-    for seed in 11..=15 {
-        hours_of_silence(seed, Duration::from_secs(12 * 3_600));
-    }
+    shown(11..=15, Duration::from_secs(12 * 3_600));
 }

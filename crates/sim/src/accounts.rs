@@ -4,8 +4,8 @@
 //! order with its fills, every report, and how often an order was asked for. It learns from the
 //! market's events, whoever caused them, so that it is the truth that a client is compared with.
 //!
-//! Bounded: of orders that have ended the last [`ORDERS_MAX`] are kept, of reports the last
-//! [`REPORTS_MAX`], of names of orders the last [`NAMES_MAX`]; the [`Counts`] go on.
+//! Bounded: of orders that have ended an account's last [`Account::orders_max`] are kept, of its reports
+//! and of its names of orders [`REPORTS_EACH`] times as many; the [`Counts`] go on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -14,12 +14,10 @@ use model::Error;
 
 use crate::market::order::{AccountId, Cause, Event, Fill, Index, Order, Report, State, What};
 
-/// So many ended orders of an account are kept.
+/// So many ended orders of an account are kept where nothing is said.
 pub const ORDERS_MAX: usize = 20_000;
-/// So many reports of an account are kept.
-pub const REPORTS_MAX: usize = 50_000;
-/// So many names of orders of an account are kept, with how often each was asked for.
-pub const NAMES_MAX: usize = 50_000;
+/// For each of them so many reports, and names with how often each was asked for.
+pub const REPORTS_EACH: usize = 3;
 /// What an account has of each asset where nothing is said, in whole units.
 pub const FUNDS: u64 = 1_000_000;
 
@@ -36,6 +34,8 @@ pub struct Account {
     pub public_key: Option<[u8; 32]>,
     /// Whole units of each asset at the start; [`FUNDS`] of each that is traded where nothing is said.
     pub funds: BTreeMap<String, u64>,
+    /// So many of its ended orders are kept.
+    pub orders_max: usize,
 }
 
 impl Account {
@@ -55,6 +55,7 @@ impl Account {
             passphrase: passphrase.to_owned(),
             public_key: None,
             funds: BTreeMap::new(),
+            orders_max: ORDERS_MAX,
         }
     }
 }
@@ -170,7 +171,7 @@ impl Accounts {
             of.counts.sent_twice += 1;
             return;
         }
-        if of.asked_order.len() == NAMES_MAX
+        if of.asked_order.len() >= REPORTS_EACH * of.account.orders_max
             && let Some(oldest) = of.asked_order.pop_front()
         {
             of.asked.remove(&oldest);
@@ -262,12 +263,12 @@ impl History {
             self.counts.ended += u64::from(order.state != State::Filled);
             self.ended.push_back(key);
         }
-        if self.ended.len() > ORDERS_MAX
+        if self.ended.len() > self.account.orders_max
             && let Some(oldest) = self.ended.pop_front()
         {
             self.forget(oldest);
         }
-        if self.reports.len() == REPORTS_MAX {
+        if self.reports.len() >= REPORTS_EACH * self.account.orders_max {
             self.reports.pop_front();
         }
         self.reports.push_back(report.clone());

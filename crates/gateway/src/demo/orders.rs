@@ -10,8 +10,10 @@ use model::ledger::{Name, Report};
 use model::order::OrderState;
 use sim::venue::TrueOrder;
 
+use super::stage;
+
 /// So many orders of a provider that have ended are kept: more than a simulated venue keeps.
-const ENDED_MAX: usize = 2 * sim::accounts::ORDERS_MAX;
+const ENDED_MAX: usize = 2 * stage::ORDERS_MAX;
 
 /// What was told; clones share it.
 #[derive(Clone, Debug, Default)]

@@ -26,6 +26,10 @@ pub struct Part {
     pub simulator: Simulator,
 }
 
+/// So many ended orders of its account a venue keeps: minutes of them, so that a soak's memory is
+/// what it will be after a few.
+pub const ORDERS_MAX: usize = 2_000;
+
 /// Whether everything on the bill can be played.
 ///
 /// # Errors
@@ -52,7 +56,7 @@ pub fn cast(options: &Options, start: Nanos) -> Result<Vec<Part>, String> {
             rate,
             faults,
             start,
-            accounts: vec![Account::demo()],
+            accounts: vec![Account { orders_max: ORDERS_MAX, ..Account::demo() }],
         };
         let simulator = venue::venue(name, &options).map_err(|error| error.message)?;
         let simulator = simulator.ok_or_else(|| format!("{name} is not simulated"))?;

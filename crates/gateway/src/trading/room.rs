@@ -224,6 +224,10 @@ impl Room {
         };
         let facts = place.and_then(|(provider, instrument)| catalog.facts(provider, instrument));
         let price = place.and_then(|(provider, instrument)| shard.mid(provider, instrument));
+        if place.is_some() {
+            self.desk
+                .value_holdings(catalog, |provider, instrument| shard.mid(provider, instrument));
+        }
         let market = Market { instrument: facts.as_deref(), price };
         self.desk.request(request, catalog, market, now);
     }

@@ -80,7 +80,7 @@ fn requests_of_one_name_are_counted() {
     assert_eq!(accounts.times_asked(one, "a"), 3);
     assert_eq!((accounts.counts(one).asked, accounts.counts(one).sent_twice), (4, 2));
     assert_eq!(accounts.counts(two).sent_twice, 0);
-    (0..=NAMES_MAX).for_each(|n| accounts.asked(one, &format!("n{n}")));
+    (0..=REPORTS_EACH * ORDERS_MAX).for_each(|n| accounts.asked(one, &format!("n{n}")));
     assert_eq!((accounts.times_asked(one, "a"), accounts.times_asked(one, "n9")), (0, 1));
 }
 

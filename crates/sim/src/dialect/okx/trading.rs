@@ -141,7 +141,8 @@ impl Trading {
 
     /// Remembers what is peculiar to a new order, and forgets what nobody can ask for any more.
     fn remember(&mut self, accounts: &Accounts, order: &Order, facts: Facts) {
-        if self.facts.len() >= 2 * ORDERS_MAX {
+        let kept = accounts.ids().filter_map(|id| accounts.get(id)).map(|of| 2 * of.orders_max);
+        if self.facts.len() >= kept.sum() {
             self.facts
                 .retain(|(account, index, id), _| accounts.order(*account, *index, *id).is_some());
         }
