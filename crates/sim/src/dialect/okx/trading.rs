@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use model::{Nanos, Side};
 
 use super::ms;
-use crate::accounts::{Accounts, ORDERS_MAX};
+use crate::accounts::Accounts;
 use crate::market::Market;
 use crate::market::money::Amount;
 use crate::market::order::{AccountId, Cause, Fill, Index, Order, Report};
@@ -114,11 +114,13 @@ struct Dirty {
 }
 
 /// What the venue remembers of its accounts. Bounded: facts of the orders that
-/// [`Accounts`](crate::accounts::Accounts) knows, [`ORDERS_MAX`] bills of an account, a position for
-/// each of its instruments.
+/// [`Accounts`](crate::accounts::Accounts) knows, as many bills of an account, a position for each of
+/// its instruments.
 #[derive(Default)]
 pub(super) struct Trading {
     facts: BTreeMap<(AccountId, Index, u64), Facts>,
+    /// How many ended orders all accounts keep.
+    kept: usize,
     bills: BTreeMap<AccountId, VecDeque<Bill>>,
     held: BTreeMap<(AccountId, Index), Held>,
     /// When an account's dead-man switch with that tag strikes.
@@ -141,8 +143,9 @@ impl Trading {
 
     /// Remembers what is peculiar to a new order, and forgets what nobody can ask for any more.
     fn remember(&mut self, accounts: &Accounts, order: &Order, facts: Facts) {
-        let kept = accounts.ids().filter_map(|id| accounts.get(id)).map(|of| 2 * of.orders_max);
-        if self.facts.len() >= kept.sum() {
+        let kept = accounts.ids().filter_map(|id| accounts.get(id)).map(|of| of.orders_max);
+        self.kept = kept.sum();
+        if self.facts.len() >= 2 * self.kept {
             self.facts
                 .retain(|(account, index, id), _| accounts.order(*account, *index, *id).is_some());
         }
@@ -181,7 +184,7 @@ impl Trading {
         self.last_bill += 1;
         let bill = Bill { id: self.last_bill, order: order.clone(), tag, fill: *fill };
         let bills = self.bills.entry(order.account).or_default();
-        if bills.len() == ORDERS_MAX {
+        if bills.len() >= self.kept {
             bills.pop_front();
         }
         bills.push_back(bill);
