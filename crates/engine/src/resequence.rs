@@ -1,5 +1,5 @@
 //! Resequencing: streams whose positions count up by one leave here in that order, each event once.
-//! Those whose positions skip leave as they come, each event once ([`recent`]).
+//! Those whose positions skip leave as they come, each event once (`recent`).
 //!
 //! What comes in order is not delayed. An event behind a hole waits, in plain memory, until the hole
 //! is filled, or has kept it for [`Limits::lateness`], or more than [`Limits::events_max`] wait; then

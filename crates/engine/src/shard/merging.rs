@@ -22,7 +22,7 @@ fn no_room(spec: &MergeSpec) -> Error {
 
 impl Shard {
     /// Puts a merge in force and gives its number among the providers. Whoever subscribes
-    /// [`Kind::Merged`](model::Kind::Merged) of a provider of that number or name gets its events.
+    /// [`Kind::Merged`] of a provider of that number or name gets its events.
     /// Asked for twice alike, nothing changes.
     ///
     /// The windows begin with the next event. That the providers' streams come at all is not this
