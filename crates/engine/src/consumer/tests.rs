@@ -124,8 +124,22 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// In a process of its own: what listens to the log is known to the whole process, and other tests panic
+/// at the same time, to which nobody listens.
 #[test]
 fn a_panic_is_logged_with_consumer_trace_id_and_stack() {
+    let name = "consumer::tests::a_panic_alone_is_logged_with_consumer_trace_id_and_stack";
+    let alone = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&alone.stdout);
+    assert!(alone.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_panic_alone_is_logged_with_consumer_trace_id_and_stack() {
     let (mut shard, mut inboxes) = testing::shard(&[("bad", QueueCapacity::default())]);
     for n in 0..3 {
         testing::trade(&mut shard, Nanos(n), n);
