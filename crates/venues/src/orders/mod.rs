@@ -7,7 +7,7 @@ pub mod holdings;
 pub mod listening;
 pub mod tickets;
 
-use model::ledger::{Lost, Outcome};
+use model::ledger::{Lost, Name, Outcome};
 use model::trading::{Instruction, NOT_SENT, Ticket};
 use model::venue::Bulk;
 use model::{Decimal, Error};
@@ -39,6 +39,16 @@ pub enum OrderWay {
 #[must_use]
 pub fn not_sent(why: &str) -> Outcome {
     Outcome::Refused { code: NOT_SENT.into(), text: why.into() }
+}
+
+/// What an instruction comes to that can't be sent, for the reason given. An instrument that the venue
+/// does not list (`unlisted`) has no fills to be asked for, which is an answer.
+#[must_use]
+pub fn unsendable(wanted: &Instruction, unlisted: impl Fn(&Name) -> bool, why: &str) -> Outcome {
+    match wanted {
+        Instruction::Fills { instrument, .. } if unlisted(instrument) => Outcome::NotFound,
+        _ => not_sent(why),
+    }
 }
 
 /// The venue did not take it.

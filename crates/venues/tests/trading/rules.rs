@@ -481,7 +481,8 @@ pub fn r17_dead_man(far: Of<'_>) {
     }
 }
 
-/// Rule 18: An instrument that the venue does not list is refused, and the list asked for again.
+/// Rule 18: An instrument that the venue does not list is refused, and the list asked for again; that
+/// there are no fills of it is an answer.
 pub fn r18_unlisted(far: Of<'_>) {
     let mut desk = Desk::live(far());
     let (ticket, instruction) = desk.instruction(Asked::Place, true);
@@ -491,6 +492,11 @@ pub fn r18_unlisted(far: Of<'_>) {
     let heard = desk.heard();
     assert!(heard.len() == 1 && is_not_sent(&heard[0]), "{heard:?}");
     assert!(format!("{heard:?}").contains("NEW-COIN"));
+    let (ticket, instruction) = desk.instruction(Asked::Fills, true);
+    let model::trading::Instruction::Fills { since, .. } = instruction else { panic!() };
+    let instrument = "NEW-COIN".into();
+    desk.trade(model::trading::Instruction::Fills { ticket, instrument, since });
+    assert_eq!(desk.heard(), [answer(ticket, Outcome::NotFound)]);
     assert!(desk.sent().is_empty());
     desk.bench.pass(61_000);
     let asked = desk.sent();

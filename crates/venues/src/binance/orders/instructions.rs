@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::event::Side;
-use model::ledger::{Name, Outcome};
+use model::ledger::Name;
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Heard, Instruction, Placement, Target, Ticket};
 use model::venue::{Method, OnceFrame, Repeat, Request, Sink};
@@ -13,7 +13,7 @@ use super::answers::Wish;
 use super::habits::{Ask, RECV_WINDOW};
 use super::params::Params;
 use super::{API, From, Job, Orders, Page, millis};
-use crate::orders::{OrderWay, Reply, as_it_came, digits, not_sent, ticket};
+use crate::orders::{OrderWay, Reply, as_it_came, digits, ticket, unsendable};
 
 /// Fills in one answer.
 pub(super) const FILLS_MAX: usize = 1_000;
@@ -53,14 +53,8 @@ impl Orders {
         match self.call(wanted, now) {
             Ok((call, job)) => self.send(call, job, now, sink),
             Err(why) => {
-                let outcome = match wanted {
-                    Instruction::Fills { instrument, .. }
-                        if self.listed && self.listings.get(instrument).is_none() =>
-                    {
-                        Outcome::NotFound
-                    }
-                    _ => not_sent(&why),
-                };
+                let unlisted = |of: &Name| self.listed && self.listings.get(of).is_none();
+                let outcome = unsendable(wanted, unlisted, &why);
                 sink.pipeline.heard(Heard::Answer { ticket, outcome });
             }
         }

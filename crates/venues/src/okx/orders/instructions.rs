@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::event::Side;
 use model::instrument::Contract;
-use model::ledger::{Name, Outcome};
+use model::ledger::Name;
 use model::order::{OrderType, TimeInForce};
 use model::trading::{Heard, Instruction, Placement, Target};
 use model::venue::{Method, OnceFrame, Repeat, Request, Sink};
@@ -15,7 +15,7 @@ use super::answers::Wish;
 use super::{EXPIRES_AFTER, Job, Orders, Page};
 use crate::json;
 use crate::json::timestamp::utc;
-use crate::orders::{OrderWay, Reply, as_it_came, digits, not_sent, ticket};
+use crate::orders::{OrderWay, Reply, as_it_came, digits, ticket, unsendable};
 
 /// The recent list holds the fills of three days; a little less is taken for it.
 const RECENT: Duration = Duration::from_secs(70 * 60 * 60);
@@ -86,14 +86,8 @@ impl Orders {
         match self.call(wanted, now) {
             Ok((call, job)) => self.send(call, job, now, sink),
             Err(why) => {
-                let outcome = match wanted {
-                    Instruction::Fills { instrument, .. }
-                        if self.is_listed() && self.listings.get(instrument).is_none() =>
-                    {
-                        Outcome::NotFound
-                    }
-                    _ => not_sent(&why),
-                };
+                let unlisted = |of: &Name| self.is_listed() && self.listings.get(of).is_none();
+                let outcome = unsendable(wanted, unlisted, &why);
                 sink.pipeline.heard(Heard::Answer { ticket, outcome });
             }
         }

@@ -13,20 +13,8 @@ use crate::orders::inquiry::PAUSE_MIN;
 /// A world that trades.
 fn world() -> World {
     let mut world = World::new(DeskOptions::default());
-    run(&mut world);
+    world.run();
     world
-}
-
-fn run(world: &mut World) {
-    for _ in 0..20 {
-        world.append();
-        world.write();
-        (0..4).for_each(|_| world.reply());
-        world.take();
-        world.venue();
-        world.hear();
-    }
-    world.read(true);
 }
 
 fn write_all(world: &mut World) {
@@ -56,10 +44,10 @@ fn an_order_goes_once_its_intent_is_durable_and_comes_back_as_reports() {
     write_all(&mut world);
     world.take();
     assert_eq!(world.placed.len(), 1);
-    run(&mut world);
+    world.run();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Acknowledged));
     (0..5).for_each(|_| world.trade("1"));
-    run(&mut world);
+    world.run();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
     assert!(world.facts.iter().any(|fact| matches!(fact, Fact::Acknowledgement(_))));
     world.settle();
@@ -71,7 +59,7 @@ fn the_same_intent_again_gets_the_stored_answer_and_another_is_refused() {
     let mut world = world();
     world.submit("1");
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.cancel_at_venue("1");
     world.settle();
     // A new process has forgotten settled orders; the ledger has not.
@@ -98,7 +86,7 @@ fn the_same_intent_again_gets_the_stored_answer_and_another_is_refused() {
 fn whatever_forbids_new_orders_an_id_that_was_used_gets_its_answer() {
     let mut world = world();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.cancel_at_venue("1");
     world.settle();
     world.crash();
@@ -157,7 +145,7 @@ fn what_is_looked_up_is_bounded_and_a_denial_that_finds_no_room_is_told_at_once(
 fn nothing_enters_without_a_switch_a_listener_a_ledger_or_a_reader() {
     let mut world = World::new(DeskOptions::default());
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.desk.set_stalled("c", true);
     world.submit("2");
     world.desk.set_stalled("c", false);
@@ -190,7 +178,7 @@ fn a_switch_that_went_off_on_the_way_stops_the_order_however_soon_it_is_on_again
 fn a_cancel_passes_the_switch_and_a_stuck_ledger() {
     let mut world = world();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.switch_off();
     world.set_stuck(true);
     world.reply();
@@ -267,7 +255,7 @@ fn a_lost_answer_is_asked_about_and_not_sent_again() {
     world.link = false;
     world.lose_answer = true;
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.link = true;
     world.settle();
     assert_eq!((world.placed.len(), last_state(&world, "1")), (1, Some(OrderState::Acknowledged)));
@@ -280,7 +268,7 @@ fn an_order_that_ended_while_nobody_was_there_ends_here_after_all_its_fills() {
     world.link = false;
     world.lose_answer = true;
     world.submit("1");
-    run(&mut world);
+    world.run();
     (0..5).for_each(|_| world.trade("1"));
     // Not even the venue's id is known, under which alone the fills are told.
     world.crash();
@@ -297,11 +285,11 @@ fn a_request_that_never_arrived_is_absent_by_the_rule_and_not_before() {
     let mut world = world();
     world.lose_request = true;
     world.submit("1");
-    run(&mut world);
+    world.run();
     assert_eq!(world.placed.len(), 1);
     for _ in 0..10 {
         world.tick(1_000);
-        run(&mut world);
+        world.run();
         assert_eq!(last_state(&world, "1"), None, "11 s after its deadline at the earliest");
     }
     world.settle();
@@ -314,10 +302,10 @@ fn a_request_that_never_arrived_is_absent_by_the_rule_and_not_before() {
 fn an_order_that_moves_while_nobody_listens_is_told_at_the_reconnect() {
     let mut world = world();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.set_link(false);
     (0..5).for_each(|_| world.trade("1"));
-    run(&mut world);
+    world.run();
     world.set_link(true);
     world.settle();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
@@ -328,13 +316,13 @@ fn an_order_that_moves_while_nobody_listens_is_told_at_the_reconnect() {
 fn an_amend_has_the_new_terms_and_needs_the_switch() {
     let mut world = world();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.amend("1", 7);
-    run(&mut world);
+    world.run();
     assert_eq!(world.venue["x1"].quantity, 7.into());
     world.amend("1", 9);
     world.switch_off();
-    run(&mut world);
+    world.run();
     world.amend("1", 8);
     world.settle();
     assert_eq!(world.venue["x1"].quantity, 7.into());
@@ -347,7 +335,7 @@ fn the_kill_switch_takes_everything_back_with_a_stuck_ledger_too() {
     let mut world = world();
     world.submit("1");
     world.submit("2");
-    run(&mut world);
+    world.run();
     world.submit("3");
     world.set_stuck(true);
     world.reply();
@@ -369,7 +357,7 @@ fn few_questions_are_under_way_and_what_takes_orders_back_passes_them() {
     let mut world = world();
     ["1", "2", "3", "4", "5", "6"].iter().for_each(|id| world.submit(id));
     for _ in 0..4 {
-        run(&mut world);
+        world.run();
         world.tick(1_000);
     }
     assert_eq!(world.placed.len(), 6);
@@ -416,9 +404,9 @@ fn unclaimed(world: &World) -> usize {
 #[test]
 fn a_fill_that_nobody_claims_is_told_once_and_one_that_the_ledger_has_never() {
     let mut world = World::new(DeskOptions { settled_max: 0, ..DeskOptions::default() });
-    run(&mut world);
+    world.run();
     world.submit("1");
-    run(&mut world);
+    world.run();
     (0..5).for_each(|_| world.trade("1"));
     world.settle();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
@@ -473,9 +461,9 @@ fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
 fn what_was_not_taken_in_is_asked_for_after_a_pause() {
     let options = DeskOptions { facts_max: 2, facts_full: 3, ..DeskOptions::default() };
     let mut world = World::new(options);
-    run(&mut world);
+    world.run();
     world.submit("1");
-    run(&mut world);
+    world.run();
     // Nobody takes facts any more: the ledger is full.
     for _ in 0..5 {
         world.trade("1");
@@ -491,7 +479,7 @@ fn what_was_not_taken_in_is_asked_for_after_a_pause() {
     );
     world.append();
     world.tick(500);
-    run(&mut world);
+    world.run();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
     world.settle();
     world.check();
@@ -519,7 +507,7 @@ fn what_the_ledger_has_not_decided_on_is_not_settled() {
 fn a_query_is_answered_from_here_or_from_the_ledger() {
     let mut world = world();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.desk.query(&key("1"));
     world.desk.query(&key("2"));
     world.read(true);
@@ -558,11 +546,11 @@ fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     let within = Duration::from_secs(30);
     let options = DeskOptions { dead_man: Some(within), ..DeskOptions::default() };
     let mut world = World::new(options);
-    run(&mut world);
+    world.run();
     world.tick(1);
     assert_eq!(winds(&mut world), [], "nothing is open");
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.tick(1);
     assert_eq!(winds(&mut world), [within]);
     world.tick(9_999);
@@ -578,7 +566,7 @@ fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     world.tick(1);
     assert_eq!(winds(&mut world), [within]);
     world.cancel_at_venue("1");
-    run(&mut world);
+    world.run();
     world.tick(1);
     assert_eq!(winds(&mut world), [Duration::ZERO], "taken off again");
     world.tick(20_000);

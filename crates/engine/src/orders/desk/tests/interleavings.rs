@@ -81,20 +81,8 @@ fn act(world: &mut World, step: Step) {
         Step::LoseRequest => world.lose_request = true,
         Step::Tick(ms) => world.tick(ms),
         Step::Crash => world.crash(),
-        Step::Rush => rush(world),
+        Step::Rush => world.rounds(8),
         Step::Exhaust(reports) => world.exhausted = reports,
-    }
-}
-
-/// Everything goes on for a while.
-fn rush(world: &mut World) {
-    for _ in 0..8 {
-        world.append();
-        world.write();
-        (0..4).for_each(|_| world.reply());
-        world.take();
-        world.venue();
-        world.hear();
     }
 }
 
@@ -108,7 +96,7 @@ proptest! {
     ) {
         let mut world = World::new(DeskOptions::default());
         if started {
-            rush(&mut world);
+            world.rounds(8);
         }
         steps.into_iter().for_each(|step| act(&mut world, step));
         world.settle();
@@ -133,7 +121,7 @@ proptest! {
             let terms = Terms { provider: "elsewhere".into(), ..terms() };
             world.desk.restore(submitted("s", terms), &[], world.now).unwrap();
         }
-        rush(&mut world);
+        world.rounds(8);
         for step in steps {
             act(&mut world, step);
             world.is_not_busy();
@@ -147,7 +135,7 @@ proptest! {
         let options = DeskOptions { facts_max: 3, facts_full: 6, ..DeskOptions::default() };
         let mut world = World::new(options);
         world.queue_max = 2;
-        rush(&mut world);
+        world.rounds(8);
         steps.into_iter().for_each(|step| act(&mut world, step));
         world.settle();
         world.check();

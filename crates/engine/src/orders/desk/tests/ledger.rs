@@ -8,24 +8,12 @@ use super::world::World;
 use super::*;
 use crate::orders::order::AMENDS_MAX;
 
-fn run(world: &mut World) {
-    for _ in 0..20 {
-        world.append();
-        world.write();
-        (0..4).for_each(|_| world.reply());
-        world.take();
-        world.venue();
-        world.hear();
-    }
-    world.read(true);
-}
-
 /// A world in which order 1 is open at the venue.
 fn world(options: DeskOptions) -> World {
     let mut world = World::new(options);
-    run(&mut world);
+    world.run();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world
 }
 
@@ -63,10 +51,10 @@ fn changes_whose_answer_a_restart_took_keep_no_other_out() {
     let mut world = world(DeskOptions::default());
     amend_all(&mut world);
     world.crash();
-    run(&mut world);
+    world.run();
     world.replied.clear();
     world.amend("1", 7);
-    run(&mut world);
+    world.run();
     assert_eq!((denials(&world), world.venue["x1"].quantity), (vec![], 7.into()));
     let numbers = world.facts.iter().filter_map(|fact| match fact {
         Fact::Change(change) => Some(change.number),
@@ -128,20 +116,20 @@ fn an_order_that_the_ledger_alone_knew_can_be_changed_as_often_as_before() {
     let mut world = world(DeskOptions::default());
     (6..9).for_each(|quantity| {
         world.amend("1", quantity);
-        run(&mut world);
+        world.run();
     });
     // A process that did not take it over.
     world.desk = desk(world.options);
     world.desk.heard(P, Heard::Listening(true), world.now);
-    run(&mut world);
+    world.run();
     world.submit("1");
-    run(&mut world);
+    world.run();
     assert!(world.notes.contains(&Note::NotRestored(key("1"))), "{:?}", world.notes);
     world.amend("1", 6);
-    run(&mut world);
+    world.run();
     assert_eq!(world.venue["x1"].quantity, 6.into());
     world.desk.cancel(&key("1"), world.now);
-    run(&mut world);
+    world.run();
     assert_eq!(world.venue["x1"].state, VenueState::Cancelled);
     let broken = world.notes.iter().filter(|note| matches!(note, Note::LedgerBroken(_)));
     assert_eq!(broken.count(), 0, "{:?}", world.notes);

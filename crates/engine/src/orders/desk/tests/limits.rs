@@ -10,21 +10,9 @@ use crate::catalog::Catalog;
 /// A desk that trades, with these limits for its consumer.
 fn world(limits: Limits) -> World {
     let mut world = World::new(DeskOptions::default());
-    run(&mut world);
+    world.run();
     world.desk.set_limits(Scope::Consumer("c".into()), limits);
     world
-}
-
-fn run(world: &mut World) {
-    for _ in 0..20 {
-        world.append();
-        world.write();
-        (0..4).for_each(|_| world.reply());
-        world.take();
-        world.venue();
-        world.hear();
-    }
-    world.read(true);
 }
 
 /// What is answered to an order with these terms in this market.
@@ -108,9 +96,9 @@ fn positions_count_with_everything_that_is_open_and_may_always_shrink() {
     assert_eq!(answer(&mut world, "1", of(5, 10), market(&btc)), None);
     assert_eq!(answer(&mut world, "2", of(4, 10), market(&btc)), Some(Denial::Position));
     assert_eq!(answer(&mut world, "3", of(3, 10), market(&btc)), None);
-    run(&mut world);
+    world.run();
     (0..5).for_each(|_| world.trade("1"));
-    run(&mut world);
+    world.run();
     assert_eq!(world.desk.position("c", P, BTC), 5.into());
     let sell = |quantity| Terms { side: Side::Sell, ..of(quantity, 10) };
     assert_eq!(answer(&mut world, "4", sell(14), market(&btc)), Some(Denial::Position));
@@ -174,11 +162,11 @@ fn an_amend_to_a_higher_price_is_worth_more() {
     let mut world = world(Limits { notional_max: Some(60.into()), ..Limits::default() });
     let btc = btc();
     assert_eq!(answer(&mut world, "1", of(5, 10), market(&btc)), None);
-    run(&mut world);
+    world.run();
     let mut amend = |price: i64, quantity: i64| {
         let wanted = (Some(price.into()), Some(quantity.into()));
         world.desk.amend(&key("1"), wanted.0, wanted.1, market(&btc), world.now);
-        run(&mut world);
+        world.run();
         world.replied.pop().map(|reply| reply.answer)
     };
     assert_eq!(amend(13, 5), Some(ReplyAnswer::Denied(Denial::Notional)));
@@ -219,9 +207,9 @@ fn what_was_taken_over_counts_with_what_it_is_worth_and_nothing_is_added_before_
 fn what_is_open_after_a_restart_is_not_worth_nothing() {
     let mut world = world(Limits::default());
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.crash();
-    run(&mut world);
+    world.run();
     let limits = Limits { notional_max: Some(60.into()), ..Limits::default() };
     world.desk.set_limits(Scope::Account(P.into()), limits);
     let btc = btc();
@@ -292,7 +280,7 @@ fn orders_are_limited_in_number_and_in_time() {
 #[test]
 fn too_many_rejections_throw_the_switch_off() {
     let mut world = World::new(DeskOptions::default());
-    run(&mut world);
+    world.run();
     let rate = Rate { count: 3, per: Duration::from_secs(10) };
     world.desk.add_consumer("b".into(), true, 0, Some(rate));
     let btc = btc();

@@ -8,18 +8,6 @@ use super::world::{Which, World};
 use super::*;
 use crate::orders::inquiry::PAUSE_MAX;
 
-fn run(world: &mut World) {
-    for _ in 0..20 {
-        world.append();
-        world.write();
-        (0..4).for_each(|_| world.reply());
-        world.take();
-        world.venue();
-        world.hear();
-    }
-    world.read(true);
-}
-
 fn is_list(instruction: &Instruction) -> bool {
     let open = matches!(instruction, Instruction::OpenOrders { .. });
     open || is_balances(instruction) || matches!(instruction, Instruction::Fills { .. })
@@ -42,11 +30,11 @@ fn an_account_whose_lists_were_not_told_is_not_reconciled_and_is_asked_again_wit
     ] {
         let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
         world.unheeded = Some((which, outcome.clone()));
-        run(&mut world);
+        world.run();
         let mut pauses = Vec::new();
         for _ in 0..12 {
             world.submit("1");
-            run(&mut world);
+            world.run();
             let pause = world.desk.deadline(world.now).unwrap().since(world.now);
             pauses.push(pause);
             world.tick(pause.as_millis() as u64);
@@ -75,7 +63,7 @@ fn lists_back_to(world: &mut World) -> Duration {
         }
         world.wire.push_back(instruction);
     }
-    run(world);
+    world.run();
     asked.expect("fills are listed")
 }
 
@@ -83,11 +71,11 @@ fn lists_back_to(world: &mut World) -> Duration {
 fn fills_of_an_order_that_rests_for_long_are_not_listed_from_its_beginning_each_time() {
     let (hour, short) = (Duration::from_secs(3_600), Duration::from_secs(120));
     let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
-    run(&mut world);
+    world.run();
     world.submit("1");
-    run(&mut world);
+    world.run();
     world.trade("1");
-    run(&mut world);
+    world.run();
     world.tick(3_600_000);
     assert!(lists_back_to(&mut world) > hour - short, "nothing was listed since the start");
     world.tick(1);
@@ -99,13 +87,13 @@ fn fills_of_an_order_that_rests_for_long_are_not_listed_from_its_beginning_each_
     world.link = true;
     world.tick(1_000);
     assert!(lists_back_to(&mut world) < short);
-    run(&mut world);
+    world.run();
     world.tick(300_000);
     assert!(lists_back_to(&mut world) > hour, "the venue's amount says that there is more");
     world.settle();
     world.check();
     world.crash();
-    run(&mut world);
+    world.run();
     world.tick(1);
     world.settle();
     world.check();
@@ -163,7 +151,7 @@ fn what_the_venue_does_not_list_keeps_nobody_from_trading() {
     let mut world = World::new(DeskOptions { reconcile_every: None, ..DeskOptions::default() });
     let fills = |instruction: &Instruction| matches!(instruction, Instruction::Fills { .. });
     world.unheeded = Some((fills, Outcome::NotFound));
-    run(&mut world);
+    world.run();
     assert!(world.desk.accounts[P].reconciled);
     let account = &world.desk.accounts[P];
     assert!(account.fills.is_empty(), "that proves nothing of an order");

@@ -537,6 +537,24 @@ impl World {
         self.heard.push_back(Heard::Listening(true));
     }
 
+    /// Everything goes on for so many rounds.
+    pub fn rounds(&mut self, count: usize) {
+        for _ in 0..count {
+            self.append();
+            self.write();
+            (0..4).for_each(|_| self.reply());
+            self.take();
+            self.venue();
+            self.hear();
+        }
+    }
+
+    /// Everything goes on for a while, and the consumer reads.
+    pub fn run(&mut self) {
+        self.rounds(20);
+        self.read(true);
+    }
+
     /// Everything works again and all that is under way comes to its end.
     pub fn settle(&mut self) {
         self.set_stuck(false);
