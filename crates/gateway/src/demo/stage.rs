@@ -60,10 +60,7 @@ pub fn cast(options: &Options, start: Nanos) -> Result<Vec<Part>, String> {
         };
         let simulator = venue::venue(name, &options).map_err(|error| error.message)?;
         let simulator = simulator.ok_or_else(|| format!("{name} is not simulated"))?;
-        let (mut kinds, depth) = (abilities.kinds.to_vec(), abilities.book_levels);
-        // Venues that list spot and perpetual contracts alike have funding of the latter alone.
-        let funded = instruments.iter().any(|name| name.ends_with("-PERP"));
-        kinds.retain(|kind| *kind != Kind::Funding || funded);
+        let (kinds, depth) = (abilities.kinds.to_vec(), abilities.book_levels);
         let trades = registry::trades(name);
         Ok(Part { venue: name, instruments, kinds, depth, trades, simulator })
     };
