@@ -160,16 +160,22 @@ impl Trader {
         match (&reply.answer, reply.intent) {
             (ReplyAnswer::Denied(denial), Intent::Submit) => {
                 self.open.remove(&*reply.order.client_order_id);
-                if matches!(denial, Denial::LedgerStuck | Denial::LedgerFull) {
+                if is_of_ledger(*denial) {
                     self.counts.denied.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            (ReplyAnswer::Denied(Denial::LedgerStuck | Denial::LedgerFull), Intent::Cancel) => {
+            (ReplyAnswer::Denied(denial), Intent::Cancel) if is_of_ledger(*denial) => {
                 self.counts.cancels_denied.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }
     }
+}
+
+/// Whether it says that the ledger is what is wrong. Who looks first whether a new id is known finds that
+/// a damaged file can't be read, before anybody has tried to write it.
+fn is_of_ledger(denial: Denial) -> bool {
+    matches!(denial, Denial::LedgerStuck | Denial::LedgerFull | Denial::LedgerUnreadable)
 }
 
 impl Consumer for Trader {

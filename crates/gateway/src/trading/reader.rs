@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 
 use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
-use model::ConsumerId;
 use model::ledger::{Name, OrderKey, ReportKey, StoredOrder};
-use store::ledger::{LedgerError, LedgerRead};
+use model::{ConsumerId, Error};
+use store::ledger::LedgerRead;
 
 /// Questions that may be under way; one more waits with whoever asks.
 const ASKS_MAX: usize = 256;
@@ -40,9 +40,20 @@ pub(crate) enum Told {
     /// To [`Ask::Page`].
     Page(Page),
     /// To [`Ask::Order`]; where the ledger can't be read, nothing is said of the order.
-    Order(OrderKey, Result<Option<Box<StoredOrder>>, LedgerError>),
-    /// To [`Ask::Report`]; `None` where the ledger can't be read.
-    Report(ReportKey, Option<bool>),
+    Order(OrderKey, Result<Option<Box<StoredOrder>>, Error>),
+    /// To [`Ask::Report`]; where the ledger can't be read, nothing is said of the report.
+    Report(ReportKey, Result<bool, Error>),
+}
+
+impl Told {
+    /// Why the ledger could not be read for it.
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Page(page) => page.events.as_ref().err(),
+            Self::Order(_, stored) => stored.as_ref().err(),
+            Self::Report(_, known) => known.as_ref().err(),
+        }
+    }
 }
 
 /// The shard's side.
@@ -67,8 +78,11 @@ impl Reader {
         // As many answers as questions fit, so that the thread never waits for the shard.
         let (answers, told) = sync_channel(ASKS_MAX + 1);
         let thread = std::thread::Builder::new().name("ledger-reader".into()).spawn(move || {
+            let mut failing = Failing::default();
             while let Ok(ask) = questions.recv() {
-                if answers.send(answer(&mut *ledger, &catalog, ask)).is_err() {
+                let told = answer(&mut *ledger, &catalog, ask);
+                failing.look(told.error());
+                if answers.send(told).is_err() {
                     return;
                 }
                 wake();
@@ -101,6 +115,28 @@ impl Reader {
     }
 }
 
+/// Whether reading fails, told to the operator where that changes: a consumer that goes on ordering
+/// would fill the log with one error for each of its orders.
+#[derive(Debug, Default)]
+struct Failing(Option<Error>);
+
+impl Failing {
+    /// What became of one question; whether it was told.
+    fn look(&mut self, error: Option<&Error>) -> bool {
+        if self.0.as_ref() == error {
+            return false;
+        }
+        match error {
+            Some(error) => tracing::error!(
+                %error, "the ledger can't be read: no order is taken whose id it might know"
+            ),
+            None => tracing::info!("the ledger can be read again"),
+        }
+        self.0 = error.cloned();
+        true
+    }
+}
+
 pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -> Told {
     match ask {
         Ask::Page { consumer, name, after, limit } => {
@@ -111,17 +147,31 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
             Told::Page(Page { consumer, after, events: events.map_err(|error| (&error).into()) })
         }
         Ask::Order(key) => {
-            let stored = ledger.order(&key).inspect_err(|error| {
-                tracing::error!(order = %key, %error, "an order can't be read from the ledger");
-            });
-            Told::Order(key, stored.map(|stored| stored.map(Box::new)))
+            let stored = ledger.order(&key).map(|stored| stored.map(Box::new));
+            Told::Order(key, stored.map_err(|error| (&error).into()))
         }
         Ask::Report(key) => {
             let known = ledger.knows(&key);
-            let known = known.inspect_err(|error| {
-                tracing::error!(?key, %error, "a report can't be looked up in the ledger");
-            });
-            Told::Report(key, known.ok())
+            Told::Report(key, known.map_err(|error| (&error).into()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_hears_once_that_reading_fails_and_once_that_it_is_over() {
+        let (disk, damaged) = (Error::reject("check the disk"), Error::stop("damaged"));
+        let mut failing = Failing::default();
+        let mut told = |error| failing.look(error);
+        assert!(!told(None));
+        assert!(told(Some(&disk)));
+        assert!(!told(Some(&disk)));
+        assert!(told(Some(&damaged)), "another cause");
+        assert!(!told(Some(&damaged)));
+        assert!(told(None));
+        assert!(!told(None));
     }
 }

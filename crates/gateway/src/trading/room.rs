@@ -188,7 +188,7 @@ impl Room {
                 Told::Page(page) => shard.log_page(page, now),
                 Told::Order(key, Ok(stored)) => self.desk.looked_up(&key, stored.as_deref()),
                 Told::Order(key, Err(_)) => self.desk.not_looked_up(&key),
-                Told::Report(key, known) => self.desk.fill_looked_up(&key, known),
+                Told::Report(key, known) => self.desk.fill_looked_up(&key, known.ok()),
             }
         }
     }
