@@ -1,8 +1,8 @@
 //! The ledger: what was wanted of venues and what became of it, kept across any crash.
 //!
-//! * [`LedgerWriter`] is the engine's side: a bounded queue to a thread that groups what comes,
-//!   writes it, and says what is durable. It never makes the engine wait.
-//! * [`LedgerWrite`] and [`LedgerRead`] are what a database has to do; [`SqliteWriter`] and
+//! * [`LedgerWriter`] is the engine's side: a bounded queue to a thread that groups what comes and
+//!   writes it, and another one that brings it to the disk. It never makes the engine wait.
+//! * [`LedgerWrite`], [`LedgerSync`] and [`LedgerRead`] are what a database has to do; [`SqliteWriter`] and
 //!   [`SqliteReader`] do it with one file; with the feature `postgres` a database does it too.
 //!
 //! Facts are only ever added. The one thing that changes is what is current: an order's last
@@ -25,7 +25,7 @@ pub use memory::MemoryLedger;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresReader, PostgresWriter};
 pub use sqlite::{SqliteReader, SqliteWriter};
-pub use storage::{LedgerRead, LedgerWrite, Reach};
+pub use storage::{LedgerRead, LedgerSync, LedgerWrite, NothingToSync};
 pub use writer::{Durability, LedgerReport, LedgerStatus, LedgerWriter, WriterOptions};
 
 #[cfg(test)]

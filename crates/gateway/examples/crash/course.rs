@@ -31,10 +31,9 @@ pub struct Course {
 }
 
 impl Course {
-    /// From a point on; `syncs`: where the ledger is synced apart from its writes.
+    /// From a point on; `syncs`: where the ledger is synced.
     pub fn new(from: &str, syncs: bool) -> Self {
         let at = POINTS.iter().position(|point| *point == from).unwrap_or_default();
-        // With the other modes nothing passes there: a write has its sync in it, or there is none.
         let passed = |point: &&&str| syncs || !point.starts_with("ledger-sync");
         let points = POINTS[at..].iter().chain(&POINTS[..at]).filter(passed).copied().collect();
         Self { points, ends: 0, turns: 0, hits: BTreeMap::new(), misses: BTreeMap::new() }

@@ -15,7 +15,7 @@
 //! Each point has its turn; one that was not passed in time is tried again at its first passing. Where
 //! no gateway ends at a point after that, or after all had their turn (`--kills` of twice their number),
 //! it does not hold. A short campaign begins where `--from-point` says, so that several have them all.
-//! With `--durability each` and `os` there is no sync apart from a write, and so no point there.
+//! With `--durability os` there is no sync, and so no point there.
 //!
 //! With `--ledger-faults` the ledger's disk fills up and fails meanwhile (SQLite's own limit of pages,
 //! writes that are refused, commits that are said to have failed). With `--postgres` the ledger is in a
@@ -142,7 +142,7 @@ async fn campaign(arguments: &Arguments) -> Result<Report, String> {
     let faults = Faults::preset(&arguments.faults).unwrap_or_default();
     let mut rng = Rng::new(arguments.seed, 0);
     let mut report = Report::default();
-    let mut course = Course::new(&arguments.from_point, arguments.durability == "batch");
+    let mut course = Course::new(&arguments.from_point, arguments.durability != "os");
     while report.kills < arguments.kills {
         let seed = arguments.seed.wrapping_add(u64::from(report.rounds));
         let world = World::start(seed, &faults, arguments).await?;

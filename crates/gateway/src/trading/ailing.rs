@@ -3,10 +3,12 @@
 //! `MELTICA_LEDGER_AILS=7` has it do so; chance begins at 7. What ails it lasts for some calls, so that
 //! it takes as long as the writer waits between its tries.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use model::Remedy;
 use model::ledger::{LedgerAppend, Verdict};
 use sim::rng::Rng;
-use store::ledger::{LedgerError, LedgerWrite, Reach, SqliteWriter};
+use store::ledger::{LedgerError, LedgerSync, LedgerWrite, SqliteWriter};
 
 /// Where to begin.
 const VARIABLE: &str = "MELTICA_LEDGER_AILS";
@@ -28,9 +30,8 @@ enum Ailment {
     Unheard,
 }
 
-/// See the [module](self).
-struct Ailing {
-    inner: SqliteWriter,
+/// When it ails, and of what.
+struct Health {
     rng: Rng,
     /// So many calls more go well.
     well: u64,
@@ -38,19 +39,31 @@ struct Ailing {
     ill: (Ailment, u64),
 }
 
+/// See the [module](self).
+struct Ailing {
+    inner: SqliteWriter,
+    health: Arc<Mutex<Health>>,
+}
+
+/// Its side that syncs.
+struct AilingSync {
+    inner: Box<dyn LedgerSync>,
+    health: Arc<Mutex<Health>>,
+}
+
 /// That writer, ailing where the environment says so.
 pub(super) fn maybe(writer: SqliteWriter) -> Box<dyn LedgerWrite> {
     let seed = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
     match seed {
         Some(seed) => {
-            let rng = Rng::new(seed, 0);
-            Box::new(Ailing { inner: writer, rng, well: WELL, ill: (Ailment::Full, 0) })
+            let health = Health { rng: Rng::new(seed, 0), well: WELL, ill: (Ailment::Full, 0) };
+            Box::new(Ailing { inner: writer, health: Arc::new(Mutex::new(health)) })
         }
         None => Box::new(writer),
     }
 }
 
-impl Ailing {
+impl Health {
     /// What ails this call.
     fn ails(&mut self) -> Option<Ailment> {
         if self.well > 0 {
@@ -70,41 +83,56 @@ impl Ailing {
         }
         Some(self.ill.0)
     }
+}
 
-    fn error() -> LedgerError {
-        let message = "it ails: no real disk is behind this".to_owned();
-        LedgerError { place: "ledger".to_owned(), remedy: Remedy::Reject, message }
+fn ails(health: &Mutex<Health>) -> Option<Ailment> {
+    health.lock().unwrap_or_else(PoisonError::into_inner).ails()
+}
+
+/// A call of `health`'s owner; a full disk is its own affair.
+fn call(
+    health: &Mutex<Health>,
+    call: impl FnOnce() -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    match ails(health) {
+        Some(Ailment::Refused) => Err(error()),
+        Some(Ailment::Unheard) => call().and(Err(error())),
+        Some(Ailment::Full) | None => call(),
     }
 }
 
+fn error() -> LedgerError {
+    let message = "it ails: no real disk is behind this".to_owned();
+    LedgerError { place: "ledger".to_owned(), remedy: Remedy::Reject, message }
+}
+
 impl LedgerWrite for Ailing {
-    fn append(
-        &mut self,
-        batch: &[LedgerAppend],
-        reach: Reach,
-    ) -> Result<Vec<Verdict>, LedgerError> {
-        let ailment = self.ails();
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
+        let ailment = ails(&self.health);
         self.inner.set_full(ailment == Some(Ailment::Full))?;
         if ailment == Some(Ailment::Refused) {
-            return Err(Self::error());
+            return Err(error());
         }
-        let verdicts = self.inner.append(batch, reach)?;
-        if ailment == Some(Ailment::Unheard) { Err(Self::error()) } else { Ok(verdicts) }
+        let verdicts = self.inner.append(batch)?;
+        if ailment == Some(Ailment::Unheard) { Err(error()) } else { Ok(verdicts) }
     }
 
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        match self.ails() {
-            Some(Ailment::Refused) => Err(Self::error()),
-            Some(Ailment::Unheard) => self.inner.sync().and(Err(Self::error())),
-            Some(Ailment::Full) | None => self.inner.sync(),
-        }
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError> {
+        let (inner, health) = (self.inner.syncing()?, self.health.clone());
+        Ok(Box::new(AilingSync { inner, health }))
     }
 
     fn recover(&mut self) -> Result<(), LedgerError> {
-        match self.ails() {
-            Some(Ailment::Refused) => Err(Self::error()),
-            Some(Ailment::Unheard) => self.inner.recover().and(Err(Self::error())),
-            Some(Ailment::Full) | None => self.inner.recover(),
-        }
+        call(&self.health, || self.inner.recover())
+    }
+}
+
+impl LedgerSync for AilingSync {
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        call(&self.health, || self.inner.sync())
+    }
+
+    fn tidy(&mut self) -> Result<(), LedgerError> {
+        call(&self.health, || self.inner.tidy())
     }
 }

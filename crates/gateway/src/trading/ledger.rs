@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "crash-points")]
+use store::ledger::LedgerSync;
 use store::ledger::{LedgerRead, LedgerWrite, SqliteReader, SqliteWriter};
 
 use crate::config::LedgerPlace;
@@ -94,15 +96,29 @@ impl LedgerWrite for Mortal {
     fn append(
         &mut self,
         batch: &[model::ledger::LedgerAppend],
-        reach: store::ledger::Reach,
     ) -> Result<Vec<model::ledger::Verdict>, store::ledger::LedgerError> {
         let points = || batch.iter().map(|append| crash_points::of_fact(&append.fact));
         points().for_each(|[before, _]| crash_points::pass(before));
-        let verdicts = self.0.append(batch, reach)?;
+        let verdicts = self.0.append(batch)?;
         points().for_each(|[_, after]| crash_points::pass(after));
         Ok(verdicts)
     }
 
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, store::ledger::LedgerError> {
+        Ok(Box::new(MortalSync(self.0.syncing()?)))
+    }
+
+    fn recover(&mut self) -> Result<(), store::ledger::LedgerError> {
+        self.0.recover()
+    }
+}
+
+/// Its other side.
+#[cfg(feature = "crash-points")]
+struct MortalSync(Box<dyn LedgerSync>);
+
+#[cfg(feature = "crash-points")]
+impl LedgerSync for MortalSync {
     fn sync(&mut self) -> Result<(), store::ledger::LedgerError> {
         crash_points::pass("ledger-sync-before");
         self.0.sync()?;
@@ -110,7 +126,7 @@ impl LedgerWrite for Mortal {
         Ok(())
     }
 
-    fn recover(&mut self) -> Result<(), store::ledger::LedgerError> {
-        self.0.recover()
+    fn tidy(&mut self) -> Result<(), store::ledger::LedgerError> {
+        self.0.tidy()
     }
 }

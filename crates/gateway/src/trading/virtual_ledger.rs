@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::Catalog;
 use model::ledger::{LedgerAppend, LedgerReply};
 use model::{Error, Nanos};
-use store::ledger::{LedgerWrite, MemoryLedger, Reach};
+use store::ledger::{LedgerWrite, MemoryLedger};
 
 use super::Ledger;
 use super::reader::{Ask, Told};
@@ -73,7 +73,7 @@ impl VirtualLedger {
         let Some((_, append)) = self.waiting.pop_front() else { return false };
         let seq = append.seq;
         // The memory itself refuses nothing.
-        let verdicts = self.memory.append(&[append], Reach::Disk).unwrap_or_default().into_iter();
+        let verdicts = self.memory.append(&[append]).unwrap_or_default().into_iter();
         self.replies.extend(verdicts.map(|verdict| LedgerReply::Verdict { seq, verdict }));
         self.replies.push_back(LedgerReply::Written { up_to: seq });
         self.replies.push_back(LedgerReply::Durable { up_to: seq });

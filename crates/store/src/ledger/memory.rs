@@ -13,7 +13,7 @@ use model::ledger::{
 use super::encode;
 use super::error::LedgerError;
 use super::held::{Held, Sums};
-use super::storage::{LedgerRead, LedgerWrite, Reach};
+use super::storage::{LedgerRead, LedgerSync, LedgerWrite, NothingToSync};
 
 /// A ledger in memory. Clones are the same one, each with the appends of a run of its own.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl MemoryLedger {
 }
 
 impl LedgerWrite for MemoryLedger {
-    fn append(&mut self, batch: &[LedgerAppend], _: Reach) -> Result<Vec<Verdict>, LedgerError> {
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut verdicts = Vec::with_capacity(batch.len());
         for append in batch {
@@ -84,8 +84,8 @@ impl LedgerWrite for MemoryLedger {
         Ok(verdicts)
     }
 
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        Ok(())
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError> {
+        Ok(Box::new(NothingToSync))
     }
 
     fn recover(&mut self) -> Result<(), LedgerError> {

@@ -22,7 +22,7 @@ use postgres::{Client, Config, NoTls, Transaction};
 use super::encode;
 use super::error::LedgerError;
 use super::held;
-use super::storage::{LedgerWrite, Reach};
+use super::storage::{LedgerSync, LedgerWrite, NothingToSync};
 
 mod read;
 mod schema;
@@ -137,11 +137,7 @@ impl PostgresWriter {
 }
 
 impl LedgerWrite for PostgresWriter {
-    fn append(
-        &mut self,
-        batch: &[LedgerAppend],
-        _reach: Reach,
-    ) -> Result<Vec<Verdict>, LedgerError> {
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
         if !self.usable {
             self.recover()?;
         }
@@ -150,9 +146,9 @@ impl LedgerWrite for PostgresWriter {
         written
     }
 
-    /// Nothing to do: every commit waits for the disk.
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        Ok(())
+    /// Every commit waits for the disk.
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError> {
+        Ok(Box::new(NothingToSync))
     }
 
     /// Connects anew. What was committed is on the disk, what was not is gone whole.

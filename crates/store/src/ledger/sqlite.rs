@@ -1,9 +1,9 @@
 //! The ledger in one SQLite file, with nothing to set up.
 //!
-//! The journal is a write-ahead log: a commit is one write and, where it has to reach the disk, one
-//! sync (`synchronous` FULL); without it (NORMAL) what was committed survives the process and is
-//! synced with the next commit that is. Readers have connections of their own and are never in the
-//! writer's way. (sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous)
+//! The journal is a write-ahead log: a commit is one write, which survives the process
+//! (`synchronous` NORMAL). On the disk it is once the log's file was synced, which another thread does
+//! beside the next commits, as it moves the log into the file. Readers have connections of their own
+//! and are never in the writer's way. (sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous)
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -17,15 +17,20 @@ use rusqlite::{
 use super::encode;
 use super::error::LedgerError;
 use super::held;
-use super::storage::{LedgerWrite, Reach};
+use super::storage::{LedgerSync, LedgerWrite};
 
 mod read;
 mod schema;
+mod sync;
 
 pub use read::SqliteReader;
 
 /// As many pages as SQLite lets a file have (sqlite.org/limits.html).
 const PAGES_MAX: i64 = 4_294_967_294;
+
+/// The log is moved into the file beside the writer (`sync.rs`), who does it himself only where that
+/// never gets to the log's end, because it is written to without a pause: at so many pages.
+const LOG_PAGES_MAX: i64 = 16_384;
 
 /// The writing side of a SQLite file. One process has it: it holds a lock beside the file.
 #[derive(Debug)]
@@ -38,8 +43,6 @@ pub struct SqliteWriter {
     run: i64,
     /// The last position before the last batch that was committed.
     before: i64,
-    /// What `synchronous` is set to.
-    reach: Option<Reach>,
 }
 
 impl SqliteWriter {
@@ -67,20 +70,7 @@ impl SqliteWriter {
         let run = db.last_insert_rowid();
         let before = last_position(&db).map_err(failed)?;
         sync_folder(&path)?;
-        Ok(Self { path, db, _lock: lock, run, before, reach: None })
-    }
-
-    fn set_reach(&mut self, reach: Reach) -> rusqlite::Result<()> {
-        if self.reach != Some(reach) {
-            let level = match reach {
-                Reach::System => "NORMAL",
-                Reach::Disk => "FULL",
-            };
-            self.reach = None;
-            self.db.pragma_update(None, "synchronous", level)?;
-            self.reach = Some(reach);
-        }
-        Ok(())
+        Ok(Self { path, db, _lock: lock, run, before })
     }
 
     /// Has the file grow no further, as on a disk that is full, or grow again; a recovery has it
@@ -98,14 +88,9 @@ impl SqliteWriter {
 }
 
 impl LedgerWrite for SqliteWriter {
-    fn append(
-        &mut self,
-        batch: &[LedgerAppend],
-        reach: Reach,
-    ) -> Result<Vec<Verdict>, LedgerError> {
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
         let path = self.path.clone();
         let failed = |error| LedgerError::sqlite(&path, "writing the ledger", &error);
-        self.set_reach(reach).map_err(failed)?;
         let behavior = TransactionBehavior::Immediate;
         let change = self.db.transaction_with_behavior(behavior).map_err(failed)?;
         let last = last_position(&change).map_err(failed)?;
@@ -127,16 +112,8 @@ impl LedgerWrite for SqliteWriter {
         Ok(verdicts)
     }
 
-    /// Commits a change of nothing else: the sync behind it covers all earlier commits.
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        let touched = self.set_reach(Reach::Disk).and_then(|()| {
-            self.db
-                .prepare_cached("UPDATE runs SET syncs = syncs + 1 WHERE run = ?1")?
-                .execute([self.run])
-        });
-        touched
-            .map(|_| ())
-            .map_err(|error| LedgerError::sqlite(&self.path, "syncing the ledger", &error))
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError> {
+        Ok(Box::new(sync::SqliteSync::open(&self.path)?))
     }
 
     /// Opens the file anew and moves the whole log into it. After a sync that failed a later one
@@ -153,7 +130,6 @@ impl LedgerWrite for SqliteWriter {
             let message = "the file is not the one that was opened; put that one back";
             return Err(LedgerError::stop(&self.path, message));
         }
-        db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         let busy: i64 =
             db.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0)).map_err(failed)?;
         if busy != 0 {
@@ -162,7 +138,6 @@ impl LedgerWrite for SqliteWriter {
         }
         sync_folder(&self.path)?;
         self.db = db;
-        self.reach = None;
         Ok(())
     }
 }
@@ -347,6 +322,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
         );
         return Err(LedgerError::stop(path, message));
     }
+    // Commits are synced by `sync.rs`; the log before it is moved, and the file behind that, in here.
+    db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
+    db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).map_err(failed)?;
     // Where the system's sync stops at the drive's cache, this one does not.
     db.pragma_update(None, "fullfsync", true).map_err(failed)?;
     db.pragma_update(None, "checkpoint_fullfsync", true).map_err(failed)?;

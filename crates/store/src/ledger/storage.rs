@@ -5,38 +5,59 @@ use model::ledger::{Fact, LedgerAppend, OrderKey, Report, ReportKey, StoredOrder
 use super::error::LedgerError;
 use super::held::Held;
 
-/// How far a write has to get before it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// To the operating system: it survives the process, not a power cut.
-    System,
-    /// To the disk.
-    Disk,
-}
-
 /// The writing side: one thread has it.
 pub trait LedgerWrite: Send {
-    /// Keeps all of `batch` or nothing, and says what became of each append, in order.
+    /// Keeps all of `batch` or nothing, and says what became of each append, in order. Then it is with
+    /// the operating system, or further: it survives the process, not a power cut.
     ///
     /// After an error it is to be called with the same batch until it succeeds: what of it got
     /// through all the same is recognised by its `seq`.
     ///
     /// # Errors
     /// When nothing of it counts; [`recover`](Self::recover) comes next.
-    fn append(&mut self, batch: &[LedgerAppend], reach: Reach)
-    -> Result<Vec<Verdict>, LedgerError>;
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError>;
 
-    /// Brings everything that was appended to the disk.
+    /// The side that brings to the disk what is appended from now on, for a thread of its own.
     ///
     /// # Errors
-    /// When it can't be said that it is there; [`recover`](Self::recover) comes next.
-    fn sync(&mut self) -> Result<(), LedgerError>;
+    /// When it can't be had now.
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError>;
 
-    /// Starts over after an error. When it succeeds, all that was ever appended is on the disk.
+    /// Starts over after an error of either side, while the other one rests. When it succeeds, all
+    /// that was ever appended is on the disk, and another [`syncing`](Self::syncing) side is needed.
     ///
     /// # Errors
     /// When the cause is still there.
     fn recover(&mut self) -> Result<(), LedgerError>;
+}
+
+/// The side that syncs.
+pub trait LedgerSync: Send {
+    /// Brings to the disk what was appended before it was called.
+    ///
+    /// # Errors
+    /// When it can't be said that it is there; [`recover`](LedgerWrite::recover) comes next.
+    fn sync(&mut self) -> Result<(), LedgerError>;
+
+    /// Puts in order what appends leave behind; called now and then, when nothing is to be synced.
+    ///
+    /// # Errors
+    /// As for [`sync`](Self::sync).
+    fn tidy(&mut self) -> Result<(), LedgerError>;
+}
+
+/// Of a ledger whose every append is as safe as it will ever be.
+#[derive(Clone, Copy, Debug)]
+pub struct NothingToSync;
+
+impl LedgerSync for NothingToSync {
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    fn tidy(&mut self) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// The reading side: any thread may have one. It sees what was appended, durable or not.

@@ -1,10 +1,9 @@
-//! The ledger's writer: a thread that groups facts, writes them, and says what is durable.
+//! The ledger's writer: a thread that groups facts and writes them, and one that syncs them and says what
+//! is durable.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
-};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,11 +11,17 @@ use std::time::{Duration, Instant};
 use model::ledger::{LedgerAppend, LedgerReply};
 
 use super::error::LedgerError;
-use super::storage::{LedgerWrite, Reach};
+use super::storage::LedgerWrite;
 
+mod progress;
+mod sync;
+mod voice;
 mod watch;
 
-use watch::{Timed, Watch};
+use progress::Progress;
+use sync::{Side, Syncer};
+use voice::Voice;
+use watch::{Call, UnderWay, Watch};
 
 /// What has to be true of a request before it is sent. There is no mode in which nothing has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,11 +105,19 @@ pub struct LedgerReport {
 /// answer at all is told by a second thread, in the same way.
 #[derive(Debug)]
 pub struct LedgerWriter {
-    queue: SyncSender<LedgerAppend>,
+    queue: Arc<SyncSender<Work>>,
     replies: Receiver<LedgerReply>,
     shared: Arc<Shared>,
     thread: JoinHandle<Result<LedgerReport, LedgerError>>,
-    watch: JoinHandle<()>,
+    beside: [JoinHandle<()>; 2],
+}
+
+/// What the writer's thread is to do.
+#[derive(Debug)]
+enum Work {
+    Append(LedgerAppend),
+    /// A sync has failed.
+    Look,
 }
 
 #[derive(Debug, Default)]
@@ -114,8 +127,8 @@ struct Shared {
     groups: AtomicU64,
     failures: AtomicU64,
     stuck: Mutex<Option<LedgerError>>,
-    /// Since when a call of the database lasts.
-    begun: Mutex<Option<Instant>>,
+    /// Since when a call of the database lasts, of each sort.
+    begun: Mutex<[Option<Instant>; 2]>,
 }
 
 impl Shared {
@@ -128,39 +141,36 @@ impl LedgerWriter {
     /// Starts the threads over a database. `wake` is called after each turn that left replies.
     ///
     /// # Errors
-    /// When no thread can be had.
+    /// When the database has no side that syncs, or no thread can be had.
     pub fn start(
-        storage: Box<dyn LedgerWrite>,
+        mut storage: Box<dyn LedgerWrite>,
         options: WriterOptions,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let (queue, appends) = sync_channel(options.queue_max.max(1));
+        let side = storage.syncing().map_err(|error| std::io::Error::other(error.to_string()))?;
+        let (queue, work) = sync_channel(options.queue_max.max(1));
         let (to_engine, replies) = sync_channel(options.queue_max.max(1));
-        let (shared, wake) = (Arc::new(Shared::default()), Arc::new(wake));
-        let (alive, writer) = sync_channel(0);
-        let watch = Watch {
+        let (queue, shared) = (Arc::new(queue), Arc::new(Shared::default()));
+        let voice = Voice {
             shared: shared.clone(),
-            replies: to_engine.clone(),
-            wake: wake.clone(),
-            answers_within: options.answers_within,
-            writer,
-        };
-        let desk = Desk {
-            storage: Timed { storage, shared: shared.clone() },
-            options,
-            appends,
-            group: VecDeque::new(),
             replies: to_engine,
-            wake,
-            shared: shared.clone(),
-            dirty: None,
-            seq: 0,
-            _alive: alive,
+            wake: Arc::new(wake),
+            answers_within: options.answers_within,
         };
+        let (alive, writer) = sync_channel(0);
+        let watch = Watch { voice: voice.clone(), writer };
+        let progress = Arc::new(Progress::default());
+        let writer = Arc::downgrade(&queue);
+        let syncer = Syncer { side, progress: progress.clone(), voice: voice.clone(), writer };
+        let group = VecDeque::new();
+        let desk = Desk { storage, options, work, group, voice, progress, seq: 0, _alive: alive };
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        let watch = thread("ledger-watch").spawn(move || watch.run())?;
+        let beside = [
+            thread("ledger-watch").spawn(move || watch.run())?,
+            thread("ledger-sync").spawn(move || syncer.run())?,
+        ];
         let thread = thread("ledger").spawn(move || desk.run())?;
-        Ok(Self { queue, replies, shared, thread, watch })
+        Ok(Self { queue, replies, shared, thread, beside })
     }
 
     /// Hands in the next fact; appends are to come in the order of their `seq`.
@@ -168,8 +178,11 @@ impl LedgerWriter {
     /// # Errors
     /// The append itself, where there is no room for it now.
     pub fn try_append(&self, append: LedgerAppend) -> Result<(), Box<LedgerAppend>> {
-        self.queue.try_send(append).map_err(|refused| match refused {
-            TrySendError::Full(append) | TrySendError::Disconnected(append) => Box::new(append),
+        self.queue.try_send(Work::Append(append)).or_else(|refused| match refused {
+            TrySendError::Full(Work::Append(append))
+            | TrySendError::Disconnected(Work::Append(append)) => Err(Box::new(append)),
+            // It was none of these.
+            TrySendError::Full(Work::Look) | TrySendError::Disconnected(Work::Look) => Ok(()),
         })
     }
 
@@ -200,125 +213,114 @@ impl LedgerWriter {
         drop(self.queue);
         drop(self.replies);
         self.thread.thread().unpark();
-        let (report, watched) = (self.thread.join(), self.watch.join());
-        report.ok().filter(|_| watched.is_ok()).unwrap_or_else(|| {
+        let report = self.thread.join();
+        let ended = self.beside.map(|thread| thread.join().is_ok());
+        report.ok().filter(|_| ended == [true, true]).unwrap_or_else(|| {
             let message = "the ledger's thread panicked; this is a bug, please report it";
             Err(LedgerError::stop("ledger", message))
         })
     }
 }
 
-/// The thread's side.
+/// The side of the thread that writes.
 struct Desk {
-    storage: Timed,
+    storage: Box<dyn LedgerWrite>,
     options: WriterOptions,
-    appends: Receiver<LedgerAppend>,
+    work: Receiver<Work>,
     /// What is being written; at most `group_max`.
     group: VecDeque<LedgerAppend>,
-    replies: SyncSender<LedgerReply>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-    shared: Arc<Shared>,
-    /// Since when something is written that is not synced.
-    dirty: Option<Instant>,
+    voice: Voice,
+    progress: Arc<Progress<Side, LedgerError>>,
     /// The last append that is written.
     seq: u64,
     /// Whoever watches ends with this.
     _alive: SyncSender<()>,
 }
 
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.progress.end();
+    }
+}
+
 impl Desk {
     fn run(mut self) -> Result<LedgerReport, LedgerError> {
         while self.gather() {
-            if self.group.is_empty() {
-                self.until_done(Self::sync)?;
-            } else {
-                self.until_done(Self::write)?;
+            if self.progress.failure().is_some() {
+                self.until_done(Self::synced)?;
             }
-            // Reports go on from here: they don't wait for a sync that is due as well.
-            (self.wake)();
-            if self.dirty.is_some_and(|since| since.elapsed() >= self.options.sync_within) {
-                self.until_done(Self::sync)?;
-                (self.wake)();
+            if !self.group.is_empty() {
+                self.until_done(Self::write)?;
+                (self.voice.wake)();
+            }
+            if self.options.durability == Durability::Each {
+                self.settle()?;
             }
         }
-        self.until_done(Self::sync)?;
+        self.settle()?;
+        let shared = &self.voice.shared;
         Ok(LedgerReport {
-            durable_up_to: self.shared.durable_up_to.load(Ordering::Relaxed),
-            groups: self.shared.groups.load(Ordering::Relaxed),
+            durable_up_to: shared.durable_up_to.load(Ordering::Relaxed),
+            groups: shared.groups.load(Ordering::Relaxed),
         })
     }
 
-    /// Waits for something to do and takes what is there; an empty group means that it is time to
-    /// sync. `false` when nothing will come any more.
+    /// Waits for something to do and takes what is there. `false` when nothing will come any more.
     fn gather(&mut self) -> bool {
-        let first = match self.dirty {
-            None => self.appends.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => {
-                let left = self.options.sync_within.saturating_sub(since.elapsed());
-                self.appends.recv_timeout(left)
-            }
-        };
-        match first {
-            Ok(append) => self.group.push_back(append),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
+        let Ok(first) = self.work.recv() else { return false };
         let most = match self.options.durability {
             Durability::Each => 1,
             Durability::Batch | Durability::Os => self.options.group_max,
         };
-        while self.group.len() < most {
-            match self.appends.try_recv() {
-                Ok(append) => self.group.push_back(append),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::Append(append) => self.group.push_back(append),
+                Work::Look => {}
             }
+            next = if self.group.len() < most { self.work.try_recv().ok() } else { None };
         }
         true
     }
 
     /// One try at the group.
     fn write(&mut self) -> Result<(), LedgerError> {
-        let reach = match self.options.durability {
-            Durability::Each => Reach::Disk,
-            Durability::Os => Reach::System,
-            Durability::Batch if self.group.iter().any(|append| append.fact.releases()) => {
-                Reach::Disk
-            }
-            Durability::Batch => Reach::System,
-        };
-        let verdicts = self.storage.append(self.group.make_contiguous(), reach)?;
-        self.relieve();
-        self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        let under_way = UnderWay::begin(&self.voice.shared, Call::Write);
+        let verdicts = self.storage.append(self.group.make_contiguous())?;
+        drop(under_way);
+        self.voice.relieve();
+        self.voice.shared.groups.fetch_add(1, Ordering::Relaxed);
+        let releases = self.group.iter().any(|append| append.fact.releases());
         for (append, verdict) in self.group.drain(..).zip(verdicts) {
             self.seq = append.seq;
-            let (to, wake) = (&self.replies, &*self.wake);
-            reply(to, wake, LedgerReply::Verdict { seq: append.seq, verdict });
+            self.voice.reply(LedgerReply::Verdict { seq: append.seq, verdict });
         }
-        self.reply(LedgerReply::Written { up_to: self.seq });
-        match (reach, self.options.durability) {
-            (Reach::Disk, _) => self.durable(),
-            (Reach::System, Durability::Os) => self.durable(),
-            (Reach::System, _) => {
-                self.dirty.get_or_insert_with(Instant::now);
-            }
-        }
-        Ok(())
-    }
-
-    /// One try at a sync, where something waits for one.
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        if self.dirty.is_some() {
-            self.storage.sync()?;
-            self.relieve();
-            self.durable();
+        self.voice.reply(LedgerReply::Written { up_to: self.seq });
+        let sync_within = match self.options.durability {
+            Durability::Os => None,
+            Durability::Batch if !releases => Some(self.options.sync_within),
+            Durability::Batch | Durability::Each => Some(Duration::ZERO),
+        };
+        self.progress.written(self.seq, sync_within);
+        if sync_within.is_none() {
+            self.voice.durable(self.seq);
         }
         Ok(())
     }
 
-    fn durable(&mut self) {
-        self.dirty = None;
-        self.shared.durable_up_to.store(self.seq, Ordering::Release);
-        self.reply(LedgerReply::Durable { up_to: self.seq });
+    /// Whether all syncs went well.
+    fn synced(&mut self) -> Result<(), LedgerError> {
+        self.progress.failure().map_or(Ok(()), Err)?;
+        self.voice.relieve();
+        Ok(())
+    }
+
+    /// Waits until everything that is to be on the disk is there.
+    fn settle(&mut self) -> Result<(), LedgerError> {
+        while self.progress.settle().is_err() {
+            self.until_done(Self::synced)?;
+        }
+        Ok(())
     }
 
     /// Tries until it succeeds; once the gateway is being shut down, once more only.
@@ -326,64 +328,41 @@ impl Desk {
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
+        let Err(mut error) = attempt(self) else { return Ok(()) };
+        // What is under way ends first: whatever is durable was told before.
+        self.progress.hold();
         let mut wait = self.options.retry_after;
-        let mut tried = attempt(self);
-        while let Err(error) = tried {
-            self.tell(&error);
-            let last = self.shared.finishing.load(Ordering::Acquire);
+        loop {
+            self.voice.stuck(&error);
+            let last = self.voice.shared.finishing.load(Ordering::Acquire);
             if !last {
                 std::thread::park_timeout(wait);
                 wait = wait.saturating_mul(2).min(RETRY_MAX);
             }
-            tried = self.storage.recover().and_then(|()| attempt(self));
-            if last && tried.is_err() {
-                return tried.map_err(|error| self.give_up(error));
-            }
+            error = match self.recover().and_then(|()| attempt(self)) {
+                Ok(()) => break,
+                Err(error) if last => return Err(self.give_up(error)),
+                Err(error) => error,
+            };
         }
+        self.progress.go_on();
         Ok(())
     }
 
-    /// Tells the engine and the operator that it works again, where they were told that it does not.
-    fn relieve(&self) {
-        if self.shared.stuck().take().is_some() {
-            tracing::info!("the ledger can be written again");
-            self.reply(LedgerReply::Recovered);
-        }
-    }
-
-    fn reply(&self, message: LedgerReply) {
-        reply(&self.replies, &*self.wake, message);
-    }
-
-    /// Tells the engine and the operator, once for as long as the cause stays the same.
-    fn tell(&self, error: &LedgerError) {
-        self.shared.failures.fetch_add(1, Ordering::Relaxed);
-        let mut stuck = self.shared.stuck();
-        if stuck.as_ref() == Some(error) {
-            return;
-        }
-        *stuck = Some(error.clone());
-        drop(stuck);
-        tracing::error!(%error, "the ledger can't be written: no order leaves until it can");
-        self.reply(LedgerReply::Stuck(error.into()));
-        (self.wake)();
+    fn recover(&mut self) -> Result<(), LedgerError> {
+        let _under_way = UnderWay::begin(&self.voice.shared, Call::Write);
+        self.storage.recover()?;
+        self.progress.recovered(self.storage.syncing()?);
+        Ok(())
     }
 
     fn give_up(&self, mut error: LedgerError) -> LedgerError {
-        let waiting = self.group.len() + self.appends.try_iter().count();
-        let unsynced = if self.dirty.is_some() { ", the last written ones not synced" } else { "" };
+        let waiting = self.group.len() + self.work.try_iter().count();
+        let behind = self.progress.is_behind();
+        let unsynced = if behind { ", the last written ones not synced" } else { "" };
         error.message =
             format!("{}; {waiting} facts could not be written{unsynced}", error.message);
         error
-    }
-}
-
-/// Waits where there is no room, but not before the engine was told to make some. An error means
-/// that nobody listens any more; what is written stays written.
-fn reply(to: &SyncSender<LedgerReply>, wake: &dyn Fn(), message: LedgerReply) {
-    if let Err(TrySendError::Full(message)) = to.try_send(message) {
-        wake();
-        let _ = to.send(message);
     }
 }
 

@@ -3,7 +3,7 @@
 use model::event::Side;
 use model::ledger::{LedgerAppend, Terms};
 use model::order::{OrderType, TimeInForce};
-use store::ledger::{LedgerWrite, MemoryLedger, Reach};
+use store::ledger::{LedgerWrite, MemoryLedger};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn ledger(open: &[(&str, u64)]) -> MemoryLedger {
         .zip(all)
         .map(|(seq, provider)| LedgerAppend { seq, fact: Fact::Submit(submit(provider, seq)) });
     let facts: Vec<_> = facts.collect();
-    ledger.append(&facts, Reach::Disk).unwrap();
+    ledger.append(&facts).unwrap();
     ledger
 }
 

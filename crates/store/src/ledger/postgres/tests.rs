@@ -88,7 +88,7 @@ fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
     let Some(server) = server() else { return };
     let bench = SchemaBench::new(&server);
     let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
-    bench.writer().append(&appends(1, fills.map(Fact::Report)), Reach::Disk).unwrap();
+    bench.writer().append(&appends(1, fills.map(Fact::Report))).unwrap();
     let mut db = Client::connect(&bench.url, NoTls).unwrap();
     db.batch_execute("DROP TABLE positions; UPDATE meltica_ledger SET version = 1").unwrap();
     drop(bench.writer());
@@ -99,7 +99,7 @@ fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
 fn facts_can_be_neither_changed_nor_deleted() {
     let Some(server) = server() else { return };
     let bench = SchemaBench::new(&server);
-    bench.writer().append(&appends(1, [Fact::Submit(submit("a", "1"))]), Reach::Disk).unwrap();
+    bench.writer().append(&appends(1, [Fact::Submit(submit("a", "1"))])).unwrap();
     let mut db = Client::connect(&bench.url, NoTls).unwrap();
     for change in ["DELETE FROM facts", "UPDATE facts SET body = ''", "TRUNCATE facts"] {
         let error = db.batch_execute(change).unwrap_err();
@@ -113,15 +113,15 @@ fn a_lost_session_is_an_error_that_passes_and_nothing_is_lost() {
     let bench = SchemaBench::new(&server);
     let mut ledger = bench.writer();
     let first = appends(1, [Fact::Submit(submit("a", "1"))]);
-    ledger.append(&first, Reach::Disk).unwrap();
+    ledger.append(&first).unwrap();
     bench.cut();
     let second = appends(2, [Fact::Report(report("a", "1", OrderState::Filled, None))]);
-    let error = ledger.append(&second, Reach::System).unwrap_err();
+    let error = ledger.append(&second).unwrap_err();
     assert_eq!(error.remedy, Remedy::Reject, "{error}");
     while let Err(error) = ledger.recover() {
         assert_eq!(error.remedy, Remedy::Reject, "{error}");
     }
-    let verdicts = ledger.append(&second, Reach::System).unwrap();
+    let verdicts = ledger.append(&second).unwrap();
     assert_eq!(verdicts, [Verdict::Stored { position: 2 }]);
 }
 
@@ -240,11 +240,11 @@ proptest! {
                 let mut db = Client::connect(&bench.url, NoTls).unwrap();
                 let breaks = "ALTER TABLE runs ADD CONSTRAINT breaks CHECK (seq = 0) NOT VALID";
                 db.batch_execute(breaks).unwrap();
-                prop_assert!(ledger.append(&batch, Reach::Disk).is_err());
+                prop_assert!(ledger.append(&batch).is_err());
                 db.batch_execute("ALTER TABLE runs DROP CONSTRAINT breaks").unwrap();
                 ledger.recover().unwrap();
             }
-            let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
+            let verdicts = ledger.append(&batch).unwrap();
             let expected: Vec<_> = batch.iter().map(|a| naive.append(&a.fact)).collect();
             prop_assert_eq!(&verdicts, &expected);
             match between {

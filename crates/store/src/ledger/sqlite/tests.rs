@@ -54,17 +54,16 @@ proptest! {
         for (facts, between) in batches {
             let batch = appends(seq, facts);
             seq += batch.len() as u64;
-            let reach = if between == 0 { Reach::System } else { Reach::Disk };
             if between == 4 {
                 // The transaction breaks off after all of the batch was written.
                 let db = Connection::open(bench.path()).unwrap();
                 let breaks = "CREATE TRIGGER breaks BEFORE UPDATE ON runs
                               BEGIN SELECT raise(ABORT, 'it breaks off'); END";
                 db.execute_batch(breaks).unwrap();
-                prop_assert!(ledger.append(&batch, reach).is_err());
+                prop_assert!(ledger.append(&batch).is_err());
                 db.execute_batch("DROP TRIGGER breaks").unwrap();
             }
-            let verdicts = ledger.append(&batch, reach).unwrap();
+            let verdicts = ledger.append(&batch).unwrap();
             let expected: Vec<_> = batch.iter().map(|a| naive.append(&a.fact)).collect();
             prop_assert_eq!(&verdicts, &expected);
             match between {
@@ -77,7 +76,7 @@ proptest! {
                 3 => {
                     // The commit got through and nobody heard of it.
                     ledger.recover().unwrap();
-                    let again = ledger.append(&batch, reach).unwrap();
+                    let again = ledger.append(&batch).unwrap();
                     for (first, second) in verdicts.iter().zip(again) {
                         match first {
                             Verdict::Stored { .. } | Verdict::Known { .. } => {
@@ -115,10 +114,13 @@ fn an_older_file_gets_what_is_held_by_the_reports_that_it_has() {
     let bench = FileBench::new();
     let mut ledger = SqliteWriter::open(bench.path()).unwrap();
     let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
-    ledger.append(&appends(1, fills.map(Fact::Report)), Reach::Disk).unwrap();
+    ledger.append(&appends(1, fills.map(Fact::Report))).unwrap();
     drop(ledger);
     let db = Connection::open(bench.path()).unwrap();
-    db.execute_batch("DROP TABLE positions; PRAGMA user_version = 1").unwrap();
+    let older =
+        "DROP TABLE positions; ALTER TABLE runs ADD COLUMN syncs INTEGER NOT NULL DEFAULT 0;
+                 PRAGMA user_version = 1";
+    db.execute_batch(older).unwrap();
     let error = SqliteReader::open(bench.path()).unwrap_err();
     assert!(error.message.contains("version 1"), "{error}");
     drop(SqliteWriter::open(bench.path()).unwrap());
@@ -129,7 +131,7 @@ fn an_older_file_gets_what_is_held_by_the_reports_that_it_has() {
 fn facts_can_be_neither_changed_nor_deleted() {
     let bench = FileBench::new();
     let mut ledger = SqliteWriter::open(bench.path()).unwrap();
-    ledger.append(&appends(1, [Fact::Submit(submit("a", "1"))]), Reach::Disk).unwrap();
+    ledger.append(&appends(1, [Fact::Submit(submit("a", "1"))])).unwrap();
     drop(ledger);
     let db = Connection::open(bench.path()).unwrap();
     for sql in ["DELETE FROM facts", "UPDATE facts SET body = ''"] {
@@ -160,7 +162,7 @@ fn a_later_version_and_another_programs_file_are_refused_and_left_alone() {
         SqliteWriter::open(bench.path()).map(|_| ()).unwrap_err(),
         SqliteReader::open(bench.path()).map(|_| ()).unwrap_err(),
     ] {
-        assert!(error.message.contains("has version 99, this program writes 2"), "{error}");
+        assert!(error.message.contains("has version 99, this program writes 3"), "{error}");
     }
 
     let other = FileBench::new();
@@ -194,20 +196,20 @@ fn a_full_disk_keeps_nothing_of_the_batch_and_it_goes_on_with_room() {
     let mut ledger = SqliteWriter::open(bench.path()).unwrap();
     ledger.set_full(true).unwrap();
     let batch = appends(1, (0..200).map(|n| Fact::Submit(submit("a", &n.to_string()))));
-    let error = ledger.append(&batch, Reach::Disk).unwrap_err();
+    let error = ledger.append(&batch).unwrap_err();
     assert_eq!(error.remedy, Remedy::Reject);
     assert!(error.message.contains("free some space"), "{error}");
     let mut reader = SqliteReader::open(bench.path()).unwrap();
     assert_eq!(reader.open_orders(0, 1_000).unwrap(), []);
     ledger.recover().unwrap();
-    let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
+    let verdicts = ledger.append(&batch).unwrap();
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Stored { .. })));
     assert_eq!(reader.open_orders(0, 1_000).unwrap().len(), 200);
     let more = |seq| appends(seq, (0..200).map(|n| Fact::Submit(submit("b", &n.to_string()))));
     ledger.set_full(true).unwrap();
-    ledger.append(&more(201), Reach::Disk).unwrap_err();
+    ledger.append(&more(201)).unwrap_err();
     ledger.set_full(false).unwrap();
-    assert_eq!(ledger.append(&more(201), Reach::Disk).unwrap().len(), 200);
+    assert_eq!(ledger.append(&more(201)).unwrap().len(), 200);
 }
 
 #[test]
@@ -217,13 +219,13 @@ fn a_locked_file_is_waited_for() {
     let other = Connection::open(bench.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let batch = appends(1, [Fact::Submit(submit("a", "1"))]);
-    let error = ledger.append(&batch, Reach::Disk).unwrap_err();
+    let error = ledger.append(&batch).unwrap_err();
     assert_eq!(error.remedy, Remedy::Reject);
     assert!(error.message.contains("end the program that holds it"), "{error}");
     assert!(ledger.recover().is_err());
     other.execute_batch("ROLLBACK").unwrap();
     ledger.recover().unwrap();
-    assert_eq!(ledger.append(&batch, Reach::Disk).unwrap(), [Verdict::Stored { position: 1 }]);
+    assert_eq!(ledger.append(&batch).unwrap(), [Verdict::Stored { position: 1 }]);
 }
 
 #[test]
@@ -231,7 +233,7 @@ fn a_damaged_file_is_refused_and_an_exchanged_one_too() {
     let bench = FileBench::new();
     let mut ledger = SqliteWriter::open(bench.path()).unwrap();
     let orders = (0..500).map(|n| Fact::Submit(submit("a", &n.to_string())));
-    ledger.append(&appends(1, orders), Reach::Disk).unwrap();
+    ledger.append(&appends(1, orders)).unwrap();
     drop(ledger);
     let mut bytes = std::fs::read(bench.path()).unwrap();
     let pages = bytes.len() / 4_096;
@@ -262,9 +264,10 @@ fn what_was_written_is_there_for_a_reader_before_it_is_synced() {
         1,
         [Fact::Submit(submit("a", "1")), Fact::Report(report("a", "1", OrderState::Filled, None))],
     );
-    ledger.append(&batch, Reach::System).unwrap();
+    ledger.append(&batch).unwrap();
     assert!(!reader.order(&key("a", "1")).unwrap().unwrap().is_open());
     assert_eq!(reader.reports_after("a", 0, 0).unwrap(), []);
-    ledger.sync().unwrap();
-    ledger.append(&appends(3, [Fact::Submit(submit("a", "2"))]), Reach::Disk).unwrap();
+    let mut side = ledger.syncing().unwrap();
+    side.sync().unwrap();
+    ledger.append(&appends(3, [Fact::Submit(submit("a", "2"))])).unwrap();
 }

@@ -12,7 +12,7 @@ use model::order::{OrderState, OrderType, TimeInForce};
 use model::{Decimal, Nanos};
 use proptest::prelude::*;
 
-use super::storage::{LedgerRead, LedgerWrite, Reach};
+use super::storage::{LedgerRead, LedgerWrite};
 
 /// An empty ledger that can be closed and opened again.
 pub(super) trait Bench {
@@ -94,10 +94,7 @@ fn an_intent_is_there_once(bench: &dyn Bench) {
     let mut ledger = bench.write();
     let first = submit("a", "1");
     let verdicts = ledger
-        .append(
-            &appends(1, [Fact::Submit(first.clone()), Fact::Submit(submit("b", "1"))]),
-            Reach::Disk,
-        )
+        .append(&appends(1, [Fact::Submit(first.clone()), Fact::Submit(submit("b", "1"))]))
         .unwrap();
     assert!(stored(&verdicts[0]) < stored(&verdicts[1]), "consumers' names are their own");
     let refused = Answer {
@@ -106,7 +103,7 @@ fn an_intent_is_there_once(bench: &dyn Bench) {
         outcome: Outcome::Refused { code: "-2010".into(), text: "no balance".into() },
         ts: Nanos(90),
     };
-    ledger.append(&appends(3, [Fact::Answer(refused.clone())]), Reach::System).unwrap();
+    ledger.append(&appends(3, [Fact::Answer(refused.clone())])).unwrap();
     drop(ledger);
 
     // After a restart too, and within one batch; the digits of a number are no difference.
@@ -116,7 +113,7 @@ fn an_intent_is_there_once(bench: &dyn Bench) {
     let mut other = first.clone();
     other.terms.side = Side::Buy;
     let batch = appends(1, [again, other, submit("c", "1"), submit("c", "1")].map(Fact::Submit));
-    let verdicts = ledger.append(&batch, Reach::Disk).unwrap();
+    let verdicts = ledger.append(&batch).unwrap();
     let expected =
         StoredOrder { submit: first.clone(), position: 1, answer: Some(refused), report: None };
     assert_eq!(verdicts[0], Verdict::Duplicate(Box::new(expected.clone())));
@@ -169,7 +166,7 @@ fn every_fact() -> Vec<Fact> {
 fn everything_comes_back_as_it_was(bench: &dyn Bench) {
     let facts = every_fact();
     let mut ledger = bench.write();
-    ledger.append(&appends(1, facts.clone()), Reach::Disk).unwrap();
+    ledger.append(&appends(1, facts.clone())).unwrap();
     let order = facts[0].order().cloned().unwrap();
     let mut reader = bench.read();
     let mut seen = Vec::new();
@@ -192,7 +189,7 @@ fn reports_are_known_by_their_key(bench: &dyn Bench) {
     let elsewhere = Report { instrument: "ETH-USDT".into(), ..fill.clone() };
     let self_trade = Report { venue_order_id: "2".into(), ..fill.clone() };
     let batch = appends(1, [&fill, &elsewhere, &self_trade].map(|r| Fact::Report(r.clone())));
-    let verdicts = ledger.append(&batch, Reach::System).unwrap();
+    let verdicts = ledger.append(&batch).unwrap();
     let first = stored(&verdicts[0]);
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Stored { .. })));
 
@@ -211,7 +208,7 @@ fn reports_are_known_by_their_key(bench: &dyn Bench) {
             Fact::Change(change),
         ],
     );
-    let verdicts = ledger.append(&batch, Reach::System).unwrap();
+    let verdicts = ledger.append(&batch).unwrap();
     assert_eq!(verdicts[0], Verdict::Known { position: first });
     assert_eq!(verdicts[2], Verdict::Known { position: stored(&verdicts[1]) });
     assert!(stored(&verdicts[3]) < stored(&verdicts[4]));
@@ -232,7 +229,7 @@ fn a_consumer_goes_on_from_its_acknowledgement(bench: &dyn Bench) {
         let consumer = if n % 2 == 0 { "a" } else { "b" };
         Fact::Report(report(consumer, "1", OrderState::Partial, Some(&n.to_string())))
     });
-    ledger.append(&appends(1, reports), Reach::System).unwrap();
+    ledger.append(&appends(1, reports)).unwrap();
     let mut reader = bench.read();
     assert_eq!(reader.acknowledged("a").unwrap(), 0);
     let first = reader.reports_after("a", 0, 2).unwrap();
@@ -242,9 +239,9 @@ fn a_consumer_goes_on_from_its_acknowledgement(bench: &dyn Bench) {
     // skips nothing that comes.
     let batch =
         appends(11, [acknowledge("a", position), acknowledge("a", 1), acknowledge("b", 9_999)]);
-    ledger.append(&batch, Reach::System).unwrap();
+    ledger.append(&batch).unwrap();
     let late = Fact::Report(report("b", "1", OrderState::Partial, Some("late")));
-    ledger.append(&appends(14, [late]), Reach::System).unwrap();
+    ledger.append(&appends(14, [late])).unwrap();
     drop(ledger);
     let _ledger = bench.write();
     let mut reader = bench.read();
@@ -261,15 +258,15 @@ fn open_orders_come_in_pieces(bench: &dyn Bench) {
     let mut ledger = bench.write();
     let ids: Vec<String> = (0..7).map(|n| n.to_string()).collect();
     let submits = ids.iter().map(|id| Fact::Submit(submit("a", id)));
-    ledger.append(&appends(1, submits), Reach::Disk).unwrap();
+    ledger.append(&appends(1, submits)).unwrap();
     let ended = [OrderState::Filled, OrderState::Cancelled, OrderState::Rejected]
         .into_iter()
         .zip(&ids)
         .map(|(state, id)| Fact::Report(report("a", id, state, None)));
-    ledger.append(&appends(8, ended), Reach::Disk).unwrap();
+    ledger.append(&appends(8, ended)).unwrap();
     // One that was believed dead lives after all.
     let lives = Fact::Report(report("a", "1", OrderState::Acknowledged, None));
-    ledger.append(&appends(11, [lives]), Reach::Disk).unwrap();
+    ledger.append(&appends(11, [lives])).unwrap();
     let (mut reader, mut after, mut seen) = (bench.read(), 0, Vec::new());
     loop {
         let piece = reader.open_orders(after, 2).unwrap();
@@ -292,10 +289,10 @@ fn a_batch_that_got_through_is_recognised(bench: &dyn Bench) {
             acknowledge("a", 1),
         ],
     );
-    let first = ledger.append(&batch, Reach::Disk).unwrap();
+    let first = ledger.append(&batch).unwrap();
     ledger.recover().unwrap();
-    assert_eq!(ledger.append(&batch, Reach::Disk).unwrap(), first);
-    let new = ledger.append(&appends(4, [Fact::Submit(submit("a", "2"))]), Reach::Disk).unwrap();
+    assert_eq!(ledger.append(&batch).unwrap(), first);
+    let new = ledger.append(&appends(4, [Fact::Submit(submit("a", "2"))])).unwrap();
     assert!(first.iter().all(|verdict| stored(verdict) < stored(&new[0])));
     assert_eq!(bench.read().facts_of(&key("a", "1"), 0, 100).unwrap().len(), 2);
 }
@@ -318,15 +315,13 @@ fn what_is_held_is_the_sum_of_fills(bench: &dyn Bench) {
     ];
     let batch = appends(1, batch);
     let mut ledger = bench.write();
-    ledger.append(&batch, Reach::Disk).unwrap();
+    ledger.append(&batch).unwrap();
     ledger.recover().unwrap();
     // It got through, and nobody heard.
-    ledger.append(&batch, Reach::Disk).unwrap();
+    ledger.append(&batch).unwrap();
     drop(ledger);
     let mut ledger = bench.write();
-    ledger
-        .append(&appends(1, [fill("a", sell, "BTC-USDT", "5", Decimal::new(5, 1))]), Reach::Disk)
-        .unwrap();
+    ledger.append(&appends(1, [fill("a", sell, "BTC-USDT", "5", Decimal::new(5, 1))])).unwrap();
     assert_eq!(held(bench, "a"), ["p BTC-USDT -3", "p ETH-USDT 0.0000000000000000000000000001"]);
     assert_eq!(held(bench, "b"), ["p BTC-USDT 1"]);
     assert_eq!(held(bench, "c"), [""; 0]);

@@ -9,63 +9,93 @@ use tempfile::TempDir;
 
 use super::super::conformance::{appends, report, submit};
 use super::super::sqlite::{SqliteReader, SqliteWriter};
-use super::super::storage::LedgerRead;
+use super::super::storage::{LedgerRead, LedgerSync};
 use super::*;
 
 /// What a [`Watched`] ledger was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Append(usize, Reach),
+enum Asked {
+    Append(usize),
     Sync,
+    Tidy,
     Recover,
 }
+
+/// Turns of the calls: each takes one first, where there is something to take turns from.
+type Turns = Option<Receiver<()>>;
 
 /// A real ledger that shows its calls, and fails when it is told to.
 struct Watched {
     inner: SqliteWriter,
-    calls: mpsc::SyncSender<Call>,
+    calls: mpsc::SyncSender<Asked>,
     /// While the switch holds an error, nothing gets to the file.
     broken: Arc<Mutex<Option<LedgerError>>>,
     /// The next so many appends are committed and reported as failed all the same.
     unheard: Arc<AtomicU64>,
-    /// Each call takes a turn from here first, where there is something to take turns from.
-    turns: Option<Receiver<()>>,
+    turns: Turns,
+    sync_turns: Arc<Mutex<Turns>>,
+}
+
+/// Its side that syncs.
+struct WatchedSync {
+    inner: Box<dyn LedgerSync>,
+    calls: mpsc::SyncSender<Asked>,
+    broken: Arc<Mutex<Option<LedgerError>>>,
+    turns: Arc<Mutex<Turns>>,
+}
+
+fn begin(
+    call: Asked,
+    calls: &mpsc::SyncSender<Asked>,
+    turns: &Turns,
+    broken: &Mutex<Option<LedgerError>>,
+) -> Result<(), LedgerError> {
+    let _ = calls.try_send(call);
+    if let Some(turns) = turns {
+        let _ = turns.recv();
+    }
+    broken.lock().unwrap().clone().map_or(Ok(()), Err)
 }
 
 impl Watched {
-    fn begin(&self, call: Call) -> Result<(), LedgerError> {
-        let _ = self.calls.try_send(call);
-        if let Some(turns) = &self.turns {
-            let _ = turns.recv();
-        }
-        self.broken.lock().unwrap().clone().map_or(Ok(()), Err)
+    fn begin(&self, call: Asked) -> Result<(), LedgerError> {
+        begin(call, &self.calls, &self.turns, &self.broken)
     }
 }
 
 impl LedgerWrite for Watched {
-    fn append(
-        &mut self,
-        batch: &[LedgerAppend],
-        reach: Reach,
-    ) -> Result<Vec<Verdict>, LedgerError> {
-        self.begin(Call::Append(batch.len(), reach))?;
-        let verdicts = self.inner.append(batch, reach)?;
+    fn append(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
+        self.begin(Asked::Append(batch.len()))?;
+        let verdicts = self.inner.append(batch)?;
         let unheard = self.unheard.load(Ordering::SeqCst);
         if unheard > 0 {
             self.unheard.store(unheard - 1, Ordering::SeqCst);
-            return Err(error("the sync failed"));
+            return Err(error("nobody heard of it"));
         }
         Ok(verdicts)
     }
 
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        self.begin(Call::Sync)?;
-        self.inner.sync()
+    fn syncing(&mut self) -> Result<Box<dyn LedgerSync>, LedgerError> {
+        let (inner, calls) = (self.inner.syncing()?, self.calls.clone());
+        let (broken, turns) = (self.broken.clone(), self.sync_turns.clone());
+        Ok(Box::new(WatchedSync { inner, calls, broken, turns }))
     }
 
     fn recover(&mut self) -> Result<(), LedgerError> {
-        self.begin(Call::Recover)?;
+        self.begin(Asked::Recover)?;
         self.inner.recover()
+    }
+}
+
+impl LedgerSync for WatchedSync {
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        begin(Asked::Sync, &self.calls, &self.turns.lock().unwrap(), &self.broken)?;
+        self.inner.sync()
+    }
+
+    fn tidy(&mut self) -> Result<(), LedgerError> {
+        begin(Asked::Tidy, &self.calls, &None, &self.broken)?;
+        self.inner.tidy()
     }
 }
 
@@ -77,7 +107,7 @@ struct Rig {
     folder: TempDir,
     writer: LedgerWriter,
     woken: Receiver<()>,
-    calls: Receiver<Call>,
+    calls: Receiver<Asked>,
     broken: Arc<Mutex<Option<LedgerError>>>,
     unheard: Arc<AtomicU64>,
 }
@@ -87,7 +117,12 @@ fn options(durability: Durability) -> WriterOptions {
 }
 
 impl Rig {
-    fn new(options: WriterOptions, turns: Option<Receiver<()>>) -> Self {
+    fn new(options: WriterOptions, turns: Turns) -> Self {
+        Self::with(options, turns, None)
+    }
+
+    /// With turns for appends and recoveries, and with turns for syncs.
+    fn with(options: WriterOptions, turns: Turns, sync_turns: Turns) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inner = SqliteWriter::open(folder.path().join("ledger.db")).unwrap();
         let (to_test, calls) = mpsc::sync_channel(10_000);
@@ -98,6 +133,7 @@ impl Rig {
             broken: Arc::clone(&broken),
             unheard: Arc::clone(&unheard),
             turns,
+            sync_turns: Arc::new(Mutex::new(sync_turns)),
         };
         let (wake, woken) = mpsc::sync_channel(1);
         let wake = move || {
@@ -181,7 +217,7 @@ fn a_verdict_comes_before_the_mark_that_covers_it() {
 }
 
 /// Holds the first call until more waits behind it, so that groups are certain.
-fn grouped(durability: Durability) -> Vec<Call> {
+fn grouped(durability: Durability) -> Vec<Asked> {
     let (turn, turns) = mpsc::sync_channel(100);
     let long = Duration::from_secs(3_600);
     let rig = Rig::new(WriterOptions { sync_within: long, ..options(durability) }, Some(turns));
@@ -196,11 +232,11 @@ fn grouped(durability: Durability) -> Vec<Call> {
 
 #[test]
 fn each_mode_syncs_what_it_promises_and_no_more() {
-    use Call::{Append, Sync};
-    let one = Append(1, Reach::Disk);
-    assert_eq!(grouped(Durability::Each), [one, one, one, one]);
-    assert_eq!(grouped(Durability::Batch), [Append(1, Reach::System), Append(3, Reach::Disk)]);
-    assert_eq!(grouped(Durability::Os), [Append(1, Reach::System), Append(3, Reach::System)]);
+    use Asked::{Append, Sync};
+    let one = [Append(1), Sync];
+    assert_eq!(grouped(Durability::Each), [one; 4].concat());
+    assert_eq!(grouped(Durability::Batch), [Append(1), Append(3), Sync]);
+    assert_eq!(grouped(Durability::Os), [Append(1), Append(3)]);
     // Reports alone are written at once and synced soon after.
     let rig = Rig::new(options(Durability::Batch), None);
     rig.append(1, [fill(1)]);
@@ -208,36 +244,54 @@ fn each_mode_syncs_what_it_promises_and_no_more() {
     assert_eq!(replies[1], LedgerReply::Written { up_to: 1 });
     assert_eq!(replies.len(), 3);
     rig.writer.finish().unwrap();
-    assert_eq!(rig.calls.try_iter().collect::<Vec<_>>(), [Append(1, Reach::System), Sync]);
+    assert_eq!(rig.calls.try_iter().collect::<Vec<_>>(), [Append(1), Sync]);
 }
 
 #[test]
 fn reports_without_end_are_synced_all_the_same() {
-    let rig = Rig::new(
-        WriterOptions { group_max: 1, sync_within: Duration::ZERO, ..options(Durability::Batch) },
-        None,
-    );
-    rig.append(1, (1..=20).map(fill));
+    let (give, turns) = mpsc::sync_channel(1);
+    let options = WriterOptions { group_max: 1, ..options(Durability::Batch) };
+    let rig = Rig::new(options, Some(turns));
+    for seq in 1..=20 {
+        rig.append(seq, [fill(seq)]);
+        give.send(()).unwrap();
+    }
     rig.until_durable(20);
+    drop(give);
     rig.writer.finish().unwrap();
-    assert!(rig.calls.try_iter().filter(|call| *call == Call::Sync).count() >= 20);
 }
 
 #[test]
-fn a_report_does_not_wait_for_the_sync_that_is_due_behind_it() {
-    let (give, turns) = mpsc::sync_channel(2);
-    let options = WriterOptions { sync_within: Duration::ZERO, ..options(Durability::Batch) };
-    let rig = Rig::new(options, Some(turns));
-    rig.append(1, [fill(1)]);
-    // For the append alone.
-    give.send(()).unwrap();
-    rig.woken.recv_timeout(Duration::from_secs(20)).expect("woken before the sync");
+fn what_comes_while_the_disk_syncs_is_written_and_told_before_that_is_over() {
+    let (give, sync_turns) = mpsc::sync_channel(2);
+    let rig = Rig::with(options(Durability::Batch), None, Some(sync_turns));
+    rig.append(1, [intent(1)]);
     rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+    // The disk is at it; a report does not wait for that, and an order is no more durable than it is.
+    let syncs = |call: Asked| call == Asked::Sync;
+    while !syncs(rig.calls.recv().unwrap()) {}
+    rig.append(2, [fill(1), intent(2)]);
+    let replies = rig.until(|reply| *reply == LedgerReply::Written { up_to: 3 });
+    assert!(!replies.iter().any(|reply| matches!(reply, LedgerReply::Durable { .. })));
     give.send(()).unwrap();
-    rig.until_durable(1);
+    let replies = rig.until(|reply| matches!(reply, LedgerReply::Durable { .. }));
+    assert_eq!(replies.last(), Some(&LedgerReply::Durable { up_to: 1 }), "what it was begun for");
+    give.send(()).unwrap();
+    rig.until_durable(3);
     drop(give);
     rig.writer.finish().unwrap();
-    assert_eq!(rig.calls.try_iter().last(), Some(Call::Sync));
+}
+
+#[test]
+fn what_transactions_leave_behind_is_put_in_order_now_and_then_in_every_mode() {
+    for durability in [Durability::Each, Durability::Batch, Durability::Os] {
+        let rig = Rig::new(WriterOptions { group_max: 1, ..options(durability) }, None);
+        rig.append(1, (1..=201).map(fill));
+        rig.until_durable(201);
+        let mut calls = std::iter::from_fn(|| rig.calls.recv().ok());
+        assert!(calls.any(|call| call == Asked::Tidy), "{durability:?}");
+        rig.writer.finish().unwrap();
+    }
 }
 
 #[test]
@@ -253,7 +307,7 @@ fn while_the_disk_refuses_nothing_is_durable_and_then_everything_is() {
         // Tried again more than once, told once.
         let tried = || rig.calls.recv_timeout(Duration::from_secs(20)).unwrap();
         let calls: Vec<_> = (0..4).map(|_| tried()).collect();
-        let recovered = calls.iter().filter(|call| **call == Call::Recover).count();
+        let recovered = calls.iter().filter(|call| **call == Asked::Recover).count();
         assert!(recovered >= 2, "{calls:?}");
         assert_eq!(rig.writer.status().durable_up_to, 0);
         assert!(rig.writer.status().stuck.is_some());
@@ -303,20 +357,64 @@ fn a_commit_that_got_through_unheard_is_neither_lost_nor_taken_for_a_duplicate()
 
 #[test]
 fn a_sync_that_failed_is_made_good_before_anything_is_durable() {
+    for durability in [Durability::Each, Durability::Batch] {
+        let (turn, turns) = mpsc::sync_channel(100);
+        let rig = Rig::with(options(durability), None, Some(turns));
+        rig.append(1, [fill(1)]);
+        rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+        rig.breaks(Some(error("input/output error")));
+        drop(turn);
+        rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+        assert_eq!(rig.writer.status().durable_up_to, 0);
+        rig.breaks(None);
+        let replies = rig.until_durable(1);
+        assert_eq!(replies[0], LedgerReply::Recovered);
+        let calls: Vec<_> = rig.calls.try_iter().collect();
+        let last_sync = calls.iter().rposition(|call| *call == Asked::Sync).unwrap();
+        assert_eq!(calls[last_sync - 1], Asked::Recover, "{calls:?}");
+        rig.writer.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_sync_without_an_end_is_told_and_no_write_that_goes_well_says_otherwise() {
     let (turn, turns) = mpsc::sync_channel(100);
-    let rig = Rig::new(options(Durability::Batch), Some(turns));
-    rig.append(1, [fill(1)]);
-    turn.send(()).unwrap();
-    rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
-    rig.breaks(Some(error("input/output error")));
+    let answers_within = Duration::from_millis(1);
+    let options = WriterOptions { answers_within, ..options(Durability::Batch) };
+    let rig = Rig::with(options, None, Some(turns));
+    rig.append(1, [intent(1)]);
+    let replies = rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+    assert!(!replies.contains(&LedgerReply::Durable { up_to: 1 }));
+    rig.append(2, [fill(1)]);
+    let replies = rig.until(|reply| *reply == LedgerReply::Written { up_to: 2 });
+    assert!(!replies.contains(&LedgerReply::Recovered), "{replies:?}");
     drop(turn);
-    rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
-    assert_eq!(rig.writer.status().durable_up_to, 0);
-    rig.breaks(None);
-    rig.until_durable(1);
-    let calls: Vec<_> = rig.calls.try_iter().collect();
-    let last_sync = calls.iter().rposition(|call| *call == Call::Sync).unwrap();
-    assert_eq!(calls[last_sync - 1], Call::Recover, "{calls:?}");
+    let replies = rig.until(|reply| matches!(reply, LedgerReply::Durable { .. }));
+    assert_eq!(replies[0], LedgerReply::Recovered);
+    rig.writer.finish().unwrap();
+}
+
+#[test]
+fn the_end_syncs_what_is_written_or_says_that_it_could_not() {
+    let long = Duration::from_secs(3_600);
+    for fails in [false, true] {
+        let options = WriterOptions { sync_within: long, ..options(Durability::Batch) };
+        let (turn, turns) = mpsc::sync_channel(1);
+        let rig = Rig::with(options, None, Some(turns));
+        rig.append(1, [fill(1)]);
+        rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+        rig.breaks(fails.then(|| error("input/output error")));
+        drop(turn);
+        match rig.writer.finish() {
+            Ok(report) => assert_eq!((report.durable_up_to, fails), (1, false)),
+            Err(error) => {
+                assert!(fails, "{error}");
+                let right = "input/output error; 0 facts could not be written, the last written \
+                             ones not synced";
+                assert!(error.message.contains(right), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
