@@ -112,13 +112,8 @@ pub struct LedgerWriter {
     beside: [JoinHandle<()>; 2],
 }
 
-/// What the writer's thread is to do.
-#[derive(Debug)]
-enum Work {
-    Append(LedgerAppend),
-    /// A sync has failed.
-    Look,
-}
+/// What the writer's thread is to write; nothing where it is to look whether a sync has failed.
+type Work = Option<LedgerAppend>;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -178,12 +173,11 @@ impl LedgerWriter {
     /// # Errors
     /// The append itself, where there is no room for it now.
     pub fn try_append(&self, append: LedgerAppend) -> Result<(), Box<LedgerAppend>> {
-        self.queue.try_send(Work::Append(append)).or_else(|refused| match refused {
-            TrySendError::Full(Work::Append(append))
-            | TrySendError::Disconnected(Work::Append(append)) => Err(Box::new(append)),
-            // It was none of these.
-            TrySendError::Full(Work::Look) | TrySendError::Disconnected(Work::Look) => Ok(()),
-        })
+        let refused = match self.queue.try_send(Some(append)) {
+            Ok(()) => None,
+            Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) => work,
+        };
+        refused.map_or(Ok(()), |append| Err(Box::new(append)))
     }
 
     /// The next reply, where there is one. Replies are bounded too: where nobody takes them, the
@@ -274,10 +268,7 @@ impl Desk {
         };
         let mut next = Some(first);
         while let Some(work) = next {
-            match work {
-                Work::Append(append) => self.group.push_back(append),
-                Work::Look => {}
-            }
+            self.group.extend(work);
             next = if self.group.len() < most { self.work.try_recv().ok() } else { None };
         }
         true

@@ -44,7 +44,7 @@ impl Syncer {
             self.progress.done(failed);
             if wakes && let Some(queue) = self.writer.upgrade() {
                 // Where the queue is full, the writer looks without being told.
-                let _ = queue.try_send(Work::Look);
+                let _ = queue.try_send(None);
             }
         }
     }
