@@ -24,6 +24,8 @@ pub struct Orders {
     by_client: BTreeMap<(Name, Name), OrderKey>,
     /// Those that have settled, first settled first.
     settled: VecDeque<OrderKey>,
+    /// Those that have left since it was asked.
+    left: Vec<OrderKey>,
     open_max: usize,
     settled_max: usize,
 }
@@ -37,6 +39,7 @@ impl Orders {
             by_venue: BTreeMap::new(),
             by_client: BTreeMap::new(),
             settled: VecDeque::new(),
+            left: Vec::new(),
             open_max,
             settled_max,
         }
@@ -107,6 +110,12 @@ impl Orders {
     pub fn withdraw(&mut self, key: &OrderKey) {
         self.settled.retain(|settled| settled != key);
         self.forget(key);
+    }
+
+    /// One that has settled and found no room among the last any more, of those that were not taken
+    /// yet; to be asked until there is none.
+    pub fn take_left(&mut self) -> Option<OrderKey> {
+        self.left.pop()
     }
 
     /// Does something to an order and keeps the tables right; `None` where there is no such order.
@@ -182,6 +191,7 @@ impl Orders {
         while self.settled.len() > self.settled_max {
             if let Some(oldest) = self.settled.pop_front() {
                 self.forget(&oldest);
+                self.left.push(oldest);
             }
         }
     }

@@ -465,6 +465,9 @@ impl Desk {
 
     /// Keeps what is known beside an order right; after every change of one.
     fn touch(&mut self, key: &OrderKey) {
+        while let Some(left) = self.orders.take_left() {
+            self.records.remove(&left);
+        }
         let Some(order) = self.orders.get(key) else { return };
         let record = self.records.entry(key.clone()).or_default();
         match order.ask_at() {
@@ -475,9 +478,6 @@ impl Desk {
         let before = std::mem::replace(&mut record.counted, counted);
         let terms = &order.submit().terms;
         self.risk.exposure.count(&key.consumer, terms, before, counted);
-        if self.records.len() > 2 * (self.options.open_max + self.options.settled_max) {
-            self.records.retain(|key, _| self.orders.get(key).is_some());
-        }
     }
 }
 

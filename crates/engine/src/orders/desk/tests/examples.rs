@@ -572,3 +572,18 @@ fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     world.tick(20_000);
     assert_eq!(winds(&mut world), []);
 }
+
+#[test]
+fn what_is_known_beside_an_order_leaves_with_it() {
+    let mut world = World::new(DeskOptions { settled_max: 2, ..DeskOptions::default() });
+    world.run();
+    for id in ["1", "2", "3", "4", "5"] {
+        world.submit(id);
+        world.run();
+        (0..5).for_each(|_| world.trade(id));
+        world.settle();
+        let known: Vec<_> = world.desk.orders.iter().map(|(key, _)| key).collect();
+        assert_eq!(world.desk.records.keys().collect::<Vec<_>>(), known);
+    }
+    assert_eq!(world.desk.records.len(), 2);
+}
