@@ -49,6 +49,8 @@ const PAUSE: Duration = Duration::from_millis(40);
 const STANDS: Duration = Duration::from_millis(60);
 /// A cancel that came to nothing is asked for again after so long.
 const AGAIN: Duration = Duration::from_millis(500);
+/// What the operator is told when nothing can be written.
+const STUCK: &str = "the ledger can't be written";
 /// So many orders are enough to see that it trades, and so many denials that it does not.
 const SOME: u64 = 15;
 
@@ -280,10 +282,10 @@ impl Stage {
 
     /// Trades, can't write for a while, and trades again.
     fn suffer(&self, cause: Cause) {
-        let (stuck, again) = ("the ledger can't be written", "the ledger can be written again");
+        let (stuck, again) = (STUCK, "the ledger can be written again");
         self.until_more("it trades", &self.counts.accepted);
         let told = (self.log.count(stuck), self.log.count(again));
-        let end = cause(&self.ledger());
+        let end = cause(self);
         self.until_more("it denies", &self.counts.denied);
         assert!(self.log.count(stuck) > told.0, "the operator is told");
         let (placed, position) = (self.placed(), self.seen.position());
@@ -332,11 +334,11 @@ impl Stage {
 }
 
 /// Makes that the ledger can't be written; what is given back ends that.
-type Cause = fn(&Path) -> Box<dyn FnOnce()>;
+type Cause = fn(&Stage) -> Box<dyn FnOnce()>;
 
 /// Another program holds the file.
-fn locked(ledger: &Path) -> Box<dyn FnOnce()> {
-    let mut other = Connection::open(ledger).unwrap();
+fn locked(stage: &Stage) -> Box<dyn FnOnce()> {
+    let mut other = Connection::open(stage.ledger()).unwrap();
     other.busy_timeout(LIMIT).unwrap();
     other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap().forget();
     Box::new(move || other.execute_batch("ROLLBACK").unwrap())
@@ -357,7 +359,7 @@ impl Forget for rusqlite::Transaction<'_> {
 const SIGXFSZ: i32 = 25;
 
 /// The operating system refuses every write to a file.
-fn refused(_: &Path) -> Box<dyn FnOnce()> {
+fn refused(_: &Stage) -> Box<dyn FnOnce()> {
     limit("0");
     Box::new(|| limit("unlimited"))
 }
@@ -369,11 +371,15 @@ fn limit(bytes: &str) {
     assert!(set.expect("prlimit, of util-linux").success());
 }
 
-/// The file and its log are overwritten, and put back in the end.
-fn damaged(ledger: &Path) -> Box<dyn FnOnce()> {
-    let free = locked(ledger);
+/// The file and its log are overwritten, and put back in the end. That is done while another program
+/// holds them and a write was refused: the writer looks at the file anew then. Otherwise it may go on for
+/// long with the pages that it has in memory.
+fn damaged(stage: &Stage) -> Box<dyn FnOnce()> {
+    let (ledger, told) = (stage.ledger(), stage.log.count(STUCK));
+    let free = locked(stage);
+    stage.until("a write is refused", || stage.log.count(STUCK) > told);
     let log = ledger.with_file_name("ledger.db-wal");
-    let files = [ledger.to_owned(), log].map(|path| (fs::read(&path).unwrap(), path));
+    let files = [ledger, log].map(|path| (fs::read(&path).unwrap(), path));
     for (bytes, path) in &files {
         overwrite(path, &vec![0xAA; bytes.len()]);
     }
