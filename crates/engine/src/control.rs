@@ -118,12 +118,19 @@ pub(crate) struct Ready {
     pub verdict: Verdict,
     /// The result of a command whose ack said pending.
     pub is_result: bool,
+    /// Whether no other answer follows: the result of a command that is pending comes once, however
+    /// often it was repeated.
+    pub is_last: bool,
 }
 
 impl Ready {
-    /// Whether another answer to the same command follows.
-    pub(crate) fn is_last(&self) -> bool {
-        !matches!(self.verdict, Verdict::Pending { .. })
+    fn ack(to: To, verdict: Verdict) -> Self {
+        let is_last = !matches!(verdict, Verdict::Pending { .. });
+        Self { to, verdict, is_result: false, is_last }
+    }
+
+    fn result(to: To, verdict: Verdict) -> Self {
+        Self { to, verdict, is_result: true, is_last: true }
     }
 
     /// The answer as an event's kind and body, for a consumer.
@@ -278,6 +285,7 @@ impl Control {
         if let Some(Verdict::Refused(refusal @ Refusal::IdReused)) = remembered {
             shard.bury_command((&desk.name, false), &command, refusal, now);
         }
+        let is_repeated = remembered.is_some();
         let verdict = remembered.unwrap_or_else(|| {
             let done = self.carry_out((consumer, false), &command, shard, now);
             let verdict = done.verdict;
@@ -287,7 +295,8 @@ impl Control {
             }
             verdict
         });
-        self.ready.push(Ready { to: To::Consumer(consumer, id), verdict, is_result: false });
+        let ack = Ready::ack(To::Consumer(consumer, id), verdict);
+        self.ready.push(Ready { is_last: ack.is_last || is_repeated, ..ack });
     }
 
     /// Takes the commands of operators, as many as are taken in one turn.
@@ -313,7 +322,7 @@ impl Control {
                     Verdict::Refused(refusal)
                 }
             };
-            self.ready.push(Ready { to: To::Operator(reply), verdict, is_result: false });
+            self.ready.push(Ready::ack(To::Operator(reply), verdict));
         }
     }
 
@@ -576,7 +585,7 @@ impl Control {
         let Self { offs, desks, ready, .. } = self;
         for Off { to, .. } in offs.extract_if(.., |off| off.seen) {
             settle(desks, &to, Verdict::Effective);
-            ready.push(Ready { to, verdict: Verdict::Effective, is_result: true });
+            ready.push(Ready::result(to, Verdict::Effective));
         }
     }
 
@@ -644,7 +653,7 @@ fn end_pending(
         let to = pending.remove(n).to;
         let verdict = ended.map_or_else(Verdict::Refused, |()| Verdict::Effective);
         settle(desks, &to, verdict);
-        ready.push(Ready { to, verdict, is_result: true });
+        ready.push(Ready::result(to, verdict));
     }
 }
 

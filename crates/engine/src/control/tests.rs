@@ -208,6 +208,26 @@ fn the_same_again_is_acknowledged_as_it_stands_and_changes_nothing() {
 }
 
 #[test]
+fn a_command_that_is_repeated_while_it_is_pending_is_open_no_longer_for_that() {
+    let mut bus = Bus::new(1);
+    let most = QueueCapacity::default().commands;
+    for _ in 0..2 * most {
+        let sent = bus.command(0, 7, Command::Subscribe(trades()));
+        assert!(
+            matches!(sent[..], [Answered { verdict: Verdict::Pending { .. }, .. }]),
+            "{sent:?}"
+        );
+    }
+    bus.told();
+    bus.status(0, Kind::Trade, StreamState::Live, Reason::Flowing);
+    let results = answers(&bus.take(0));
+    assert!(matches!(results[..], [Answered { id: 7, result: true, .. }]), "{results:?}");
+    for id in 8..8 + 2 * most as u64 {
+        assert_eq!(bus.command(0, id, Command::SetTrading(false)).len(), 1);
+    }
+}
+
+#[test]
 fn what_is_wrong_changes_nothing_and_says_why() {
     let mut bus = Bus::new(1);
     let of = Subscription::of;
