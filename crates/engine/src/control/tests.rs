@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::capacity::{
     COMMANDS_MAX, MERGES_PER_CONSUMER, NAMES_PER_CONSUMER, STREAMS_PER_SUBSCRIPTION,
+    SUBSCRIPTIONS_MAX,
 };
 use crate::{Capacity, Consumer, Context, Inbox, QueueCapacity, Shard};
 
@@ -719,6 +720,29 @@ fn a_consumer_that_names_its_merges_anew_for_ever_ends_merging_for_nobody() {
     }
     let verdict = join(&mut bus, 1, 1, "other");
     assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+}
+
+#[test]
+fn a_consumer_without_room_for_another_subscription_still_has_its_merge() {
+    let mut bus = Bus::new(1);
+    bus.ask(Command::SubscribeMerged(merge("best")));
+    bus.told();
+    for provider in 0..2 {
+        bus.status(provider, Kind::Quote, StreamState::Live, Reason::Flowing);
+    }
+    bus.take(0);
+    let of = |n: usize| {
+        let instruments = vec![format!("X{n}-USDT").into()];
+        Command::Subscribe(Subscription { instruments, ..Subscription::default() })
+    };
+    for n in 1..SUBSCRIPTIONS_MAX {
+        assert_eq!(bus.ask(of(n)), Verdict::Effective);
+    }
+    let refused = Verdict::Refused(Refusal::TooManySubscriptions);
+    assert_eq!(bus.ask(of(SUBSCRIPTIONS_MAX)), refused);
+    assert_eq!(bus.ask(Command::SubscribeMerged(merge("other"))), refused);
+    assert_eq!(bus.ask(Command::SubscribeMerged(merge("best"))), Verdict::Effective);
+    assert_eq!(bus.ask(of(1)), Verdict::Effective);
 }
 
 #[test]
