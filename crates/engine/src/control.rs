@@ -28,6 +28,7 @@ use model::ledger::OrderKey;
 use model::{Body, CommandId, ConsumerId, ControlAck, ControlResult, InstrumentId, Kind, Nanos};
 use model::{ProviderId, Stream, venue};
 
+use crate::capacity::OPERATOR_COMMANDS_MAX;
 use crate::catalog::Catalog;
 use crate::merge::MergeSpec;
 use crate::route::{Edit, Filter, RoutingTable, Subscription};
@@ -303,6 +304,12 @@ impl Control {
     pub(crate) fn take_operators(&mut self, shard: &mut Shard, now: Nanos) {
         for taken in 1..=COMMANDS_PER_TURN {
             let Some(end) = &mut self.operators else { return };
+            end.more = false;
+            // Offs end within a second; until then no more of them gather than may wait to be taken.
+            let waits = |off: &&Off| matches!(off.to, To::Operator(_));
+            if self.offs.iter().filter(waits).count() >= OPERATOR_COMMANDS_MAX {
+                return;
+            }
             let next = end.next_command();
             end.more = next.is_some() && taken == COMMANDS_PER_TURN;
             let Some((name, command, reply)) = next else { return };
@@ -365,6 +372,12 @@ impl Control {
                 self.for_orders(OrderCommand::NeverArrived(OrderKey { consumer, client_order_id }))
             }
             _ if !operator && !desk.rights.subscribe => Err(Refusal::Unauthorised),
+            // A consumer's own commands are bounded by those that it may have open.
+            Command::Subscribe(_) | Command::SubscribeMerged(_)
+                if operator && self.pending_of(consumer) >= OPERATOR_COMMANDS_MAX =>
+            {
+                Err(Refusal::TooManyPending)
+            }
             Command::Subscribe(wanted) => self.add_subscription(consumer, wanted, shard, now),
             Command::Unsubscribe(unwanted) => {
                 self.remove_subscription(consumer, unwanted, shard, now).map(effective)
@@ -390,6 +403,12 @@ impl Control {
             }
             Verdict::Refused(refusal).into()
         })
+    }
+
+    /// How many commands of operators are pending for a consumer.
+    fn pending_of(&self, consumer: ConsumerId) -> usize {
+        let own = self.pending.iter().filter(|pending| pending.consumer == consumer);
+        own.filter(|pending| matches!(pending.to, To::Operator(_))).count()
     }
 
     /// The kill switch is off as any other is: whoever threw it is told when nothing leaves any more.

@@ -465,6 +465,38 @@ fn operators_command_for_consumers_and_get_ack_and_result() {
 }
 
 #[test]
+fn what_operators_wait_for_is_bounded() {
+    let mut bus = Bus::new(1);
+    bus.shard.join_orders();
+    let say = |bus: &mut Bus, command: Command| {
+        let answers = bus.operator.command("c0", command).unwrap();
+        bus.turn();
+        answers
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..OPERATOR_COMMANDS_MAX {
+        waiting.push(say(&mut bus, Command::Subscribe(trades())));
+        waiting.push(say(&mut bus, Command::SetTrading(false)));
+    }
+    let pending = |answer: Answer| matches!(answer.verdict, Verdict::Pending { .. });
+    assert!(waiting.iter().all(|answers| answers.try_recv().is_ok_and(pending)));
+    let later = say(&mut bus, Command::Subscribe(trades()));
+    assert!(later.try_recv().is_err(), "not taken yet");
+    assert_ne!(bus.shard.deadline(), Some(Nanos(0)), "nor looked at over and over");
+    bus.shard.switches_seen();
+    bus.shard.confirm_offs();
+    bus.turn();
+    let refused = Verdict::Refused(Refusal::TooManyPending);
+    assert_eq!(later.try_recv().unwrap().verdict, refused);
+    let off = say(&mut bus, Command::SetTrading(false));
+    assert!(off.try_recv().is_ok_and(pending));
+    let unsubscribed = say(&mut bus, Command::Unsubscribe(trades()));
+    assert_eq!(unsubscribed.try_recv().unwrap().verdict, Verdict::Effective);
+    let again = say(&mut bus, Command::Subscribe(trades()));
+    assert!(again.try_recv().is_ok_and(pending), "there is room again");
+}
+
+#[test]
 fn commands_beyond_the_limit_are_handed_back_and_those_that_wait_are_taken_in_time() {
     let mut bus = Bus::new(1);
     for id in 0..COMMANDS_MAX as u64 {
@@ -710,19 +742,6 @@ fn no_consumer_has_so_many_merges_that_others_can_have_none() {
 }
 
 #[test]
-fn a_consumer_that_names_its_merges_anew_for_ever_ends_merging_for_nobody() {
-    let mut bus = Bus::new(2);
-    for n in 0..2 * crate::capacity::MERGES_MAX as u64 {
-        let name = format!("m{n}");
-        let verdict = join(&mut bus, 0, 2 * n, &name);
-        assert!(!matches!(verdict, Verdict::Refused(_)), "{n}: {verdict:?}");
-        bus.command(0, 2 * n + 1, Command::UnsubscribeMerged(name.as_str().into()));
-    }
-    let verdict = join(&mut bus, 1, 1, "other");
-    assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
-}
-
-#[test]
 fn a_consumer_without_room_for_another_subscription_still_has_its_merge() {
     let mut bus = Bus::new(1);
     bus.ask(Command::SubscribeMerged(merge("best")));
@@ -743,6 +762,19 @@ fn a_consumer_without_room_for_another_subscription_still_has_its_merge() {
     assert_eq!(bus.ask(Command::SubscribeMerged(merge("other"))), refused);
     assert_eq!(bus.ask(Command::SubscribeMerged(merge("best"))), Verdict::Effective);
     assert_eq!(bus.ask(of(1)), Verdict::Effective);
+}
+
+#[test]
+fn a_consumer_that_names_its_merges_anew_for_ever_ends_merging_for_nobody() {
+    let mut bus = Bus::new(2);
+    for n in 0..2 * crate::capacity::MERGES_MAX as u64 {
+        let name = format!("m{n}");
+        let verdict = join(&mut bus, 0, 2 * n, &name);
+        assert!(!matches!(verdict, Verdict::Refused(_)), "{n}: {verdict:?}");
+        bus.command(0, 2 * n + 1, Command::UnsubscribeMerged(name.as_str().into()));
+    }
+    let verdict = join(&mut bus, 1, 1, "other");
+    assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
 }
 
 #[test]
