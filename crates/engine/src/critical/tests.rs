@@ -358,6 +358,33 @@ fn a_consumer_that_left_is_owed_nothing_and_the_log_keeps_it() {
     assert_eq!(rig.log.read(id, 0, 9).unwrap().len(), 3);
 }
 
+#[test]
+fn a_full_window_has_a_duration_until_all_is_read_back_or_the_consumer_left() {
+    let mut rig = Rig::new(2, small(2, 1));
+    let left = rig.id(1);
+    for consumer in [0, 0, 0, 1, 1, 1] {
+        rig.execute(consumer);
+    }
+    let mut turn_at = |at: u64, leaves: bool, drains: bool| {
+        if leaves {
+            rig.inboxes.truncate(1);
+        }
+        if drains {
+            rig.drain(0, 64);
+        }
+        rig.now = Nanos(at);
+        rig.turn();
+        let counts = rig.shard.consumers().map(|(_, tally)| tally.counts());
+        counts.map(|counts| (counts.stalled, counts.stalled_ns)).collect::<Vec<_>>()
+    };
+    assert_eq!(turn_at(1, false, false), [(true, 0), (true, 0)]);
+    assert_eq!(turn_at(11, false, false), [(true, 10), (true, 10)]);
+    assert_eq!(turn_at(21, false, true), [(false, 20), (true, 20)]);
+    assert_eq!(turn_at(31, true, false), [(false, 20), (false, 30)]);
+    assert_eq!(turn_at(41, false, false), [(false, 20), (false, 30)]);
+    assert!(!rig.shard.is_stalled(left));
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Step {
