@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::capacity::{
-    COMMANDS_MAX, MERGES_PER_CONSUMER, NAMES_PER_CONSUMER, STREAMS_PER_SUBSCRIPTION,
-    SUBSCRIPTIONS_MAX,
+    COMMANDS_MAX, COMMANDS_REMEMBERED, MERGES_PER_CONSUMER, NAMES_PER_CONSUMER,
+    STREAMS_PER_SUBSCRIPTION, SUBSCRIPTIONS_MAX,
 };
 use crate::{Capacity, Consumer, Context, Inbox, QueueCapacity, Shard};
 
@@ -206,6 +206,35 @@ fn the_same_again_is_acknowledged_as_it_stands_and_changes_nothing() {
         assert_eq!(gone[0].verdict, Verdict::Effective);
     }
     assert_eq!((bus.shard.routing_version(), bus.told()), (2, vec![]));
+    bus.pass(Duration::from_secs(30));
+    let (provider, gone) = wanted(0, Kind::Trade);
+    assert_eq!(bus.told(), [(provider, venue::Command::Unsubscribe(gone))], "it was there once");
+}
+
+#[test]
+fn the_newest_commands_of_a_consumer_are_known_again_and_no_others() {
+    let mut bus = Bus::new(1);
+    for id in 0..=COMMANDS_REMEMBERED as u64 {
+        bus.command(0, id, Command::SetTrading(false));
+    }
+    let other = |bus: &mut Bus, id| bus.command(0, id, Command::Unsubscribe(trades()))[0].verdict;
+    assert_eq!(other(&mut bus, 1), Verdict::Refused(Refusal::IdReused));
+    assert_eq!(other(&mut bus, 0), Verdict::Effective, "the oldest is forgotten");
+}
+
+#[test]
+fn a_consumer_brings_in_so_many_names_and_no_more() {
+    let mut bus = Bus::new(1);
+    let of = |names: std::ops::Range<usize>| {
+        let instruments = names.map(|n| format!("X{n}-USDT").into()).collect();
+        Command::Subscribe(Subscription { instruments, ..Subscription::default() })
+    };
+    for first in (0..NAMES_PER_CONSUMER).step_by(STREAMS_PER_SUBSCRIPTION) {
+        assert_eq!(bus.ask(of(first..first + STREAMS_PER_SUBSCRIPTION)), Verdict::Effective);
+    }
+    let more = NAMES_PER_CONSUMER..NAMES_PER_CONSUMER + 1;
+    assert_eq!(bus.ask(of(more)), Verdict::Refused(Refusal::NoRoom));
+    assert_eq!(bus.ask(of(0..1)), Verdict::Effective, "of names that are known any");
 }
 
 #[test]
@@ -423,6 +452,10 @@ fn a_merge_lives_as_long_as_somebody_wants_it() {
     let gone = bus.command(0, 2, Command::UnsubscribeMerged("best".into()));
     assert_eq!(gone[0].verdict, Verdict::Effective);
     assert!(bus.shard.merges().any(|merge| merge.is_active()));
+    let again = bus.command(0, 3, Command::UnsubscribeMerged("best".into()));
+    assert_eq!(again[0].verdict, Verdict::Effective);
+    bus.pass(Duration::from_secs(30));
+    assert_eq!(bus.told(), [], "the other one still wants it");
     bus.command(1, 2, Command::UnsubscribeMerged("best".into()));
     assert!(!bus.shard.merges().any(|merge| merge.is_active()));
     bus.pass(Duration::from_secs(30));
@@ -465,6 +498,20 @@ fn operators_command_for_consumers_and_get_ack_and_result() {
 }
 
 #[test]
+fn an_operators_commands_that_were_too_many_for_a_turn_want_the_next_at_once() {
+    let mut bus = Bus::new(1);
+    let off = || Command::SetTrading(false);
+    let answers: Vec<_> =
+        (0..=COMMANDS_PER_TURN).map(|_| bus.operator.command("c0", off()).unwrap()).collect();
+    bus.turn();
+    let answered = || answers.iter().filter(|answers| answers.try_recv().is_ok()).count();
+    assert_eq!((answered(), bus.shard.deadline()), (COMMANDS_PER_TURN, Some(Nanos(0))));
+    bus.turn();
+    assert_eq!(answered(), 1);
+    assert_ne!(bus.shard.deadline(), Some(Nanos(0)));
+}
+
+#[test]
 fn what_operators_wait_for_is_bounded() {
     let mut bus = Bus::new(1);
     bus.shard.join_orders();
@@ -473,10 +520,14 @@ fn what_operators_wait_for_is_bounded() {
         bus.turn();
         answers
     };
+    let subscribed = (0..OPERATOR_COMMANDS_MAX).map(|_| Command::Subscribe(trades()));
+    let off = (0..OPERATOR_COMMANDS_MAX).map(|_| Command::SetTrading(false));
     let mut waiting = Vec::new();
-    for _ in 0..OPERATOR_COMMANDS_MAX {
-        waiting.push(say(&mut bus, Command::Subscribe(trades())));
-        waiting.push(say(&mut bus, Command::SetTrading(false)));
+    for (n, command) in (1..).zip(subscribed.chain(off)) {
+        waiting.push(bus.operator.command("c0", command).unwrap());
+        if n % COMMANDS_PER_TURN == 0 {
+            bus.turn();
+        }
     }
     let pending = |answer: Answer| matches!(answer.verdict, Verdict::Pending { .. });
     assert!(waiting.iter().all(|answers| answers.try_recv().is_ok_and(pending)));

@@ -10,7 +10,7 @@ use model::order::OrderState;
 use model::{Body, ConsumerId, Decimal, Error, Event, Header, Kind, Nanos, Side, Stream};
 use proptest::prelude::*;
 
-use super::ASK_AGAIN;
+use super::{ASK_AGAIN, NOTICES_MAX};
 use crate::exec_log::{ExecLog, LogRequest, MemoryLog, Page, exec_event};
 use crate::{
     Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
@@ -252,6 +252,46 @@ fn a_consumer_that_comes_back_gets_what_it_has_not_acknowledged() {
     rig.execute(0);
     rig.settle();
     assert_eq!(rig.taken[0].executions, [7, 8, 9, 10]);
+}
+
+#[test]
+fn a_consumer_that_comes_back_reads_page_after_page_though_nothing_new_comes() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..10 {
+        rig.log.append(id, plain(Kind::ExecReport, 0)).unwrap();
+    }
+    rig.shard.resume(id, 1);
+    rig.settle();
+    assert_eq!(rig.taken[0].executions, (2..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_log_is_not_told_anew_what_was_acknowledged_before_the_restart() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..9 {
+        rig.log.append(id, plain(Kind::ExecReport, 0)).unwrap();
+    }
+    rig.shard.resume(id, 8);
+    rig.turn();
+    let mut early = Acknowledges(7, None);
+    assert_eq!(rig.inboxes[0].drain(&mut early, || Nanos(9)), 1);
+    assert!(early.1.unwrap().is_ok());
+    assert_eq!(rig.shard.log_request(), None);
+}
+
+#[test]
+fn so_many_notices_wait_and_when_they_were_read_there_is_room_again() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..3 {
+        let news = || plain(Kind::Balance, 0);
+        let fit = (0..=NOTICES_MAX).take_while(|_| rig.shard.notice(id, news(), rig.now).is_ok());
+        assert_eq!((fit.count(), rig.shard.has_notice_room(id)), (NOTICES_MAX, false));
+        rig.settle();
+        assert!(rig.shard.has_notice_room(id));
+    }
 }
 
 /// Acknowledges what it was told to, once.
