@@ -148,7 +148,8 @@ pub const COMMANDS_MAX: usize = 64;
 /// Commands of a consumer that are known again by their id: its newest.
 pub const COMMANDS_REMEMBERED: usize = 512;
 
-/// Commands of operators that wait.
+/// Commands of operators that wait to be taken; as many offs of theirs may be pending, and for each
+/// consumer as many subscriptions.
 pub const OPERATOR_COMMANDS_MAX: usize = 256;
 
 /// Distinct names of unknown message types and the like that are counted one by one, per provider.

@@ -28,6 +28,7 @@ use model::ledger::OrderKey;
 use model::{Body, CommandId, ConsumerId, ControlAck, ControlResult, InstrumentId, Kind, Nanos};
 use model::{ProviderId, Stream, venue};
 
+use crate::capacity::OPERATOR_COMMANDS_MAX;
 use crate::catalog::Catalog;
 use crate::merge::MergeSpec;
 use crate::route::{Edit, Filter, RoutingTable, Subscription};
@@ -118,12 +119,19 @@ pub(crate) struct Ready {
     pub verdict: Verdict,
     /// The result of a command whose ack said pending.
     pub is_result: bool,
+    /// Whether no other answer follows: the result of a command that is pending comes once, however
+    /// often it was repeated.
+    pub is_last: bool,
 }
 
 impl Ready {
-    /// Whether another answer to the same command follows.
-    pub(crate) fn is_last(&self) -> bool {
-        !matches!(self.verdict, Verdict::Pending { .. })
+    fn ack(to: To, verdict: Verdict) -> Self {
+        let is_last = !matches!(verdict, Verdict::Pending { .. });
+        Self { to, verdict, is_result: false, is_last }
+    }
+
+    fn result(to: To, verdict: Verdict) -> Self {
+        Self { to, verdict, is_result: true, is_last: true }
     }
 
     /// The answer as an event's kind and body, for a consumer.
@@ -278,6 +286,7 @@ impl Control {
         if let Some(Verdict::Refused(refusal @ Refusal::IdReused)) = remembered {
             shard.bury_command((&desk.name, false), &command, refusal, now);
         }
+        let is_repeated = remembered.is_some();
         let verdict = remembered.unwrap_or_else(|| {
             let done = self.carry_out((consumer, false), &command, shard, now);
             let verdict = done.verdict;
@@ -287,13 +296,20 @@ impl Control {
             }
             verdict
         });
-        self.ready.push(Ready { to: To::Consumer(consumer, id), verdict, is_result: false });
+        let ack = Ready::ack(To::Consumer(consumer, id), verdict);
+        self.ready.push(Ready { is_last: ack.is_last || is_repeated, ..ack });
     }
 
     /// Takes the commands of operators, as many as are taken in one turn.
     pub(crate) fn take_operators(&mut self, shard: &mut Shard, now: Nanos) {
         for taken in 1..=COMMANDS_PER_TURN {
             let Some(end) = &mut self.operators else { return };
+            end.more = false;
+            // Offs end within a second; until then no more of them gather than may wait to be taken.
+            let waits = |off: &&Off| matches!(off.to, To::Operator(_));
+            if self.offs.iter().filter(waits).count() >= OPERATOR_COMMANDS_MAX {
+                return;
+            }
             let next = end.next_command();
             end.more = next.is_some() && taken == COMMANDS_PER_TURN;
             let Some((name, command, reply)) = next else { return };
@@ -313,7 +329,7 @@ impl Control {
                     Verdict::Refused(refusal)
                 }
             };
-            self.ready.push(Ready { to: To::Operator(reply), verdict, is_result: false });
+            self.ready.push(Ready::ack(To::Operator(reply), verdict));
         }
     }
 
@@ -356,6 +372,12 @@ impl Control {
                 self.for_orders(OrderCommand::NeverArrived(OrderKey { consumer, client_order_id }))
             }
             _ if !operator && !desk.rights.subscribe => Err(Refusal::Unauthorised),
+            // A consumer's own commands are bounded by those that it may have open.
+            Command::Subscribe(_) | Command::SubscribeMerged(_)
+                if operator && self.pending_of(consumer) >= OPERATOR_COMMANDS_MAX =>
+            {
+                Err(Refusal::TooManyPending)
+            }
             Command::Subscribe(wanted) => self.add_subscription(consumer, wanted, shard, now),
             Command::Unsubscribe(unwanted) => {
                 self.remove_subscription(consumer, unwanted, shard, now).map(effective)
@@ -381,6 +403,12 @@ impl Control {
             }
             Verdict::Refused(refusal).into()
         })
+    }
+
+    /// How many commands of operators are pending for a consumer.
+    fn pending_of(&self, consumer: ConsumerId) -> usize {
+        let own = self.pending.iter().filter(|pending| pending.consumer == consumer);
+        own.filter(|pending| matches!(pending.to, To::Operator(_))).count()
     }
 
     /// The kill switch is off as any other is: whoever threw it is told when nothing leaves any more.
@@ -576,7 +604,7 @@ impl Control {
         let Self { offs, desks, ready, .. } = self;
         for Off { to, .. } in offs.extract_if(.., |off| off.seen) {
             settle(desks, &to, Verdict::Effective);
-            ready.push(Ready { to, verdict: Verdict::Effective, is_result: true });
+            ready.push(Ready::result(to, Verdict::Effective));
         }
     }
 
@@ -644,7 +672,7 @@ fn end_pending(
         let to = pending.remove(n).to;
         let verdict = ended.map_or_else(Verdict::Refused, |()| Verdict::Effective);
         settle(desks, &to, verdict);
-        ready.push(Ready { to, verdict, is_result: true });
+        ready.push(Ready::result(to, verdict));
     }
 }
 

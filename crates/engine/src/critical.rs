@@ -320,6 +320,7 @@ impl Critical {
     pub(crate) fn close(&mut self) {
         self.answers = VecDeque::new();
         self.reading = Reading::CaughtUp;
+        self.stalled = false;
     }
 
     /// Puts an event into the ring; gives it back where there is no room.

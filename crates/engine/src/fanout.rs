@@ -348,9 +348,10 @@ impl Outlet {
 
     /// The consumer is gone: what it would have got is given up.
     fn close(&mut self) {
-        self.closed = true;
+        (self.closed, self.counted) = (true, true);
         self.backlog = Backlog::new(1);
         self.critical.close();
+        self.counts.stalled = false;
     }
 }
 

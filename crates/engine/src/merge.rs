@@ -138,7 +138,6 @@ impl Merge {
     fn revive(&mut self, spec: MergeSpec, parties: Parties) {
         self.counts.join(&parties);
         (self.spec, self.parties, self.removed) = (spec, parties, None);
-        self.forget();
     }
 
     /// Takes it out of force.

@@ -454,8 +454,8 @@ impl Backlog {
     fn tell_dropped(&mut self, lane: Lane, event: &mut Event) {
         let waiting = self.waiting(lane);
         if waiting.dropped > 0 && WhenFull::for_event(event) == Some(WhenFull::OldestDropped) {
-            let dropped = std::mem::take(&mut waiting.dropped);
-            event.header.dropped = event.header.dropped.saturating_add(dropped);
+            // It was told nothing yet: one that was, and waits, is the oldest of its stream.
+            event.header.dropped = std::mem::take(&mut waiting.dropped);
             self.owing -= 1;
         }
     }

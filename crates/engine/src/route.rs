@@ -425,6 +425,8 @@ mod tests {
         assert_eq!(book, same);
         assert_eq!(book.streams().count(), 2);
         assert_eq!(filter(&[], &[Kind::Trade]).streams().count(), 0, "it follows what flows");
+        let no_venues = filter(&["BTC-USDT"], &[Kind::Merged, Kind::StreamStatus]);
+        assert_eq!(no_venues.streams().count(), 0);
         let mut edit = RoutingTable::default().edit();
         assert!(edit.add(consumer, book.clone()) && !edit.add(consumer, same.clone()));
         let first = edit.finish();

@@ -253,15 +253,57 @@ fn a_consumer_that_makes_room_calls_the_shard_only_when_something_waits() {
 fn a_consumer_that_left_costs_nothing_more() {
     let capacity = QueueCapacity { ring: 1, trades: 9, ..QueueCapacity::default() };
     let (mut shard, mut inboxes) = testing::shard(&[("gone", capacity), ("here", capacity)]);
+    (0..5).for_each(|n| testing::trade(&mut shard, Nanos(0), n));
+    shard.end_turn(Nanos(0));
+    inboxes[1].drain(&mut Follower::default(), || Nanos(0));
+    let waiting = |shard: &Shard| shard.consumers().next().unwrap().1.counts().waiting;
+    assert_eq!(waiting(&shard), 4);
     drop(inboxes.remove(0));
-    for n in 0..50 {
+    shard.end_turn(Nanos(1));
+    assert_eq!(waiting(&shard), 0);
+    for n in 5..50 {
         testing::trade(&mut shard, Nanos(n), n);
         shard.end_turn(Nanos(n));
         let mut here = Follower::default();
         assert_eq!(inboxes[0].drain(&mut here, || Nanos(n)), 1);
     }
     let (_, gone) = shard.consumers().next().unwrap();
-    assert!(gone.counts().waiting == 0 && gone.counts().offered <= 1, "{:?}", gone.counts());
+    assert!(gone.counts().waiting == 0 && gone.counts().offered <= 6, "{:?}", gone.counts());
+}
+
+#[test]
+fn a_handler_that_fails_on_every_event_fills_no_disk() {
+    let logged: Vec<_> = (1..=1_000).filter(|n| is_logged(*n)).collect();
+    assert_eq!(logged[..16], (1..=16).collect::<Vec<_>>());
+    assert_eq!(logged[16..], [32, 64, 128, 256, 512]);
+}
+
+/// Acknowledges each execution event.
+struct Acknowledges;
+
+impl Consumer for Acknowledges {
+    fn on_event(&mut self, event: Event, ctx: &mut Context<'_>) {
+        let position = event.header.seq_provider.filter(|_| event.kind() == Kind::ExecReport);
+        position.into_iter().for_each(|position| ctx.acknowledge(position).unwrap());
+    }
+}
+
+#[test]
+fn the_shard_is_called_when_executions_were_acknowledged() {
+    let (called, waker) = counter();
+    let mut shard = Shard::new(Capacity::default(), Catalog::new(), waker);
+    let mut inbox = shard.add_consumer("a", QueueCapacity::default(), Nanos(0)).unwrap();
+    testing::subscribe_all(&mut shard);
+    testing::trade(&mut shard, Nanos(1), 1);
+    shard.end_turn(Nanos(1));
+    inbox.drain(&mut Acknowledges, || Nanos(1));
+    assert_eq!(calls(&called), 0);
+    let mut event = Event::default();
+    (event.header.stream.kind, event.header.seq_provider) = (Kind::ExecReport, Some(1));
+    shard.execution(inbox.id(), event, Nanos(2));
+    shard.end_turn(Nanos(2));
+    inbox.drain(&mut Acknowledges, || Nanos(2));
+    assert_eq!(calls(&called), 1);
 }
 
 /// Two threads, a ring of 8, both ends asleep whenever they may: a lost wakeup never ends.

@@ -45,14 +45,21 @@ impl Control {
         if !instrument::is_canonical(instrument) {
             return Err(Refusal::MalformedInstrument);
         }
-        self.admit_merge(consumer, name)?;
+        // Whoever has it already takes no more room.
+        let is_new =
+            self.merged.get(name).is_none_or(|merged| !merged.consumers.contains(&consumer));
+        if is_new {
+            self.admit_merge(consumer)?;
+        }
         let edit = self.edit(shard).clone();
         let refuse = |error: Error| {
             tracing::warn!(merge = &**name, %error, "a merge is refused");
             Refusal::MalformedMerge
         };
         shard.check_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
-        self.admit(consumer, &parts, shard)?;
+        if is_new {
+            self.admit(consumer, &parts, shard)?;
+        }
         let lasting = shard.merges().any(|merge| merge.is_active() && merge.spec() == spec);
         shard.put_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
         let catalog = shard.catalog();
@@ -69,18 +76,18 @@ impl Control {
             filter: filter.clone(),
             inputs: inputs.clone(),
         });
-        if merged.consumers.insert(consumer) {
+        if is_new {
+            merged.consumers.insert(consumer);
             inputs.iter().for_each(|stream| self.natives.retain(*stream));
             self.edit(shard).add(consumer, filter.clone());
         }
         Ok(Done { verdict: self.standing(&inputs, now), wanted: Some((filter, inputs)) })
     }
 
-    /// Whether a consumer may have one more merge, or has this one.
-    fn admit_merge(&self, consumer: ConsumerId, name: &str) -> Result<(), Refusal> {
-        let has = |merged: &Merged| merged.consumers.contains(&consumer);
-        let there = self.merged.values().filter(|merged| has(merged)).count();
-        if there < MERGES_PER_CONSUMER || self.merged.get(name).is_some_and(has) {
+    /// Whether a consumer may have one more merge.
+    fn admit_merge(&self, consumer: ConsumerId) -> Result<(), Refusal> {
+        let there = self.merged.values().filter(|merged| merged.consumers.contains(&consumer));
+        if there.count() < MERGES_PER_CONSUMER {
             Ok(())
         } else {
             Err(Refusal::TooManySubscriptions)

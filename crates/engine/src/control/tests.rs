@@ -9,10 +9,10 @@ use model::{Event, Stream};
 use proptest::prelude::*;
 
 use super::*;
-use crate::capacity::{
-    COMMANDS_MAX, MERGES_PER_CONSUMER, NAMES_PER_CONSUMER, STREAMS_PER_SUBSCRIPTION,
-};
+use crate::capacity::STREAMS_PER_SUBSCRIPTION;
 use crate::{Capacity, Consumer, Context, Inbox, QueueCapacity, Shard};
+
+mod bounds;
 
 const PROVIDERS: [&str; 2] = ["one", "two"];
 const INSTRUMENTS: [&str; 2] = ["BTC-USDT", "ETH-USDT"];
@@ -205,6 +205,9 @@ fn the_same_again_is_acknowledged_as_it_stands_and_changes_nothing() {
         assert_eq!(gone[0].verdict, Verdict::Effective);
     }
     assert_eq!((bus.shard.routing_version(), bus.told()), (2, vec![]));
+    bus.pass(Duration::from_secs(30));
+    let (provider, gone) = wanted(0, Kind::Trade);
+    assert_eq!(bus.told(), [(provider, venue::Command::Unsubscribe(gone))], "it was there once");
 }
 
 #[test]
@@ -402,6 +405,10 @@ fn a_merge_lives_as_long_as_somebody_wants_it() {
     let gone = bus.command(0, 2, Command::UnsubscribeMerged("best".into()));
     assert_eq!(gone[0].verdict, Verdict::Effective);
     assert!(bus.shard.merges().any(|merge| merge.is_active()));
+    let again = bus.command(0, 3, Command::UnsubscribeMerged("best".into()));
+    assert_eq!(again[0].verdict, Verdict::Effective);
+    bus.pass(Duration::from_secs(30));
+    assert_eq!(bus.told(), [], "the other one still wants it");
     bus.command(1, 2, Command::UnsubscribeMerged("best".into()));
     assert!(!bus.shard.merges().any(|merge| merge.is_active()));
     bus.pass(Duration::from_secs(30));
@@ -441,23 +448,6 @@ fn operators_command_for_consumers_and_get_ack_and_result() {
     assert_eq!(kinds, [Kind::StreamStatus, Kind::Trade], "the answers are the operator's");
     drop(bus.shard);
     assert!(bus.operator.command("c0", Command::SetTrading(false)).is_err());
-}
-
-#[test]
-fn commands_beyond_the_limit_are_handed_back_and_those_that_wait_are_taken_in_time() {
-    let mut bus = Bus::new(1);
-    for id in 0..COMMANDS_MAX as u64 {
-        bus.submit(0, id, Command::SetTrading(false));
-    }
-    let more = bus.inboxes[0].command(CommandId(99), Command::SetTrading(false));
-    assert!(more.unwrap_err().message.contains("command 99 was not taken"));
-    assert_eq!(bus.shard.deadline(), Some(Nanos(0)), "a turn is wanted at once");
-    bus.turn();
-    assert_eq!(bus.shard.deadline(), Some(Nanos(0)), "half of them are taken in a turn");
-    bus.turn();
-    assert_eq!(answers(&bus.take(0)).len(), COMMANDS_MAX);
-    bus.turn();
-    assert_ne!(bus.shard.deadline(), Some(Nanos(0)));
 }
 
 #[derive(Clone, Debug)]
@@ -651,69 +641,4 @@ proptest! {
         }
         prop_assert_eq!(acks.values().sum::<u32>() as usize, commands.len());
     }
-}
-
-fn merge(name: &str) -> MergeSpec {
-    MergeSpec {
-        name: name.into(),
-        instrument: "BTC-USDT".into(),
-        providers: vec!["one".into(), "two".into()],
-        ..MergeSpec::default()
-    }
-}
-
-/// What a consumer is told first of a merge that it wants.
-fn join(bus: &mut Bus, consumer: usize, id: u64, name: &str) -> Verdict {
-    bus.command(consumer, id, Command::SubscribeMerged(merge(name)))[0].verdict
-}
-
-#[test]
-fn no_consumer_has_so_many_merges_that_others_can_have_none() {
-    let mut bus = Bus::new(2);
-    join(&mut bus, 0, 0, "m0");
-    bus.told();
-    for provider in 0..2 {
-        bus.status(provider, Kind::Quote, StreamState::Live, Reason::Flowing);
-    }
-    let most = MERGES_PER_CONSUMER as u64;
-    for n in 1..most {
-        assert_eq!(join(&mut bus, 0, n, &format!("m{n}")), Verdict::Effective);
-    }
-    let refused = Verdict::Refused(Refusal::TooManySubscriptions);
-    assert_eq!(join(&mut bus, 0, most, "more"), refused);
-    assert_eq!(bus.shard.catalog().find_provider("more"), None);
-    assert_eq!(join(&mut bus, 0, most + 1, "m3"), Verdict::Effective, "it has this one already");
-    assert_eq!(join(&mut bus, 1, 1, "other"), Verdict::Effective);
-    bus.command(0, most + 2, Command::UnsubscribeMerged("m0".into()));
-    assert_eq!(join(&mut bus, 0, most + 3, "more"), Verdict::Effective);
-}
-
-#[test]
-fn a_consumer_that_names_its_merges_anew_for_ever_ends_merging_for_nobody() {
-    let mut bus = Bus::new(2);
-    for n in 0..2 * crate::capacity::MERGES_MAX as u64 {
-        let name = format!("m{n}");
-        let verdict = join(&mut bus, 0, 2 * n, &name);
-        assert!(!matches!(verdict, Verdict::Refused(_)), "{n}: {verdict:?}");
-        bus.command(0, 2 * n + 1, Command::UnsubscribeMerged(name.as_str().into()));
-    }
-    let verdict = join(&mut bus, 1, 1, "other");
-    assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
-}
-
-#[test]
-fn a_merge_that_is_refused_brings_in_no_name_and_uses_up_no_right_to() {
-    let mut bus = Bus::new(1);
-    let refused = Verdict::Refused(Refusal::MalformedMerge);
-    for n in 0..=NAMES_PER_CONSUMER as u64 {
-        let instrument = format!("X{n}-USDT").into();
-        let wrong = MergeSpec { instrument, window: Duration::ZERO, ..merge("m") };
-        let found = bus.command(0, n, Command::SubscribeMerged(wrong));
-        assert_eq!(found[0].verdict, refused);
-    }
-    let catalog = bus.shard.catalog();
-    assert_eq!((catalog.find_instrument("X0-USDT"), catalog.find_provider("m")), (None, None));
-    let new = MergeSpec { instrument: "X0-USDT".into(), ..merge("m") };
-    let found = bus.command(0, u64::MAX, Command::SubscribeMerged(new));
-    assert!(matches!(found[0].verdict, Verdict::Pending { .. }), "{found:?}");
 }

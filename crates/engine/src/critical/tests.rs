@@ -10,7 +10,7 @@ use model::order::OrderState;
 use model::{Body, ConsumerId, Decimal, Error, Event, Header, Kind, Nanos, Side, Stream};
 use proptest::prelude::*;
 
-use super::ASK_AGAIN;
+use super::{ASK_AGAIN, NOTICES_MAX};
 use crate::exec_log::{ExecLog, LogRequest, MemoryLog, Page, exec_event};
 use crate::{
     Capacity, Catalog, Consumer, Context, Inbox, QueueCapacity, RoutingTable, Shard, Subscription,
@@ -254,6 +254,46 @@ fn a_consumer_that_comes_back_gets_what_it_has_not_acknowledged() {
     assert_eq!(rig.taken[0].executions, [7, 8, 9, 10]);
 }
 
+#[test]
+fn a_consumer_that_comes_back_reads_page_after_page_though_nothing_new_comes() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..10 {
+        rig.log.append(id, plain(Kind::ExecReport, 0)).unwrap();
+    }
+    rig.shard.resume(id, 1);
+    rig.settle();
+    assert_eq!(rig.taken[0].executions, (2..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_log_is_not_told_anew_what_was_acknowledged_before_the_restart() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..9 {
+        rig.log.append(id, plain(Kind::ExecReport, 0)).unwrap();
+    }
+    rig.shard.resume(id, 8);
+    rig.turn();
+    let mut early = Acknowledges(7, None);
+    assert_eq!(rig.inboxes[0].drain(&mut early, || Nanos(9)), 1);
+    assert!(early.1.unwrap().is_ok());
+    assert_eq!(rig.shard.log_request(), None);
+}
+
+#[test]
+fn so_many_notices_wait_and_when_they_were_read_there_is_room_again() {
+    let mut rig = Rig::new(1, small(4, 1));
+    let id = rig.id(0);
+    for _ in 0..3 {
+        let news = || plain(Kind::Balance, 0);
+        let fit = (0..=NOTICES_MAX).take_while(|_| rig.shard.notice(id, news(), rig.now).is_ok());
+        assert_eq!((fit.count(), rig.shard.has_notice_room(id)), (NOTICES_MAX, false));
+        rig.settle();
+        assert!(rig.shard.has_notice_room(id));
+    }
+}
+
 /// Acknowledges what it was told to, once.
 struct Acknowledges(u64, Option<Result<(), Error>>);
 impl Consumer for Acknowledges {
@@ -356,6 +396,33 @@ fn a_consumer_that_left_is_owed_nothing_and_the_log_keeps_it() {
     rig.shard.end_turn(rig.now);
     assert_eq!(rig.shard.log_request(), None);
     assert_eq!(rig.log.read(id, 0, 9).unwrap().len(), 3);
+}
+
+#[test]
+fn a_full_window_has_a_duration_until_all_is_read_back_or_the_consumer_left() {
+    let mut rig = Rig::new(2, small(2, 1));
+    let left = rig.id(1);
+    for consumer in [0, 0, 0, 1, 1, 1] {
+        rig.execute(consumer);
+    }
+    let mut turn_at = |at: u64, leaves: bool, drains: bool| {
+        if leaves {
+            rig.inboxes.truncate(1);
+        }
+        if drains {
+            rig.drain(0, 64);
+        }
+        rig.now = Nanos(at);
+        rig.turn();
+        let counts = rig.shard.consumers().map(|(_, tally)| tally.counts());
+        counts.map(|counts| (counts.stalled, counts.stalled_ns)).collect::<Vec<_>>()
+    };
+    assert_eq!(turn_at(1, false, false), [(true, 0), (true, 0)]);
+    assert_eq!(turn_at(11, false, false), [(true, 10), (true, 10)]);
+    assert_eq!(turn_at(21, false, true), [(false, 20), (true, 20)]);
+    assert_eq!(turn_at(31, true, false), [(false, 20), (false, 30)]);
+    assert_eq!(turn_at(41, false, false), [(false, 20), (false, 30)]);
+    assert!(!rig.shard.is_stalled(left));
 }
 
 /// One thing that happens.

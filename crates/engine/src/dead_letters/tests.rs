@@ -1,5 +1,8 @@
 //! What becomes a dead letter, what is known of it, and what a flood comes to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
 use model::event::Quote;
 use model::venue::{Notice, Pipeline};
 use model::{Body, Kind, Remedy, Stream};
@@ -92,12 +95,24 @@ fn letters_of_low_priority_leave_room_for_the_others() {
     assert!(unmapped(&mut out, LetterReason::RefusedCommand));
 }
 
+/// Whether somebody was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
-fn a_reader_hears_of_the_end_after_the_last_letter() {
+fn a_reader_hears_of_a_letter_and_of_the_end_after_the_last() {
     let (mut out, mut letters) = way();
-    assert!(letters.attach(Waker::noop().clone()));
+    let woken = Arc::new(Woken::default());
+    assert!(letters.attach(Waker::from(woken.clone())));
     assert!(letters.may_sleep());
     assert!(unmapped(&mut out, LetterReason::Unmapped));
+    assert!(woken.0.load(Ordering::Relaxed));
     assert!(!letters.may_sleep());
     drop(out);
     assert!(letters.is_abandoned() && !letters.is_closed(), "one is still there");
@@ -316,6 +331,8 @@ proptest! {
             }
         }
         prop_assert!(out.counts().map(|(_, counts)| counts).eq(expected));
+        let left = std::iter::from_fn(|| end.take()).map(|of| (of.lost, of.content.reason()));
+        prop_assert!(left.eq(waiting));
     }
 }
 

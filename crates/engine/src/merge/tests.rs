@@ -324,6 +324,33 @@ fn counters_of_a_merge_never_go_back_whatever_becomes_of_it() {
 }
 
 #[test]
+fn who_joins_a_merge_later_is_counted_missing_like_the_others() {
+    let of = |names: [&str; 2]| MergeSpec { providers: names.map(Into::into).into(), ..spec() };
+    let mut rig = Rig::new(&of(["p", "q"]));
+    rig.quote(0, 10, 1);
+    rig.merged(2_000_000);
+    rig.shard.remove_merge("best");
+    rig.shard.add_merge(&of(["q", "r"])).unwrap();
+    rig.quote(1, 2_000_010, 1);
+    rig.merged(4_000_000);
+    assert_eq!(rig.counts().missing, missing([0, 1, 1]));
+}
+
+#[test]
+fn a_whole_window_that_finds_no_pooled_event_is_counted_and_takes_no_position() {
+    let mut rig = Rig::new(&MergeSpec { close: CloseOn::Complete, ..spec() });
+    let pool = rig.shard.pools().merged_events.clone();
+    let held: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
+    (0..3).for_each(|provider| rig.quote(provider, 10, 1));
+    assert_eq!(rig.merged(10), []);
+    drop(held);
+    (0..3).for_each(|provider| rig.quote(provider, 11, 2));
+    assert_eq!(rig.merged(11)[0].header.seq_provider, Some(1));
+    let counts = rig.counts();
+    assert_eq!((counts.exhausted, counts.emitted, counts.suppressed), (1, 1, 0));
+}
+
+#[test]
 fn the_place_of_a_merge_that_was_removed_goes_to_another_and_nobody_takes_one_for_the_other() {
     let mut rig = Rig::without();
     let of = |n: usize| MergeSpec { name: format!("m{n}").into(), ..spec() };

@@ -143,6 +143,17 @@ fn dropping_trades_spares_the_states_between_them() {
 }
 
 #[test]
+fn a_long_line_gives_its_memory_back_when_it_is_empty() {
+    let many = 4 * PLACES_KEPT;
+    let mut line = Line::new(many);
+    (0..many as u64).for_each(|seq| line.put(0, event(Trade, seq)));
+    assert!(line.backlog.line.capacity() >= many);
+    line.drain();
+    line.backlog.tidy();
+    assert!(line.backlog.line.capacity() < 2 * PLACES_KEPT);
+}
+
+#[test]
 fn a_line_that_closed_its_gaps_still_keeps_everyones_turn() {
     let mut line = Line::new(1);
     line.put(0, event(Quote, 1));

@@ -221,7 +221,7 @@ impl Shard {
                 let stream = Stream { kind, ..Stream::default() };
                 let header = Header { stream, ..self.blank_header(now) };
                 let event = Event { header, body, levels: None };
-                if let Err(error) = self.answer(*consumer, event, ready.is_last(), now) {
+                if let Err(error) = self.answer(*consumer, event, ready.is_last, now) {
                     tracing::error!(%consumer, %error, "an answer is not delivered");
                 }
             }

@@ -183,6 +183,65 @@ fn consumers_get_their_shares_and_states_are_outside_of_it() {
     assert_eq!((waiting, share), (0, 0), "without a budget nothing is held");
 }
 
+/// Trades of each of three instruments.
+#[derive(Default)]
+struct ByStream([u64; 3]);
+
+impl Consumer for ByStream {
+    fn on_event(&mut self, event: Event, _: &mut Context<'_>) {
+        if event.kind() == Kind::Trade {
+            self.0[event.header.stream.instrument.index()] += 1;
+        }
+    }
+}
+
+/// What one consumer with a share of 100 events a second got of each stream, second by second, where so
+/// many were wanted.
+fn seconds(wanted: &[[u64; 3]]) -> Vec<[u64; 3]> {
+    let capacity = QueueCapacity { trades: TRADES_WAIT, ..QueueCapacity::default() };
+    let (mut shard, mut inboxes) = testing::shard(&[("c", capacity)]);
+    let market = Market { budget: 100, per_s: vec![0; 3], wants: vec![vec![true; 3]] };
+    market.subscribe(&mut shard, &inboxes);
+    shard.set_budget(NonZeroU32::new(market.budget), Nanos(0));
+    let (turns, mut now) = (50, Nanos(0));
+    let second = |of: &[u64; 3]| {
+        let mut got = ByStream::default();
+        for turn in 0..turns {
+            now = now + WINDOW / turns as u32;
+            for (instrument, per_s) in (0..).zip(of) {
+                for id in turn * per_s / turns..(turn + 1) * per_s / turns {
+                    testing::trade_of(&mut shard, now, InstrumentId(instrument), id + 1);
+                }
+            }
+            shard.end_turn(now);
+            while inboxes[0].drain(&mut got, || now) > 0 {}
+        }
+        got.0
+    };
+    wanted.iter().map(second).collect()
+}
+
+#[test]
+fn a_stream_that_wants_little_gets_it_beside_one_that_wants_all() {
+    for [greedy, modest, _] in seconds(&[[1_000, 20, 0]; 6]).into_iter().skip(2) {
+        assert!(modest.abs_diff(20) <= 1 && greedy.abs_diff(80) <= 2, "{greedy} and {modest}");
+    }
+}
+
+#[test]
+fn streams_that_all_begin_at_once_have_no_more_than_the_consumer() {
+    let [first] = seconds(&[[100; 3]])[..] else { panic!("one second") };
+    // The share, and the burst that a bucket holds.
+    assert!(first.iter().sum::<u64>() <= 100 + 20, "{first:?}");
+}
+
+#[test]
+fn a_stream_that_was_quiet_begins_anew() {
+    let got = seconds(&[[50, 0, 0], [0; 3], [0; 3], [50, 0, 0], [50, 0, 0]]);
+    let of_it: Vec<_> = got.iter().map(|[first, ..]| *first).collect();
+    assert_eq!(of_it, [50, 0, 0, 50, 50]);
+}
+
 /// Constant demands of streams, and who wants which of them.
 #[derive(Clone, Debug)]
 struct Market {

@@ -193,6 +193,54 @@ fn agree(market: &Market, naive: &Naive) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Two instruments' crowds, and a client that keeps books by what is told; gives the best prices of the
+/// end, where there are any.
+fn adds_up(seed: u64) -> Result<Vec<[Option<u64>; 2]>, TestCaseError> {
+    let listings = vec![
+        Listing { name: "ETH-BTC".to_owned(), settlement: SPOT },
+        Listing { name: "BTC-USD-PERP".to_owned(), settlement: INVERSE },
+    ];
+    let options = MarketOptions { seed, listings, rate: 1_000, accounts: Vec::new() };
+    let mut market = Market::new(&options, NOW).unwrap();
+    let levels = |market: &Market, index| -> [BTreeMap<u64, u64>; 2] {
+        [Side::Buy, Side::Sell].map(|side| market.book(index).levels(side).collect())
+    };
+    let mut books = [levels(&market, 0), levels(&market, 1)];
+    let mut events = Vec::new();
+    for _ in 0..2_000 {
+        let now = market.deadline().unwrap();
+        market.advance(now, &mut events);
+    }
+    market.freeze(NOW, &mut events);
+    prop_assert_eq!(market.deadline(), None);
+    for event in &events {
+        if let What::Level { side, ticks, lots } = event.what {
+            let book = &mut books[event.instrument][usize::from(side == Side::Sell)];
+            if lots == 0 {
+                book.remove(&ticks)
+            } else {
+                book.insert(ticks, lots)
+            };
+        }
+    }
+    let mut all = Vec::new();
+    for (index, book) in books.into_iter().enumerate() {
+        prop_assert_eq!(levels(&market, index), book);
+        let best = market.best(index).map(|level| level.map(|(ticks, _)| ticks));
+        if let [Some(bid), Some(ask)] = best {
+            prop_assert!(bid < ask, "crossed: {:?}", best);
+        }
+        all.push(best);
+    }
+    Ok(all)
+}
+
+#[test]
+fn a_side_of_which_a_taker_has_taken_all_adds_up_too() {
+    let best = adds_up(6_826_816_660_062_347_164).unwrap();
+    assert!(matches!(best[..], [[Some(_), Some(_)], [None, Some(_)]]), "{best:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -214,35 +262,7 @@ proptest! {
     /// Levels that are told one by one make the book.
     #[test]
     fn the_events_add_up_to_the_book(seed in any::<u64>()) {
-        let listings = vec![
-            Listing { name: "ETH-BTC".to_owned(), settlement: SPOT },
-            Listing { name: "BTC-USD-PERP".to_owned(), settlement: INVERSE },
-        ];
-        let options = MarketOptions { seed, listings, rate: 1_000, accounts: Vec::new() };
-        let mut market = Market::new(&options, NOW).unwrap();
-        let mut books: Vec<[BTreeMap<u64, u64>; 2]> = (0..2)
-            .map(|index| [Side::Buy, Side::Sell].map(|s| market.book(index).levels(s).collect()))
-            .collect();
-        let mut events = Vec::new();
-        for _ in 0..2_000 {
-            let now = market.deadline().unwrap();
-            market.advance(now, &mut events);
-        }
-        market.freeze(NOW, &mut events);
-        prop_assert_eq!(market.deadline(), None);
-        for event in &events {
-            if let What::Level { side, ticks, lots } = event.what {
-                let book = &mut books[event.instrument][usize::from(side == Side::Sell)];
-                if lots == 0 { book.remove(&ticks) } else { book.insert(ticks, lots) };
-            }
-        }
-        for (index, book) in books.into_iter().enumerate() {
-            let found: [BTreeMap<_, _>; 2] =
-                [Side::Buy, Side::Sell].map(|s| market.book(index).levels(s).collect());
-            prop_assert_eq!(found, book);
-            let best = market.best(index).map(|level| level.unwrap().0);
-            prop_assert!(best[0] < best[1], "crossed: {:?}", best);
-        }
+        adds_up(seed)?;
     }
 
     /// Positions sum to nothing; balances, fees and open profit to what was deposited.

@@ -96,6 +96,7 @@ fn one_that_is_made_anew_begins_with_whole_books_and_misses_nothing_critical() {
     let left = runner.run(|| ms(108));
     assert_eq!((left, made.load(Ordering::Relaxed)), (8, 2));
     assert_eq!(shared.0.lock().unwrap().transitions, 1, "critical events come as ever");
+    assert_eq!(shard.deadline(), Some(Nanos(0)), "a turn is wanted at once, to begin anew");
     testing::update(&mut shard, ms(109), 10);
     shard.end_turn(ms(109));
     testing::trade(&mut shard, ms(110), 20);
@@ -105,6 +106,7 @@ fn one_that_is_made_anew_begins_with_whole_books_and_misses_nothing_critical() {
     let mut port = shard.port(ProviderId(0), ms(110));
     shared.0.lock().unwrap().assert_same_book(port.book(testing::INSTRUMENT));
     assert_eq!(shared.0.lock().unwrap().trades, [20]);
+    assert_eq!(shared.0.lock().unwrap().transitions, 1 + 2, "both streams say how they stand");
     let counts = runner.inbox().tally().counts();
     assert_eq!((counts.panics, counts.restarts), (1, 1));
     assert_eq!(
@@ -138,6 +140,69 @@ fn what_panics_again_and_again_is_made_anew_ever_more_rarely() {
     }
     assert_eq!(waits, [100, 200, 400, 400, 400, 400], "a factory that panics is tried again too");
     assert_eq!(runner.inbox().tally().counts().panics, 6);
+}
+
+/// Panics when it is handed anything, and once more when it goes.
+struct Broken {
+    gone: Arc<AtomicU32>,
+    has_panicked: bool,
+}
+
+impl Consumer for Broken {
+    fn on_event(&mut self, _: Event, _: &mut Context<'_>) {
+        self.has_panicked = true;
+        panic!("broken");
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        self.gone.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.has_panicked, "broken still");
+    }
+}
+
+#[test]
+fn one_that_breaks_once_more_when_it_goes_is_gone_and_what_lived_long_comes_back_soon() {
+    let (mut shard, inbox) = shard();
+    let gone = Arc::new(AtomicU32::new(0));
+    let counter = gone.clone();
+    let factory: Factory =
+        Box::new(move || Box::new(Broken { gone: counter.clone(), has_panicked: false }));
+    let (first, most) = (Duration::from_millis(100), Duration::from_millis(400));
+    let mut runner = Runner::made(inbox, factory, Restart::AfterPanic { first, most });
+    let mut now = ms(0);
+    let mut dies_after = |runner: &mut Runner, lived: u64| {
+        shard.end_turn(now);
+        now = now + Duration::from_millis(lived);
+        testing::trade(&mut shard, now, 1);
+        shard.end_turn(now);
+        runner.run(|| now);
+        let at = runner.deadline().unwrap();
+        let waits = at.since(now).as_millis();
+        now = at;
+        runner.run(|| now);
+        waits
+    };
+    let waits = [0, 400, 401, 0].map(|lived| dies_after(&mut runner, lived));
+    assert_eq!(waits, [100, 200, 100, 200]);
+    assert_eq!(gone.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn one_that_is_down_when_the_shard_goes_gets_what_is_left_at_once() {
+    let (mut shard, inbox) = shard();
+    let shared = Shared::default();
+    let later = shared.clone();
+    let factory: Factory = Box::new(move || Box::new(Made { shared: later.clone(), panics_on: 1 }));
+    let mut runner = Runner::made(inbox, factory, Restart::default());
+    testing::trade(&mut shard, ms(0), 1);
+    testing::status(&mut shard, ms(0), Kind::Trade, StreamState::Gapped);
+    shard.end_turn(ms(0));
+    assert_eq!((runner.run(|| ms(0)), runner.run(|| ms(1))), (1, 0), "it is down");
+    drop(shard);
+    assert_eq!(runner.run(|| ms(1)), 1);
+    assert!(runner.is_closed() && shared.0.lock().unwrap().transitions == 1);
 }
 
 struct Takes(Arc<AtomicU64>, Duration);
@@ -198,6 +263,13 @@ fn overruns_are_forgiven_and_a_batch_on_the_shard_is_short() {
         resident.judge(Duration::from_micros(1));
     }
     assert_eq!(resident.strikes, 0);
+    let (kept, over) = (Duration::from_micros(200), Duration::from_micros(201));
+    (0..FORGIVEN_AFTER / 2).for_each(|_| resident.judge(kept));
+    resident.judge(over);
+    (1..FORGIVEN_AFTER).for_each(|_| resident.judge(kept));
+    assert_eq!(resident.strikes, 1, "not by a thousand in all");
+    resident.judge(kept);
+    assert_eq!(resident.strikes, 0, "by a thousand in a row");
 }
 
 #[test]
@@ -213,6 +285,12 @@ fn a_handler_that_does_not_return_is_counted_once_an_event() {
         shard.watch_handlers(ms(9_000));
         assert_eq!(tally.counts().blocked, counted);
     }
+    let mut runner = Runner::new(inbox, Box::new(Takes(Arc::default(), Duration::ZERO)));
+    testing::trade(&mut shard, ms(9_000), 1);
+    shard.end_turn(ms(9_000));
+    assert_eq!(runner.run(|| ms(9_000)), 1);
+    shard.watch_handlers(ms(20_000));
+    assert_eq!(runner.inbox().tally().counts().blocked, 2, "with its batch a handler has returned");
 }
 
 #[test]

@@ -101,6 +101,44 @@ fn what_a_venue_has_not_got_is_asked_for_again_by_the_next_who_names_it() {
     assert_eq!((take(&mut natives), natives.standing(one)), ((vec![], vec![]), None));
 }
 
+#[test]
+fn a_linger_that_was_broken_off_does_not_shorten_the_next() {
+    let mut natives = Natives::new(LINGER);
+    let one = stream(0);
+    natives.retain(one);
+    take(&mut natives);
+    natives.release(one, Nanos(0));
+    natives.retain(one);
+    assert_eq!(natives.deadline(), None);
+    natives.release(one, Nanos(20));
+    natives.expire(Nanos(30));
+    assert_eq!((take(&mut natives), natives.deadline()), ((vec![], vec![]), Some(Nanos(50))));
+}
+
+#[test]
+fn a_venue_is_told_of_so_many_streams_at_a_time() {
+    let mut natives = Natives::new(LINGER);
+    let most = u32::try_from(STREAMS_PER_BATCH).unwrap();
+    let own = ProviderId(0);
+    (0..=2 * most).for_each(|n| natives.retain(stream(2 * n)));
+    let told: Vec<_> =
+        std::iter::from_fn(|| natives.take(own, true)).map(|of| of.0.len()).collect();
+    assert_eq!(told, [STREAMS_PER_BATCH, STREAMS_PER_BATCH, 1]);
+}
+
+#[test]
+fn what_is_heard_of_a_stream_counts_for_that_stream_and_only_once_it_was_asked_for() {
+    let mut natives = Natives::new(LINGER);
+    let (one, other) = (stream(0), stream(2));
+    natives.retain(one);
+    natives.retain(other);
+    assert!(!natives.confirm(one), "the last of a subscription that is over");
+    take(&mut natives);
+    assert_eq!(natives.standing(one), Some(Standing::Asked));
+    assert!(natives.refuse(one.provider, one.instrument));
+    assert_eq!(natives.standing(other), Some(Standing::Asked));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Retain(u32),

@@ -28,7 +28,6 @@ use Told::State;
 
 const GAP: Told = State(StreamState::Gapped, Reason::SequenceGap);
 const ON: Told = State(StreamState::Live, Reason::Flowing);
-const LOST: Told = State(StreamState::Gapped, Reason::Disconnected);
 
 fn t(trade: u64) -> Told {
     Told::Trade(trade)
@@ -83,15 +82,17 @@ fn a_hole_that_is_given_up_is_told_in_the_stream_and_counted() {
 #[test]
 fn what_waited_keeps_the_time_of_its_arrival_and_holds_no_pooled_event() {
     let (mut shard, mut inbox) = sequenced();
-    trades(&mut shard, Nanos(1), &[1, 3]);
-    assert_eq!(shard.pools().canonical_events.stats().in_use, 0);
-    let mut port = shard.port(P, Nanos(5));
-    port.ts_emit = Nanos(6);
-    let mut event = port.event().unwrap();
-    event.set_kind(INSTRUMENT, Kind::Trade);
-    event.header.seq_provider = Some(2);
-    event.body = Body::Trade(Trade { trade_id: 2, ..Trade::default() });
-    port.emit(event);
+    trades(&mut shard, Nanos(1), &[1]);
+    for (read, emitted, trade_id) in [(1, 2, 3), (5, 6, 2)] {
+        let mut port = shard.port(P, Nanos(read));
+        port.ts_emit = Nanos(emitted);
+        let mut event = port.event().unwrap();
+        event.set_kind(INSTRUMENT, Kind::Trade);
+        event.header.seq_provider = Some(trade_id);
+        event.body = Body::Trade(Trade { trade_id, ..Trade::default() });
+        port.emit(event);
+        assert_eq!(shard.pools().canonical_events.stats().in_use, 0);
+    }
     let header = take(&mut inbox).pop().unwrap().header;
     assert_eq!(
         (header.seq_provider, header.ts_recv, header.ts_emit),
@@ -102,13 +103,16 @@ fn what_waited_keeps_the_time_of_its_arrival_and_holds_no_pooled_event() {
 
 #[test]
 fn a_lost_connection_lets_out_what_waits_and_the_next_may_count_from_anywhere() {
-    let (mut shard, mut inbox) = sequenced();
-    trades(&mut shard, Nanos(1), &[10, 12]);
-    let mut port = shard.port(P, Nanos(2));
-    port.status(INSTRUMENT, Kind::Trade, StreamState::Gapped, Reason::Disconnected);
-    port.status(INSTRUMENT, Kind::Trade, StreamState::Live, Reason::Flowing);
-    trades(&mut shard, Nanos(3), &[4, 5]);
-    assert_eq!(heard(&mut inbox), [ON, t(10), GAP, ON, t(12), LOST, ON, t(4), t(5)]);
+    for reason in [Reason::Disconnected, Reason::VenueReset, Reason::Subscribed] {
+        let (mut shard, mut inbox) = sequenced();
+        trades(&mut shard, Nanos(1), &[10, 12]);
+        let mut port = shard.port(P, Nanos(2));
+        port.status(INSTRUMENT, Kind::Trade, StreamState::Gapped, reason);
+        port.status(INSTRUMENT, Kind::Trade, StreamState::Live, Reason::Flowing);
+        trades(&mut shard, Nanos(3), &[4, 5]);
+        let lost = State(StreamState::Gapped, reason);
+        assert_eq!(heard(&mut inbox), [ON, t(10), GAP, ON, t(12), lost, ON, t(4), t(5)]);
+    }
 }
 
 #[test]

@@ -150,4 +150,5 @@ fn no_more_letters_a_second_are_taken_than_may_be() {
     assert_eq!(taken[0], BURST);
     assert_eq!(taken[1..1_001].iter().sum::<u32>(), 1_000);
     assert!(taken[1..].iter().all(|now| *now <= REFILL.0));
+    assert!(pace.has_one(Nanos(3_600_000_000_000)) && pace.left == BURST, "no more are gathered");
 }
