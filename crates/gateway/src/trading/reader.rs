@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 
 use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
-use model::ledger::{Name, OrderKey, ReportKey, StoredOrder};
+use model::ledger::{Name, OrderKey, StoredOrder, VenueName};
 use model::{ConsumerId, Error};
-use store::ledger::LedgerRead;
+use store::ledger::{LedgerError, LedgerRead};
+
+use super::restore::{WithFacts, facts_of};
 
 /// Questions that may be under way; one more waits with whoever asks.
 const ASKS_MAX: usize = 256;
@@ -30,8 +32,8 @@ pub(crate) enum Ask {
     },
     /// What is known of an order.
     Order(OrderKey),
-    /// Whether there is a report of that key.
-    Report(ReportKey),
+    /// Whose a venue order is.
+    Stranger(VenueName),
 }
 
 /// An answer.
@@ -41,8 +43,9 @@ pub(crate) enum Told {
     Page(Page),
     /// To [`Ask::Order`]; where the ledger can't be read, nothing is said of the order.
     Order(OrderKey, Result<Option<Box<StoredOrder>>, Error>),
-    /// To [`Ask::Report`]; where the ledger can't be read, nothing is said of the report.
-    Report(ReportKey, Result<bool, Error>),
+    /// To [`Ask::Stranger`], with all facts of the order that it is; where the ledger can't be read,
+    /// nothing is said of it.
+    Stranger(VenueName, Result<Option<WithFacts>, Error>),
 }
 
 impl Told {
@@ -51,7 +54,7 @@ impl Told {
         match self {
             Self::Page(page) => page.events.as_ref().err(),
             Self::Order(_, stored) => stored.as_ref().err(),
-            Self::Report(_, known) => known.as_ref().err(),
+            Self::Stranger(_, stored) => stored.as_ref().err(),
         }
     }
 }
@@ -150,11 +153,17 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
             let stored = ledger.order(&key).map(|stored| stored.map(Box::new));
             Told::Order(key, stored.map_err(|error| (&error).into()))
         }
-        Ask::Report(key) => {
-            let known = ledger.knows(&key);
-            Told::Report(key, known.map_err(|error| (&error).into()))
+        Ask::Stranger(of) => {
+            let stored = owned(ledger, &of);
+            Told::Stranger(of, stored.map_err(|error| (&error).into()))
         }
     }
+}
+
+fn owned(ledger: &mut dyn LedgerRead, of: &VenueName) -> Result<Option<WithFacts>, LedgerError> {
+    let Some(key) = ledger.owner(of)? else { return Ok(None) };
+    let Some(stored) = ledger.order(&key)? else { return Ok(None) };
+    Ok(Some((stored.submit, facts_of(ledger, &key)?)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use engine::orders::DeskOptions;
 use engine::{Capacity, Catalog, Consumer, Context, QueueCapacity};
 use model::Denial;
-use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, ReportKey, StoredOrder};
+use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, StoredOrder, VenueName};
 use model::reply::ReplyAnswer;
 use store::ledger::{Held, LedgerError, LedgerRead, MemoryLedger};
 
@@ -47,7 +47,11 @@ impl LedgerRead for Unreadable {
         error()
     }
 
-    fn knows(&mut self, _: &ReportKey) -> Result<bool, LedgerError> {
+    fn owner(&mut self, _: &VenueName) -> Result<Option<OrderKey>, LedgerError> {
+        error()
+    }
+
+    fn newest(&mut self, _: usize) -> Result<Vec<(u64, Fact)>, LedgerError> {
         error()
     }
 

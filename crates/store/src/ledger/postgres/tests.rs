@@ -90,7 +90,9 @@ fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
     let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
     bench.writer().append(&appends(1, fills.map(Fact::Report)), Reach::Disk).unwrap();
     let mut db = Client::connect(&bench.url, NoTls).unwrap();
-    db.batch_execute("DROP TABLE positions; UPDATE meltica_ledger SET version = 1").unwrap();
+    let older = "DROP TABLE positions; DROP INDEX intents_of_venue;
+                 UPDATE meltica_ledger SET version = 1";
+    db.batch_execute(older).unwrap();
     drop(bench.writer());
     assert_eq!(conformance::held(&bench, "a"), ["p BTC-USDT -3"]);
 }
