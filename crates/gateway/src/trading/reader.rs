@@ -2,8 +2,9 @@
 //! waits for a disk.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
@@ -65,6 +66,8 @@ pub(super) struct Reader {
     asks: SyncSender<Ask>,
     told: Receiver<Told>,
     thread: JoinHandle<()>,
+    /// Nobody sends here: it ends with the thread.
+    ended: Receiver<()>,
 }
 
 impl Reader {
@@ -80,7 +83,9 @@ impl Reader {
         let (asks, questions) = sync_channel(ASKS_MAX);
         // As many answers as questions fit, so that the thread never waits for the shard.
         let (answers, told) = sync_channel(ASKS_MAX + 1);
+        let (alive, ended) = sync_channel(0);
         let thread = std::thread::Builder::new().name("ledger-reader".into()).spawn(move || {
+            let _alive: SyncSender<()> = alive;
             let mut failing = Failing::default();
             while let Ok(ask) = questions.recv() {
                 let told = answer(&mut *ledger, &catalog, ask);
@@ -91,7 +96,7 @@ impl Reader {
                 wake();
             }
         })?;
-        Ok(Self { asks, told, thread })
+        Ok(Self { asks, told, thread, ended })
     }
 
     /// Asks.
@@ -109,12 +114,16 @@ impl Reader {
         self.told.try_recv().ok()
     }
 
-    /// Ends the thread.
-    pub(super) fn finish(self) {
+    /// Ends the thread, or leaves it behind where its database does not answer in time; whether it ended.
+    pub(super) fn finish(self, within: Duration) -> bool {
         drop((self.asks, self.told));
-        if self.thread.join().is_err() {
+        let left = self.ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout);
+        if left {
+            tracing::warn!("the ledger's reader has no answer still, and is left behind");
+        } else if self.thread.join().is_err() {
             tracing::error!("the ledger's reader panicked; this is a bug, please report it");
         }
+        !left
     }
 }
 

@@ -48,6 +48,9 @@ pub struct WriterOptions {
     /// A call of the database that lasts longer is told as one that failed, though it may still
     /// succeed: what must not wait for a ledger, as a cancel, goes on without it.
     pub answers_within: Duration,
+    /// What waits in the end is written within so long, or may not be: longer than a call of a
+    /// database may take that does answer.
+    pub ends_within: Duration,
 }
 
 /// The longest wait between two tries.
@@ -63,6 +66,7 @@ impl Default for WriterOptions {
             sync_within: Duration::from_millis(2),
             retry_after: Duration::from_millis(50),
             answers_within: Duration::from_secs(8),
+            ends_within: Duration::from_secs(15),
         }
     }
 }
@@ -105,11 +109,16 @@ pub struct LedgerWriter {
     shared: Arc<Shared>,
     thread: JoinHandle<Result<LedgerReport, LedgerError>>,
     watch: JoinHandle<()>,
+    /// Nobody sends here: it ends with the writer's thread.
+    ended: Receiver<()>,
+    ends_within: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     finishing: AtomicBool,
+    /// The last append that was handed in.
+    handed_in: AtomicU64,
     durable_up_to: AtomicU64,
     groups: AtomicU64,
     failures: AtomicU64,
@@ -121,6 +130,17 @@ struct Shared {
 impl Shared {
     fn stuck(&self) -> MutexGuard<'_, Option<LedgerError>> {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said of a thread that does not come to its end.
+    fn left_behind(&self, within: Duration) -> LedgerError {
+        let durable = self.durable_up_to.load(Ordering::Acquire);
+        let facts = self.handed_in.load(Ordering::Relaxed).saturating_sub(durable);
+        let message = format!(
+            "no answer within {within:?}; {facts} facts may be unwritten, what was sent is asked about \
+             at the next start: check the server, its network and its disk before that"
+        );
+        LedgerError::stop("the ledger's database", message)
     }
 }
 
@@ -137,7 +157,7 @@ impl LedgerWriter {
         let (queue, appends) = sync_channel(options.queue_max.max(1));
         let (to_engine, replies) = sync_channel(options.queue_max.max(1));
         let (shared, wake) = (Arc::new(Shared::default()), Arc::new(wake));
-        let (alive, writer) = sync_channel(0);
+        let ((alive, writer), (runs, ended)) = (sync_channel(0), sync_channel(0));
         let watch = Watch {
             shared: shared.clone(),
             replies: to_engine.clone(),
@@ -155,12 +175,13 @@ impl LedgerWriter {
             shared: shared.clone(),
             dirty: None,
             seq: 0,
-            _alive: alive,
+            _alive: [alive, runs],
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let watch = thread("ledger-watch").spawn(move || watch.run())?;
         let thread = thread("ledger").spawn(move || desk.run())?;
-        Ok(Self { queue, replies, shared, thread, watch })
+        let ends_within = options.ends_within;
+        Ok(Self { queue, replies, shared, thread, watch, ended, ends_within })
     }
 
     /// Hands in the next fact; appends are to come in the order of their `seq`.
@@ -168,9 +189,12 @@ impl LedgerWriter {
     /// # Errors
     /// The append itself, where there is no room for it now.
     pub fn try_append(&self, append: LedgerAppend) -> Result<(), Box<LedgerAppend>> {
+        let seq = append.seq;
         self.queue.try_send(append).map_err(|refused| match refused {
             TrySendError::Full(append) | TrySendError::Disconnected(append) => Box::new(append),
-        })
+        })?;
+        self.shared.handed_in.store(seq, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The next reply, where there is one. Replies are bounded too: where nobody takes them, the
@@ -191,15 +215,19 @@ impl LedgerWriter {
     }
 
     /// Writes and syncs what waits, and ends. Waits for the disk, so it is not for the shard's
-    /// thread; replies that were not taken are gone.
+    /// thread; replies that were not taken are gone. Where a database does not answer in time its
+    /// threads are left behind, to end with the process.
     ///
     /// # Errors
-    /// Why what still waited could not be written, and how much that is.
+    /// Why what still waited could not be written, or may not have been, and how much that is.
     pub fn finish(self) -> Result<LedgerReport, LedgerError> {
         self.shared.finishing.store(true, Ordering::Release);
         drop(self.queue);
         drop(self.replies);
         self.thread.thread().unpark();
+        if self.ended.recv_timeout(self.ends_within) == Err(RecvTimeoutError::Timeout) {
+            return Err(self.shared.left_behind(self.ends_within));
+        }
         let (report, watched) = (self.thread.join(), self.watch.join());
         report.ok().filter(|_| watched.is_ok()).unwrap_or_else(|| {
             let message = "the ledger's thread panicked; this is a bug, please report it";
@@ -222,8 +250,8 @@ struct Desk {
     dirty: Option<Instant>,
     /// The last append that is written.
     seq: u64,
-    /// Whoever watches ends with this.
-    _alive: SyncSender<()>,
+    /// Whoever watches ends with this, and whoever waits for the end.
+    _alive: [SyncSender<()>; 2],
 }
 
 impl Desk {
