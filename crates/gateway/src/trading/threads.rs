@@ -47,8 +47,8 @@ impl Threads {
         waker: &Waker,
     ) -> Result<Self, RunError> {
         let options = WriterOptions { durability: config.durability, ..WriterOptions::default() };
-        let place = &config.place;
-        let (storage, read) = aside(|| Ok((ledger::writer(place)?, ledger::reader(place)?)))?;
+        let (storage, read) =
+            aside(|| Ok((ledger::writer(config)?, ledger::reader(&config.place)?)))?;
         let wake = waker.clone();
         let writer = LedgerWriter::start(storage, options, move || wake.wake_by_ref())
             .map_err(|error| RunError::new("the ledger's thread", error))?;
