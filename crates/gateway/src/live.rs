@@ -153,7 +153,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     close(&mut lines, &mut orders, &mut shard, clock).await;
     shard.end_turn(clock.now());
     // What the closing led to is written too.
-    orders.map_or(Ok(()), |orders| orders.finish(&mut shard, clock))?;
+    let written = orders.map_or(Ok(()), |orders| orders.finish(&mut shard, clock));
     let tallies = seated.tallies();
     drop(lines);
     let manager = shard.pools().manager().clone();
@@ -162,7 +162,7 @@ async fn run_shard(parts: Parts, seats: Vec<Seat>) -> Result<Summary, RunError> 
     clerk.join();
     come_home(&manager, &mut summary);
     summary.consumers = tallies.iter().map(|(name, tally)| of_consumer(name, tally)).collect();
-    Ok(summary)
+    written.map(|()| summary)
 }
 
 fn of_consumer(name: &str, tally: &Tally) -> ConsumerReport {

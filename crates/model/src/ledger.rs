@@ -272,6 +272,19 @@ pub struct ReportKey {
     pub what: Occurrence,
 }
 
+/// What a venue calls one of its orders, as far as it says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VenueName {
+    /// Who says so.
+    pub provider: Name,
+    /// What it is for.
+    pub instrument: Name,
+    /// The venue's id of it.
+    pub venue_order_id: Name,
+    /// The id that it was sent with, where the venue says it.
+    pub venue_client_id: Option<Name>,
+}
+
 /// What happened to an order, as far as it tells one report from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Occurrence {
@@ -346,6 +359,19 @@ impl Fact {
             Self::Answer(answer) => Some(&answer.order),
             Self::Report(report) => Some(&report.order),
             Self::Acknowledgement(_) => None,
+        }
+    }
+
+    /// When it became known.
+    #[must_use]
+    pub fn ts(&self) -> Nanos {
+        match self {
+            Self::Submit(submit) => submit.ts,
+            Self::Change(change) => change.ts,
+            Self::Sent(sent) => sent.ts,
+            Self::Answer(answer) => answer.ts,
+            Self::Report(report) => report.ts_recv,
+            Self::Acknowledgement(acknowledgement) => acknowledgement.ts,
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// None yet.
+    /// None yet. The last that has settled is always remembered.
     #[must_use]
     pub fn new(open_max: usize, settled_max: usize) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Orders {
             settled: VecDeque::new(),
             left: Vec::new(),
             open_max,
-            settled_max,
+            settled_max: settled_max.max(1),
         }
     }
 
@@ -92,7 +92,7 @@ impl Orders {
         if self.orders.contains_key(&key) || self.by_client.contains_key(&client) {
             return Err(Error::reject(format!("order {key} is here already: use a new id")));
         }
-        if self.open_len() >= self.open_max {
+        if self.open_len() >= self.open_max && !order.standing().is_terminal() {
             return Err(Error::reject(format!(
                 "no room for order {key}: {} orders are open, which is the limit; wait until some \
                  have settled",

@@ -6,7 +6,7 @@
 //! | goes in | from |
 //! | --- | --- |
 //! | [`submit`](Desk::submit), [`cancel`](Desk::cancel), [`amend`](Desk::amend), [`query`](Desk::query), [`acknowledge`](Desk::acknowledge) | consumers |
-//! | [`ledger`](Desk::ledger), [`looked_up`](Desk::looked_up), [`fill_looked_up`](Desk::fill_looked_up) | the ledger |
+//! | [`ledger`](Desk::ledger), [`looked_up`](Desk::looked_up), [`stranger_looked_up`](Desk::stranger_looked_up) | the ledger |
 //! | [`heard`](Desk::heard) | trading machines |
 //! | [`switch_on`](Desk::switch_on), [`switch_off`](Desk::switch_off), [`kill`](Desk::kill), [`never_arrived`](Desk::never_arrived) | operators |
 //! | [`on_timer`](Desk::on_timer) | the clock, at [`deadline`](Desk::deadline) |
@@ -17,7 +17,7 @@
 //! | [`take_instruction`](Desk::take_instruction) | the provider's machine, at once |
 //! | [`take_delivery`](Desk::take_delivery) | the consumer's critical lane |
 //! | [`take_reply`](Desk::take_reply) | the consumer |
-//! | [`take_lookup`](Desk::take_lookup), [`take_fill_lookup`](Desk::take_fill_lookup) | whoever reads the ledger |
+//! | [`take_lookup`](Desk::take_lookup), [`take_stranger`](Desk::take_stranger) | whoever reads the ledger |
 //! | [`take_account`](Desk::take_account) | all consumers |
 //! | [`take_note`](Desk::take_note) | the operator |
 //!
@@ -173,7 +173,7 @@ pub enum Note {
         /// The venue's id of it.
         venue_order_id: Name,
     },
-    /// A fill of a venue order that no order of ours claims and the ledger does not have; told once.
+    /// A fill of a venue order that is no order of ours, here or in the ledger; told once.
     UnclaimedFill {
         /// Where.
         provider: Name,
@@ -195,8 +195,8 @@ pub enum Note {
         /// What was asked and what came.
         what: String,
     },
-    /// Reports were not taken in because too many facts wait for the ledger, or no pooled report was
-    /// free; the account will be reconciled.
+    /// Reports were not taken in because too many facts wait for the ledger, no pooled report was free,
+    /// or the ledger could not say whose they are; the account will be reconciled.
     Overfull(Name),
 }
 
@@ -237,6 +237,8 @@ struct Record {
     sweep: Option<Sweep>,
     /// What its query found is held back until they are.
     held: bool,
+    /// When its end was told, where it is over.
+    over: Option<Nanos>,
 }
 
 /// A venue said that an order is over with more filled than fills were told.
@@ -455,6 +457,9 @@ impl Desk {
     /// Carries out what a change of an order leads to.
     fn apply(&mut self, key: &OrderKey, effects: Effects) {
         if let Some(report) = effects.report {
+            let over = report.state.is_terminal();
+            let record = self.records.entry(key.clone()).or_default();
+            record.over = over.then(|| record.over.unwrap_or(report.ts_recv));
             self.journal.report(report);
         }
         for oddity in effects.oddities {

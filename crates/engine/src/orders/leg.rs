@@ -149,16 +149,18 @@ impl Leg {
         if self.confirmed.is_some() || report.quantity != self.wanted {
             self.confirmed = Some((ts, id, report.state.is_terminal(), report.quantity));
         }
-        let told = match report.state {
-            OrderState::Acknowledged => Standing::Acknowledged,
-            OrderState::Partial => Standing::Partial,
-            OrderState::Filled => Standing::Filled,
-            OrderState::Cancelled => Standing::Cancelled,
-            OrderState::Rejected => Standing::Rejected,
-            OrderState::Expired => Standing::Expired,
-        };
+        let told = told(report.state);
         if alone || told.is_terminal() || !self.said.is_terminal() {
             self.said = told;
+        }
+    }
+
+    /// The order's end is taken in again: by then all venue orders behind it were over. One that another
+    /// stood in for was not filled.
+    pub(super) fn restore_end(&mut self, state: OrderState) {
+        if !self.said.is_terminal() {
+            let filled = state == OrderState::Filled;
+            self.said = if filled { Standing::Cancelled } else { told(state) };
         }
     }
 
@@ -180,5 +182,17 @@ impl Leg {
         self.fills.insert(fill.trade_id.clone(), fill.quantity);
         self.fills_sum = self.fills_sum.saturating_add(fill.quantity);
         true
+    }
+}
+
+/// How an order stood of which that was told.
+fn told(state: OrderState) -> Standing {
+    match state {
+        OrderState::Acknowledged => Standing::Acknowledged,
+        OrderState::Partial => Standing::Partial,
+        OrderState::Filled => Standing::Filled,
+        OrderState::Cancelled => Standing::Cancelled,
+        OrderState::Rejected => Standing::Rejected,
+        OrderState::Expired => Standing::Expired,
     }
 }

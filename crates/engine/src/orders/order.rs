@@ -142,7 +142,10 @@ impl Order {
         }
         // No answer to what is under way reaches this process: the order is asked about.
         order.changes.clear();
-        order.owed = order.unreported(words, now);
+        let over = order.told.is_some_and(|(state, ..)| state.is_terminal());
+        let owed = order.unreported(words, now);
+        // An end that was told is not told again; one that was none is.
+        order.owed = owed.filter(|_| !over || !order.standing().is_terminal());
         if !order.standing().is_terminal() {
             order.answered = step(order.answered, Input::Lost).to;
             order.inquiry = Some(Inquiry::new(now));
@@ -210,6 +213,12 @@ impl Order {
     #[must_use]
     pub fn filled(&self) -> Decimal {
         sum(self.legs.iter().map(Leg::filled))
+    }
+
+    /// What of [`filled`](Self::filled) no known fill stands for yet.
+    #[must_use]
+    pub fn unattributed(&self) -> Decimal {
+        sum(self.legs.iter().map(Leg::unattributed))
     }
 
     /// What is not filled, in every state; below zero where the venue filled too much.
@@ -494,6 +503,9 @@ impl Order {
         };
         if let Some(leg) = self.legs.get_mut(at) {
             leg.restore(&own, alone);
+        }
+        if report.state.is_terminal() {
+            self.legs.iter_mut().for_each(|leg| leg.restore_end(report.state));
         }
     }
 }

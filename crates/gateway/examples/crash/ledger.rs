@@ -133,7 +133,8 @@ pub fn alive(folder: &Path, number: u32) -> Result<(), String> {
 
 #[cfg(feature = "postgres")]
 fn make_tables(address: &str) -> Result<(), String> {
-    store::ledger::PostgresWriter::open(address).map(drop).map_err(|error| error.to_string())
+    let opened = store::ledger::PostgresWriter::open(address, store::ledger::Durability::Batch);
+    opened.map(drop).map_err(|error| error.to_string())
 }
 
 #[cfg(feature = "postgres")]

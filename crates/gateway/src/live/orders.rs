@@ -242,7 +242,13 @@ impl Orders {
     pub(super) fn finish(mut self, shard: &mut Shard, clock: SystemClock) -> Result<(), RunError> {
         // What comes out now has no wire any more.
         drop(self.room.turn(shard, &mut self.ledger, clock.now()));
-        self.ledger.finish().map(drop)
+        let left = self.room.desk().facts_len();
+        let written = self.ledger.finish().map(drop);
+        if left == 0 {
+            return written;
+        }
+        let why = written.map_or_else(|error| error.0, |()| "the ledger was full".to_owned());
+        Err(RunError(format!("{why}; {left} facts more found no room in its queue")))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use store::ledger::LedgerSync;
 use store::ledger::{LedgerRead, LedgerWrite, SqliteReader, SqliteWriter};
 
-use crate::config::LedgerPlace;
+use crate::config::{LedgerConfig, LedgerPlace};
 #[cfg(feature = "crash-points")]
 use crate::crash_points;
 use crate::outcome::RunError;
@@ -14,16 +14,16 @@ use crate::outcome::RunError;
 /// The writing side; makes the ledger where there is none.
 ///
 /// # Errors
-/// When it can't be opened or made.
-pub(crate) fn writer(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
-    let writer = open(place)?;
+/// When it can't be opened or made, or can't be as durable as is wanted.
+pub(crate) fn writer(config: &LedgerConfig) -> Result<Box<dyn LedgerWrite>, RunError> {
+    let writer = open(config)?;
     #[cfg(feature = "crash-points")]
     let writer: Box<dyn LedgerWrite> = Box::new(Mortal(writer));
     Ok(writer)
 }
 
-fn open(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
-    match place {
+fn open(config: &LedgerConfig) -> Result<Box<dyn LedgerWrite>, RunError> {
+    match &config.place {
         LedgerPlace::File(path) => {
             make_folder(path)?;
             let writer = SqliteWriter::open(path).map_err(failed)?;
@@ -35,7 +35,8 @@ fn open(place: &LedgerPlace) -> Result<Box<dyn LedgerWrite>, RunError> {
         #[cfg(feature = "postgres")]
         LedgerPlace::Postgres(variable) => {
             let url = address(variable)?;
-            Ok(Box::new(store::ledger::PostgresWriter::open(&url).map_err(failed)?))
+            let writer = store::ledger::PostgresWriter::open(&url, config.durability);
+            Ok(Box::new(writer.map_err(failed)?))
         }
         #[cfg(not(feature = "postgres"))]
         LedgerPlace::Postgres(_) => Err(no_postgres()),

@@ -2,14 +2,17 @@
 //! waits for a disk.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use engine::Catalog;
 use engine::exec_log::{Page, exec_event};
-use model::ledger::{Name, OrderKey, ReportKey, StoredOrder};
+use model::ledger::{Name, OrderKey, StoredOrder, VenueName};
 use model::{ConsumerId, Error};
-use store::ledger::LedgerRead;
+use store::ledger::{LedgerError, LedgerRead};
+
+use super::restore::{WithFacts, facts_of};
 
 /// Questions that may be under way; one more waits with whoever asks.
 const ASKS_MAX: usize = 256;
@@ -30,8 +33,8 @@ pub(crate) enum Ask {
     },
     /// What is known of an order.
     Order(OrderKey),
-    /// Whether there is a report of that key.
-    Report(ReportKey),
+    /// Whose a venue order is.
+    Stranger(VenueName),
 }
 
 /// An answer.
@@ -41,8 +44,9 @@ pub(crate) enum Told {
     Page(Page),
     /// To [`Ask::Order`]; where the ledger can't be read, nothing is said of the order.
     Order(OrderKey, Result<Option<Box<StoredOrder>>, Error>),
-    /// To [`Ask::Report`]; where the ledger can't be read, nothing is said of the report.
-    Report(ReportKey, Result<bool, Error>),
+    /// To [`Ask::Stranger`], with all facts of the order that it is; where the ledger can't be read,
+    /// nothing is said of it.
+    Stranger(VenueName, Result<Option<WithFacts>, Error>),
 }
 
 impl Told {
@@ -51,7 +55,7 @@ impl Told {
         match self {
             Self::Page(page) => page.events.as_ref().err(),
             Self::Order(_, stored) => stored.as_ref().err(),
-            Self::Report(_, known) => known.as_ref().err(),
+            Self::Stranger(_, stored) => stored.as_ref().err(),
         }
     }
 }
@@ -62,6 +66,8 @@ pub(super) struct Reader {
     asks: SyncSender<Ask>,
     told: Receiver<Told>,
     thread: JoinHandle<()>,
+    /// Nobody sends here: it ends with the thread.
+    ended: Receiver<()>,
 }
 
 impl Reader {
@@ -77,7 +83,9 @@ impl Reader {
         let (asks, questions) = sync_channel(ASKS_MAX);
         // As many answers as questions fit, so that the thread never waits for the shard.
         let (answers, told) = sync_channel(ASKS_MAX + 1);
+        let (alive, ended) = sync_channel(0);
         let thread = std::thread::Builder::new().name("ledger-reader".into()).spawn(move || {
+            let _alive: SyncSender<()> = alive;
             let mut failing = Failing::default();
             while let Ok(ask) = questions.recv() {
                 let told = answer(&mut *ledger, &catalog, ask);
@@ -88,7 +96,7 @@ impl Reader {
                 wake();
             }
         })?;
-        Ok(Self { asks, told, thread })
+        Ok(Self { asks, told, thread, ended })
     }
 
     /// Asks.
@@ -106,12 +114,16 @@ impl Reader {
         self.told.try_recv().ok()
     }
 
-    /// Ends the thread.
-    pub(super) fn finish(self) {
+    /// Ends the thread, or leaves it behind where its database does not answer in time; whether it ended.
+    pub(super) fn finish(self, within: Duration) -> bool {
         drop((self.asks, self.told));
-        if self.thread.join().is_err() {
+        let left = self.ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout);
+        if left {
+            tracing::warn!("the ledger's reader has no answer still, and is left behind");
+        } else if self.thread.join().is_err() {
             tracing::error!("the ledger's reader panicked; this is a bug, please report it");
         }
+        !left
     }
 }
 
@@ -150,11 +162,17 @@ pub(super) fn answer(ledger: &mut dyn LedgerRead, catalog: &Catalog, ask: Ask) -
             let stored = ledger.order(&key).map(|stored| stored.map(Box::new));
             Told::Order(key, stored.map_err(|error| (&error).into()))
         }
-        Ask::Report(key) => {
-            let known = ledger.knows(&key);
-            Told::Report(key, known.map_err(|error| (&error).into()))
+        Ask::Stranger(of) => {
+            let stored = owned(ledger, &of);
+            Told::Stranger(of, stored.map_err(|error| (&error).into()))
         }
     }
+}
+
+fn owned(ledger: &mut dyn LedgerRead, of: &VenueName) -> Result<Option<WithFacts>, LedgerError> {
+    let Some(key) = ledger.owner(of)? else { return Ok(None) };
+    let Some(stored) = ledger.order(&key)? else { return Ok(None) };
+    Ok(Some((stored.submit, facts_of(ledger, &key)?)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a new process takes over from the ledger before anything else happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::orders::Desk;
-use model::ledger::{Fact, Name, OrderKey, Submit};
+use model::ledger::{Fact, Name, OrderKey, Report, Submit};
 use model::{Decimal, Nanos, ProviderId};
 use store::ledger::{Held, LedgerError, LedgerRead};
 
@@ -12,8 +12,14 @@ use crate::outcome::RunError;
 
 /// Rows asked for at once.
 const ROWS: usize = 1_000;
+/// So many of the last facts are looked at for orders that settled lately: about as many as those come to
+/// that a desk remembers.
+const NEWEST: usize = 40_000;
 /// So many orders of a provider are named when nobody can ask about them; all are counted.
 const NAMED: usize = 10;
+
+/// An order with all its facts, oldest first.
+pub(super) type WithFacts = (Submit, Vec<Fact>);
 
 /// What of the ledger is taken over.
 #[derive(Debug)]
@@ -21,7 +27,11 @@ pub(crate) struct Kept {
     /// Up to where each party has acknowledged, in order.
     pub(super) acknowledged: Vec<u64>,
     /// Open orders with all their facts.
-    open: Vec<(Submit, Vec<Fact>)>,
+    open: Vec<WithFacts>,
+    /// The last that settled, first settled first: what is told of them late finds them.
+    settled: Vec<WithFacts>,
+    /// When the last fact became known.
+    last: Option<Nanos>,
     /// What each party holds of each instrument at each provider, by its fills.
     held: BTreeMap<(Name, Name, Name), Decimal>,
 }
@@ -40,8 +50,10 @@ impl Kept {
         let mut kept = || {
             let acknowledged = parties.iter().map(|Party { name, .. }| ledger.acknowledged(name));
             let acknowledged = acknowledged.collect::<Result<_, _>>()?;
-            let open = open(ledger)?;
-            Ok(Self { acknowledged, open, held: held(ledger, parties)? })
+            let (open, newest) = (open(ledger)?, ledger.newest(NEWEST)?);
+            let last = newest.last().map(|(_, fact)| fact.ts());
+            let settled = settled(ledger, newest)?;
+            Ok(Self { acknowledged, open, settled, last, held: held(ledger, parties)? })
         };
         let kept = kept().map_err(|error: LedgerError| RunError::new("the ledger", error))?;
         let trades = |name: &Name| providers.iter().any(|(_, provider)| provider == name);
@@ -56,12 +68,15 @@ impl Kept {
     /// # Errors
     /// When there is no room for what is open.
     pub(super) fn restore(self, desk: &mut Desk, now: Nanos) -> Result<(), RunError> {
-        for (submit, facts) in self.open {
+        for (submit, facts) in self.settled.into_iter().chain(self.open) {
             let key = submit.order.clone();
             desk.restore(submit, &facts, now)
                 .map_err(|error| RunError(format!("order {key}: {}", error.message)))?;
         }
         self.held.into_iter().for_each(|(place, held)| desk.restore_position(place, held));
+        if let Some(last) = self.last {
+            desk.restore_until(last);
+        }
         Ok(())
     }
 }
@@ -105,7 +120,7 @@ fn forsaken<'a>(
     })
 }
 
-fn open(ledger: &mut dyn LedgerRead) -> Result<Vec<(Submit, Vec<Fact>)>, LedgerError> {
+fn open(ledger: &mut dyn LedgerRead) -> Result<Vec<WithFacts>, LedgerError> {
     let (mut all, mut after) = (Vec::new(), 0);
     loop {
         let open = ledger.open_orders(after, ROWS)?;
@@ -118,7 +133,44 @@ fn open(ledger: &mut dyn LedgerRead) -> Result<Vec<(Submit, Vec<Fact>)>, LedgerE
     }
 }
 
-fn facts_of(ledger: &mut dyn LedgerRead, key: &OrderKey) -> Result<Vec<Fact>, LedgerError> {
+/// The orders that settled within these facts, by when that was told last.
+fn settled(
+    ledger: &mut dyn LedgerRead,
+    newest: Vec<(u64, Fact)>,
+) -> Result<Vec<WithFacts>, LedgerError> {
+    let (mut reported, mut ended) = (BTreeSet::new(), Vec::new());
+    for (_, fact) in newest.iter().rev() {
+        if let Fact::Report(Report { order, state, .. }) = fact
+            && reported.insert(order.clone())
+            && state.is_terminal()
+        {
+            ended.push(order.clone());
+        }
+    }
+    let mut orders = BTreeMap::<OrderKey, Vec<Fact>>::new();
+    for (_, fact) in newest {
+        if let Some(key) = fact.order().cloned() {
+            orders.entry(key).or_default().push(fact);
+        }
+    }
+    let mut all = Vec::with_capacity(ended.len());
+    for key in ended.into_iter().rev() {
+        let facts = orders.remove(&key).unwrap_or_default();
+        // What began before these facts is read whole.
+        let whole = matches!(facts.first(), Some(Fact::Submit(_)));
+        let facts = if whole { facts } else { facts_of(ledger, &key)? };
+        if let Some(Fact::Submit(submit)) = facts.first() {
+            all.push((submit.clone(), facts));
+        }
+    }
+    Ok(all)
+}
+
+/// All facts of an order, oldest first.
+pub(super) fn facts_of(
+    ledger: &mut dyn LedgerRead,
+    key: &OrderKey,
+) -> Result<Vec<Fact>, LedgerError> {
     let (mut facts, mut after) = (Vec::new(), 0);
     loop {
         let rows = ledger.facts_of(key, after, ROWS)?;

@@ -188,7 +188,8 @@ impl Room {
                 Told::Page(page) => shard.log_page(page, now),
                 Told::Order(key, Ok(stored)) => self.desk.looked_up(&key, stored.as_deref()),
                 Told::Order(key, Err(_)) => self.desk.not_looked_up(&key),
-                Told::Report(key, known) => self.desk.fill_looked_up(&key, known.ok()),
+                Told::Stranger(of, Ok(stored)) => self.desk.stranger_looked_up(&of, stored, now),
+                Told::Stranger(of, Err(_)) => self.desk.stranger_not_looked_up(&of, now),
             }
         }
     }
@@ -258,7 +259,7 @@ impl Room {
             }
         }
         let order = self.desk.take_lookup().map(Ask::Order);
-        order.or_else(|| self.desk.take_fill_lookup().map(Ask::Report))
+        order.or_else(|| self.desk.take_stranger().map(Ask::Stranger))
     }
 
     /// What the ledger is to keep.

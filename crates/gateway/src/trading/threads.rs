@@ -1,6 +1,7 @@
 //! The ledger on two threads of its own: one writes, one reads.
 
 use std::task::Waker;
+use std::time::Duration;
 
 use engine::Catalog;
 use model::ledger::{LedgerAppend, LedgerReply};
@@ -10,6 +11,9 @@ use super::reader::{Ask, Reader, Told};
 use super::{Ledger, ledger};
 use crate::config::LedgerConfig;
 use crate::outcome::RunError;
+
+/// A question that is under way in the end is given up after so long: nothing is lost by that.
+const READER_ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Does something with the ledger on a thread of its own, and waits: before a run has begun. A
 /// database's client has a runtime, which can't be used where another one runs.
@@ -43,8 +47,8 @@ impl Threads {
         waker: &Waker,
     ) -> Result<Self, RunError> {
         let options = WriterOptions { durability: config.durability, ..WriterOptions::default() };
-        let place = &config.place;
-        let (storage, read) = aside(|| Ok((ledger::writer(place)?, ledger::reader(place)?)))?;
+        let (storage, read) =
+            aside(|| Ok((ledger::writer(config)?, ledger::reader(&config.place)?)))?;
         let wake = waker.clone();
         let writer = LedgerWriter::start(storage, options, move || wake.wake_by_ref())
             .map_err(|error| RunError::new("the ledger's thread", error))?;
@@ -54,9 +58,12 @@ impl Threads {
         Ok(Self { writer, reader })
     }
 
-    /// Writes what waits, and ends both.
+    /// Writes what waits, and ends both: in bounded time, whatever the ledger does.
+    ///
+    /// # Errors
+    /// What could not be written, or may not have been.
     pub(crate) fn finish(self) -> Result<LedgerReport, RunError> {
-        self.reader.finish();
+        self.reader.finish(READER_ENDS_WITHIN);
         self.writer.finish().map_err(|error| RunError::new("the ledger", error))
     }
 }

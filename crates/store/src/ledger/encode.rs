@@ -7,7 +7,7 @@
 use model::event::Side;
 use model::ledger::{
     Acknowledgement, Answer, Change, ChangeTerms, Fact, Fill, Lost, Name, Occurrence, OrderKey,
-    Outcome, Report, ReportKey, Request, Sent, Submit, Terms,
+    Outcome, Report, ReportKey, Request, Sent, Submit, Terms, VenueName,
 };
 use model::order::{OrderState, OrderType, TimeInForce};
 use model::{Decimal, Nanos};
@@ -38,7 +38,7 @@ pub(crate) fn identity(fact: &Fact) -> Result<Option<String>, serde_json::Error>
 }
 
 /// The identity of a report of that key.
-pub(crate) fn report_identity(key: &ReportKey) -> Result<String, serde_json::Error> {
+fn report_identity(key: &ReportKey) -> Result<String, serde_json::Error> {
     let ReportKey { provider, instrument, venue_order_id, what } = key;
     let of = (provider, instrument, venue_order_id);
     match what {
@@ -50,6 +50,20 @@ pub(crate) fn report_identity(key: &ReportKey) -> Result<String, serde_json::Err
             serde_json::to_string(&("state", of, state.name(), amounts, ts))
         }
     }
+}
+
+/// Between which texts the identities of all reports of a venue order are, by bytes: from the first of a
+/// pair on, and before the second.
+pub(crate) fn of_venue_order(of: &VenueName) -> Result<[(String, String); 3], serde_json::Error> {
+    let of = (&of.provider, &of.instrument, &of.venue_order_id);
+    let mut bounds = [const { (String::new(), String::new()) }; 3];
+    for (bounds, kind) in bounds.iter_mut().zip(["fill", "event", "state"]) {
+        let text = serde_json::to_string(&(kind, of))?;
+        // A comma comes next, and behind a comma comes a hyphen.
+        let begin = text.strip_suffix(']').unwrap_or(&text);
+        *bounds = (format!("{begin},"), format!("{begin}-"));
+    }
+    Ok(bounds)
 }
 
 /// What a database keeps of a fact, beside where it stands.

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ledger::{
-    Answer, Fact, LedgerAppend, Name, OrderKey, Report, ReportKey, Request, StoredOrder, Submit,
+    Answer, Fact, LedgerAppend, Name, OrderKey, Report, Request, StoredOrder, Submit, VenueName,
     Verdict,
 };
 
 use super::encode;
 use super::error::LedgerError;
 use super::held::{Held, Sums};
-use super::storage::{LedgerRead, LedgerSync, LedgerWrite, NothingToSync};
+use super::storage::{LedgerRead, LedgerSync, LedgerWrite, NothingToSync, is_of};
 
 /// A ledger in memory. Clones are the same one, each with the appends of a run of its own.
 #[derive(Clone, Debug, Default)]
@@ -134,9 +134,22 @@ impl LedgerRead for MemoryLedger {
         Ok(reports.take(limit).collect())
     }
 
-    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
-        let identity = encode::report_identity(report).map_err(encoding)?;
-        Ok(self.lock().identities.contains_key(&identity))
+    fn owner(&mut self, of: &VenueName) -> Result<Option<OrderKey>, LedgerError> {
+        let kept = self.lock();
+        for (from, to) in encode::of_venue_order(of).map_err(encoding)? {
+            if let Some((_, position)) = kept.identities.range(from..to).next() {
+                return Ok(kept.at(*position).and_then(Fact::order).cloned());
+            }
+        }
+        Ok(kept.facts.iter().find_map(|fact| match fact {
+            Fact::Submit(submit) if is_of(submit, of) => Some(submit.order.clone()),
+            _ => None,
+        }))
+    }
+
+    fn newest(&mut self, limit: usize) -> Result<Vec<(u64, Fact)>, LedgerError> {
+        let mut all = self.facts();
+        Ok(all.split_off(all.len().saturating_sub(limit)))
     }
 
     fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError> {

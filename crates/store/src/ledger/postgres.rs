@@ -2,9 +2,10 @@
 //!
 //! Every commit waits for the server's disk (`synchronous_commit`), also those that would not have
 //! to: the server may die alone, and what it then forgot would have been told to consumers. Each
-//! session sees to it that it is so, whatever its role's settings. So
-//! there is no speed to be had here; it is for those whose orders belong beside other data.
-//! (postgresql.org/docs/current/wal-async-commit.html)
+//! session sees to it that it is so, whatever its role's settings. A server that does not bring its own
+//! log to its disk (`fsync`) is refused where a disk is promised. So there is no speed to be had here; it
+//! is for those whose orders belong beside other data. (postgresql.org/docs/current/wal-async-commit.html,
+//! postgresql.org/docs/current/runtime-config-wal.html)
 //!
 //! One process writes: its session holds an advisory lock, which goes with the session.
 
@@ -23,6 +24,7 @@ use super::encode;
 use super::error::LedgerError;
 use super::held;
 use super::storage::{LedgerSync, LedgerWrite, NothingToSync};
+use super::writer::Durability;
 
 mod read;
 mod schema;
@@ -43,6 +45,8 @@ const ASKED_TIMES: u32 = 3;
 const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'";
+/// How far the server brings what is committed.
+const PROMISES: &str = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
 /// The server has noticed the end of a process that was killed within so long.
 const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -85,14 +89,50 @@ impl Place {
         Ok(db)
     }
 
+    /// A session that writes: one whose commits are as durable as that.
+    fn connect_durably(&self, durability: Durability) -> Result<Client, LedgerError> {
+        let mut db = self.connect()?;
+        let promises = db.query_one(PROMISES, &[]);
+        let promises = promises.map_err(|error| self.failed("connecting", &error))?;
+        let (fsync, commit): (&str, &str) = (promises.get(0), promises.get(1));
+        match broken_promise(durability, fsync, commit) {
+            None => Ok(db),
+            Some(why) if durability != Durability::Os => Err(LedgerError::stop(&self.shown, why)),
+            Some(why) => {
+                tracing::warn!(ledger = %self.shown, "{why}");
+                Ok(db)
+            }
+        }
+    }
+
     fn failed(&self, doing: &str, error: &postgres::Error) -> LedgerError {
         LedgerError::postgres(&self.shown, doing, error)
     }
 }
 
+/// Why what such a server commits is not as durable as it seems, where that is so.
+fn broken_promise(durability: Durability, fsync: &str, commit: &str) -> Option<String> {
+    let setting = match (fsync, commit) {
+        ("off", _) => "fsync = off: what it says to be on its disk is lost when its machine dies",
+        (_, "off") => {
+            "synchronous_commit = off, against this session's will: what it says to be \
+                       written is lost when it dies"
+        }
+        _ => return None,
+    };
+    let right = match durability {
+        Durability::Os => {
+            "that is within what durability = \"os\" promises, but may damage the database"
+        }
+        _ => "turn it on, or choose durability = \"os\"",
+    };
+    Some(format!("the server runs with {setting}; {right}"))
+}
+
 /// The writing side of a Postgres ledger. One process has it: its session holds a lock.
 pub struct PostgresWriter {
     place: Place,
+    durability: Durability,
     db: Client,
     /// Which opening of the ledger this is.
     run: i64,
@@ -102,19 +142,19 @@ pub struct PostgresWriter {
 
 impl PostgresWriter {
     /// Opens the ledger at an address such as `postgres://user:password@host:5432/database`, or
-    /// makes it in the session's schema.
+    /// makes it in the session's schema; what is written is to be as durable as that.
     ///
     /// # Errors
-    /// When another process writes it, when it is of a later version, or when the server can't be
-    /// reached or refuses.
-    pub fn open(url: &str) -> Result<Self, LedgerError> {
+    /// When another process writes it, when it is of a later version, when the server can't be
+    /// reached or refuses, or when it can't promise that.
+    pub fn open(url: &str, durability: Durability) -> Result<Self, LedgerError> {
         let place = Place::new(url)?;
-        let mut db = place.connect()?;
+        let mut db = place.connect_durably(durability)?;
         lock_soon(&place, &mut db)?;
         schema::migrate(&mut db, &place)?;
         let opened = db.query_one("INSERT INTO runs DEFAULT VALUES RETURNING run", &[]);
         let run = opened.map_err(|error| place.failed("opening the ledger", &error))?.get(0);
-        Ok(Self { place, db, run, usable: true })
+        Ok(Self { place, durability, db, run, usable: true })
     }
 
     fn write(&mut self, batch: &[LedgerAppend]) -> Result<Vec<Verdict>, LedgerError> {
@@ -155,7 +195,7 @@ impl LedgerWrite for PostgresWriter {
     fn recover(&mut self) -> Result<(), LedgerError> {
         // The old session, and with it its lock, goes first.
         let _ = self.db.batch_execute("SELECT pg_advisory_unlock_all()");
-        let mut db = self.place.connect()?;
+        let mut db = self.place.connect_durably(self.durability)?;
         lock(&self.place, &mut db)?;
         let ours = db.query_opt("SELECT run FROM runs WHERE run = $1", &[&self.run]);
         let ours = ours.map_err(|error| self.place.failed("recovering the ledger", &error))?;

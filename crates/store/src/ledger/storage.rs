@@ -1,6 +1,8 @@
 //! What a database has to do to hold the ledger. `tests/conformance.rs` is the test that each must pass.
 
-use model::ledger::{Fact, LedgerAppend, OrderKey, Report, ReportKey, StoredOrder, Verdict};
+use model::ledger::{
+    Fact, LedgerAppend, OrderKey, Report, StoredOrder, Submit, VenueName, Verdict,
+};
 
 use super::error::LedgerError;
 use super::held::Held;
@@ -97,11 +99,18 @@ pub trait LedgerRead: Send {
         limit: usize,
     ) -> Result<Vec<(u64, Report)>, LedgerError>;
 
-    /// Whether there is a report of that key, whoever's it is.
+    /// Whose order a venue's order is: by the venue's id, which a report has told, else by the id that
+    /// it was sent with.
     ///
     /// # Errors
     /// When the ledger can't be read.
-    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError>;
+    fn owner(&mut self, of: &VenueName) -> Result<Option<OrderKey>, LedgerError>;
+
+    /// The newest facts of all orders with their positions, oldest first: at most `limit`.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    fn newest(&mut self, limit: usize) -> Result<Vec<(u64, Fact)>, LedgerError>;
 
     /// What a consumer holds by the fills of all its orders, by provider and instrument; kept with each
     /// report, so that it takes as long as there are instruments.
@@ -115,4 +124,11 @@ pub trait LedgerRead: Send {
     /// # Errors
     /// When the ledger can't be read.
     fn acknowledged(&mut self, consumer: &str) -> Result<u64, LedgerError>;
+}
+
+/// Whether an intent became that order of its venue, by the id that it was sent with.
+pub(super) fn is_of(submit: &Submit, of: &VenueName) -> bool {
+    submit.terms.provider == of.provider
+        && submit.terms.instrument == of.instrument
+        && of.venue_client_id.as_ref() == Some(&submit.venue_client_id)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -53,6 +53,9 @@ pub struct WriterOptions {
     /// A call of the database that lasts longer is told as one that failed, though it may still
     /// succeed: what must not wait for a ledger, as a cancel, goes on without it.
     pub answers_within: Duration,
+    /// What waits in the end is written within so long, or may not be: longer than a call of a
+    /// database may take that does answer.
+    pub ends_within: Duration,
 }
 
 /// The longest wait between two tries.
@@ -68,6 +71,7 @@ impl Default for WriterOptions {
             sync_within: Duration::from_millis(2),
             retry_after: Duration::from_millis(50),
             answers_within: Duration::from_secs(8),
+            ends_within: Duration::from_secs(15),
         }
     }
 }
@@ -110,6 +114,9 @@ pub struct LedgerWriter {
     shared: Arc<Shared>,
     thread: JoinHandle<Result<LedgerReport, LedgerError>>,
     beside: [JoinHandle<()>; 2],
+    /// Nobody sends here: it ends with the writer's thread.
+    ended: Receiver<()>,
+    ends_within: Duration,
 }
 
 /// What the writer's thread is to write; nothing where it is to look whether a sync has failed.
@@ -118,6 +125,8 @@ type Work = Option<LedgerAppend>;
 #[derive(Debug, Default)]
 struct Shared {
     finishing: AtomicBool,
+    /// The last append that was handed in.
+    handed_in: AtomicU64,
     durable_up_to: AtomicU64,
     groups: AtomicU64,
     failures: AtomicU64,
@@ -129,6 +138,17 @@ struct Shared {
 impl Shared {
     fn stuck(&self) -> MutexGuard<'_, Option<LedgerError>> {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said of a thread that does not come to its end.
+    fn left_behind(&self, within: Duration) -> LedgerError {
+        let durable = self.durable_up_to.load(Ordering::Acquire);
+        let facts = self.handed_in.load(Ordering::Relaxed).saturating_sub(durable);
+        let message = format!(
+            "no answer within {within:?}; {facts} facts may be unwritten, what was sent is asked about \
+             at the next start: check the server, its network and its disk before that"
+        );
+        LedgerError::stop("the ledger's database", message)
     }
 }
 
@@ -152,20 +172,22 @@ impl LedgerWriter {
             wake: Arc::new(wake),
             answers_within: options.answers_within,
         };
-        let (alive, writer) = sync_channel(0);
+        let ((alive, writer), (runs, ended)) = (sync_channel(0), sync_channel(0));
         let watch = Watch { voice: voice.clone(), writer };
         let progress = Arc::new(Progress::default());
         let writer = Arc::downgrade(&queue);
         let syncer = Syncer { side, progress: progress.clone(), voice: voice.clone(), writer };
         let group = VecDeque::new();
-        let desk = Desk { storage, options, work, group, voice, progress, seq: 0, _alive: alive };
+        let ends_within = options.ends_within;
+        let desk =
+            Desk { storage, options, work, group, voice, progress, seq: 0, _alive: [alive, runs] };
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let beside = [
             thread("ledger-watch").spawn(move || watch.run())?,
             thread("ledger-sync").spawn(move || syncer.run())?,
         ];
         let thread = thread("ledger").spawn(move || desk.run())?;
-        Ok(Self { queue, replies, shared, thread, beside })
+        Ok(Self { queue, replies, shared, thread, beside, ended, ends_within })
     }
 
     /// Hands in the next fact; appends are to come in the order of their `seq`.
@@ -173,11 +195,16 @@ impl LedgerWriter {
     /// # Errors
     /// The append itself, where there is no room for it now.
     pub fn try_append(&self, append: LedgerAppend) -> Result<(), Box<LedgerAppend>> {
+        let seq = append.seq;
         let refused = match self.queue.try_send(Some(append)) {
             Ok(()) => None,
             Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) => work,
         };
-        refused.map_or(Ok(()), |append| Err(Box::new(append)))
+        if let Some(append) = refused {
+            return Err(Box::new(append));
+        }
+        self.shared.handed_in.store(seq, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The next reply, where there is one. Replies are bounded too: where nobody takes them, the
@@ -198,15 +225,19 @@ impl LedgerWriter {
     }
 
     /// Writes and syncs what waits, and ends. Waits for the disk, so it is not for the shard's
-    /// thread; replies that were not taken are gone.
+    /// thread; replies that were not taken are gone. Where a database does not answer in time its
+    /// threads are left behind, to end with the process.
     ///
     /// # Errors
-    /// Why what still waited could not be written, and how much that is.
+    /// Why what still waited could not be written, or may not have been, and how much that is.
     pub fn finish(self) -> Result<LedgerReport, LedgerError> {
         self.shared.finishing.store(true, Ordering::Release);
         drop(self.queue);
         drop(self.replies);
         self.thread.thread().unpark();
+        if self.ended.recv_timeout(self.ends_within) == Err(RecvTimeoutError::Timeout) {
+            return Err(self.shared.left_behind(self.ends_within));
+        }
         let report = self.thread.join();
         let ended = self.beside.map(|thread| thread.join().is_ok());
         report.ok().filter(|_| ended == [true, true]).unwrap_or_else(|| {
@@ -227,8 +258,8 @@ struct Desk {
     progress: Arc<Progress<Side, LedgerError>>,
     /// The last append that is written.
     seq: u64,
-    /// Whoever watches ends with this.
-    _alive: SyncSender<()>,
+    /// Whoever watches ends with this, and whoever waits for the end.
+    _alive: [SyncSender<()>; 2],
 }
 
 impl Drop for Desk {

@@ -1,7 +1,7 @@
 //! What trading machines have heard.
 
 use model::Nanos;
-use model::ledger::{Fill, Name, OrderKey, Outcome, Request};
+use model::ledger::{Name, OrderKey, Outcome, Request};
 use model::order::{ExecReport, Intent, OrderState};
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Ticket, VenueState};
@@ -94,16 +94,28 @@ impl Desk {
         if self.journal.len() >= self.options.facts_full {
             return self.missed(provider, now);
         }
-        let found = self.orders.find(provider, seen);
-        let Some(key) = found.cloned() else { return self.unclaimed(provider, seen) };
-        if self.fills_come_first(provider, &key, seen, now) {
+        match self.orders.find(provider, seen).cloned() {
+            Some(key) => self.seen_of(provider, &key, seen, now),
+            None => self.unclaimed(provider, seen, now),
+        }
+    }
+
+    /// What is told is of that order.
+    pub(super) fn seen_of(
+        &mut self,
+        provider: &Name,
+        key: &OrderKey,
+        seen: &ExecReport,
+        now: Nanos,
+    ) {
+        if self.fills_come_first(provider, key, seen, now) {
             return;
         }
-        let effects = self.orders.observe(&key, seen).unwrap_or_default();
+        let effects = self.orders.observe(key, seen).unwrap_or_default();
         let rejected = effects.report.as_ref().is_some_and(|r| r.state == OrderState::Rejected);
-        self.apply(&key, effects);
+        self.apply(key, effects);
         if rejected {
-            self.rejected(&key, now);
+            self.rejected(key, now);
         }
     }
 
@@ -162,14 +174,14 @@ impl Desk {
         true
     }
 
-    fn unclaimed(&mut self, provider: &Name, seen: &ExecReport) {
-        let provider = provider.clone();
-        if let Some(Fill { trade_id, .. }) = seen.fill() {
-            return self.fill_of_stranger(provider, seen, trade_id);
+    fn unclaimed(&mut self, provider: &Name, seen: &ExecReport, now: Nanos) {
+        if seen.fill().is_some() {
+            return self.fill_of_stranger(provider, seen, now);
         }
         if seen.state != Some(VenueState::Open) {
             return;
         }
+        let provider = provider.clone();
         let Some(account) = self.accounts.get_mut(&provider) else { return };
         let client = Some(seen.venue_client_id.as_str()).filter(|id| !id.is_empty());
         let orphan = Orphan {

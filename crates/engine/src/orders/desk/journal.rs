@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::Error;
-use model::ledger::{ChangeTerms, Fact, LedgerAppend, OrderKey, Report, Verdict};
+use model::ledger::{ChangeTerms, Fact, LedgerAppend, OrderKey, Report, VenueName, Verdict};
 
 /// A request that may go to the venue once it is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,15 @@ impl Journal {
     pub(super) fn request(&mut self, fact: Fact, wish: Wish) {
         let seq = self.append(fact);
         self.requests.push_back(Waiting { seq, what: wish, verdict: None });
+    }
+
+    /// Whether a report of a venue order is not known to be written yet.
+    pub(super) fn tells_of(&self, of: &VenueName) -> bool {
+        self.reports.iter().any(|Waiting { what: report, .. }| {
+            report.provider == of.provider
+                && report.instrument == of.instrument
+                && report.venue_order_id == of.venue_order_id
+        })
     }
 
     pub(super) fn take(&mut self) -> Option<LedgerAppend> {

@@ -19,6 +19,10 @@ use super::{Desk, Note, Order};
 /// with delay.
 const OVERLAP: Duration = Duration::from_secs(60);
 
+/// Fills that are missing of an order that is over are asked for from its beginning on, again and again
+/// for so long.
+const OWED_FOR: Duration = Duration::from_secs(3_600);
+
 impl Desk {
     /// A private stream is there, or may have missed something.
     pub(super) fn listening(&mut self, provider: &Name, listening: bool, now: Nanos) {
@@ -59,6 +63,7 @@ impl Desk {
             let since = if self.fills_are_known(order) { now } else { order.submit().ts };
             oldest.push((instrument, since));
         }
+        oldest.extend(self.owed(provider, now));
         let Some(account) = self.accounts.get_mut(provider) else { return };
         (account.missed, account.again, account.untold_at) = (false, false, None);
         account.reconcile_at = self.options.reconcile_every.map(|every| now + every);
@@ -81,10 +86,26 @@ impl Desk {
         let account = self.accounts.get(&terms.provider);
         let told = account.and_then(|account| account.fills.get(&terms.instrument));
         let confirmed = matches!(order.standing(), Standing::Acknowledged | Standing::Partial);
-        let mut legs = order.legs().iter();
-        told.is_some_and(|told| told.from <= *ts)
-            && confirmed
-            && legs.all(|leg| leg.unattributed().is_zero())
+        told.is_some_and(|told| told.from <= *ts) && confirmed && order.unattributed().is_zero()
+    }
+
+    /// Where and since when fills are to be listed of orders that are over and were filled more than
+    /// fills were told: a venue may list one late. Not for ever, since it may never list it; but once in
+    /// each process.
+    fn owed(&self, provider: &Name, now: Nanos) -> Vec<(Name, Nanos)> {
+        let Some(account) = self.accounts.get(provider) else { return Vec::new() };
+        let owes = |(key, order): &(&OrderKey, &Order)| {
+            let Submit { terms, .. } = order.submit();
+            let over = self.records.get(key).and_then(|record| record.over);
+            let lately = over.is_some_and(|at| now.since(at) < OWED_FOR);
+            terms.provider == *provider
+                && over.is_some()
+                && !order.unattributed().is_zero()
+                && (lately || !account.fills.contains_key(&terms.instrument))
+        };
+        let since =
+            |(_, order): (_, &Order)| (order.submit().terms.instrument.clone(), order.submit().ts);
+        self.orders.iter().filter(owes).map(since).collect()
     }
 
     /// Asks for the lists that were not told.

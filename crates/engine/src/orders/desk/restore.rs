@@ -1,8 +1,8 @@
 //! What a new process takes over from the ledger.
 //!
-//! Before anything else goes in: consumers and providers, then each open order with its facts, then
-//! what each consumer holds. Reports that were not delivered need nothing here: consumers read
-//! the ledger from their last acknowledgement on.
+//! Before anything else goes in: consumers and providers, then each open order with its facts and those
+//! that settled lately, then what each consumer holds and until when the ledger goes. Reports that were
+//! not delivered need nothing here: consumers read the ledger from their last acknowledgement on.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::{Desk, Market, Record, Stage};
 
 impl Desk {
     /// Takes an order over with its facts, oldest first. It is never sent again, whatever they say:
-    /// its venue is asked about it.
+    /// its venue is asked about it, unless it is over.
     ///
     /// # Errors
     /// [`Remedy::Reject`](model::Remedy::Reject) where the order is here already, or there is no room.
@@ -23,20 +23,7 @@ impl Desk {
         let key = submit.order.clone();
         let mut order = Order::restore(submit, facts, now);
         let owed = order.take_owed();
-        let mut record = Record { stage: Stage::Out, ..Record::default() };
-        for fact in facts {
-            if let Fact::Change(change) = fact {
-                record.changes = record.changes.max(change.number);
-                if let ChangeTerms::Amend { price, .. } = change.terms {
-                    record.price = price.or(record.price);
-                }
-            }
-        }
-        // Its fills are counted by themselves; what no fill stands for is counted here.
-        let unattributed = order.legs().iter().map(|leg| leg.unattributed());
-        let unattributed = unattributed.fold(Decimal::ZERO, |sum, more| sum.saturating_add(more));
-        let filled = order.filled().saturating_sub(unattributed);
-        record.counted = Counted { filled, ..Counted::default() };
+        let record = restored(facts);
         self.orders.put(order)?;
         self.records.insert(key.clone(), record);
         if let Some(report) = owed {
@@ -54,6 +41,17 @@ impl Desk {
         held: Decimal,
     ) {
         self.risk.exposure.hold((consumer, provider, instrument), held);
+    }
+
+    /// The ledger's last fact is of that time. What was over by then may have been filled shortly before
+    /// and is told nobody yet: fills are listed from where an earlier process may have listed them last.
+    pub fn restore_until(&mut self, last: Nanos) {
+        let listed = last - self.options.reconcile_every.unwrap_or_default();
+        for account in self.accounts.values_mut() {
+            for instrument in account.instruments.clone() {
+                account.begin_fills(&instrument, listed);
+            }
+        }
     }
 
     /// The instruments, each at its provider, that are held or have open orders, where a limit counts
@@ -77,4 +75,29 @@ impl Desk {
             .within(|place| (&*place.0, &*place.1, &*place.2) == (consumer, provider, instrument));
         held.map(|(_, holding)| holding.position).next().unwrap_or_default()
     }
+}
+
+/// What is known beside an order by its facts.
+fn restored(facts: &[Fact]) -> Record {
+    let mut record = Record { stage: Stage::Out, ..Record::default() };
+    let mut told = Decimal::ZERO;
+    for fact in facts {
+        match fact {
+            Fact::Change(change) => {
+                record.changes = record.changes.max(change.number);
+                if let ChangeTerms::Amend { price, .. } = change.terms {
+                    record.price = price.or(record.price);
+                }
+            }
+            Fact::Report(report) => {
+                record.over = report.state.is_terminal().then_some(report.ts_recv);
+                let fill = report.fill.as_ref().map(|fill| fill.quantity);
+                told = told.saturating_add(fill.unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    // Its fills are counted in what its consumer holds; what no fill stands for is counted here.
+    record.counted = Counted { filled: told, ..Counted::default() };
+    record
 }

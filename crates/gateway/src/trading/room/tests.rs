@@ -1,19 +1,22 @@
 //! What the room makes of a ledger that can't be read.
 
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
 use engine::orders::DeskOptions;
 use engine::{Capacity, Catalog, Consumer, Context, QueueCapacity};
 use model::Denial;
-use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, ReportKey, StoredOrder};
+use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, StoredOrder, VenueName};
 use model::reply::ReplyAnswer;
 use store::ledger::{Held, LedgerError, LedgerRead, MemoryLedger};
 
-use super::super::reader::answer;
+use super::super::reader::{Reader, answer};
 use super::*;
 
 const NOW: Nanos = Nanos(1_000);
 
-/// No disk behind it any more.
-struct Unreadable;
+/// No disk behind it any more; where there is something to wait for, it says nothing before that.
+struct Unreadable(Option<Receiver<()>>);
 
 fn error<T>() -> Result<T, LedgerError> {
     let (place, message) = ("ledger.db".to_owned(), "input/output error".to_owned());
@@ -22,6 +25,9 @@ fn error<T>() -> Result<T, LedgerError> {
 
 impl LedgerRead for Unreadable {
     fn order(&mut self, _: &OrderKey) -> Result<Option<StoredOrder>, LedgerError> {
+        if let Some(turn) = &self.0 {
+            let _ = turn.recv();
+        }
         error()
     }
 
@@ -47,7 +53,11 @@ impl LedgerRead for Unreadable {
         error()
     }
 
-    fn knows(&mut self, _: &ReportKey) -> Result<bool, LedgerError> {
+    fn owner(&mut self, _: &VenueName) -> Result<Option<OrderKey>, LedgerError> {
+        error()
+    }
+
+    fn newest(&mut self, _: usize) -> Result<Vec<(u64, Fact)>, LedgerError> {
         error()
     }
 
@@ -125,5 +135,19 @@ fn an_order_that_cant_be_read_is_not_one_that_is_unknown() {
         other => panic!("{other:?}"),
     };
     assert_eq!(denied(Box::new(MemoryLedger::new())), Denial::UnknownOrder);
-    assert_eq!(denied(Box::new(Unreadable)), Denial::LedgerUnreadable);
+    assert_eq!(denied(Box::new(Unreadable(None))), Denial::LedgerUnreadable);
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_reader_whose_database_never_answers() {
+    let (turn, turns) = sync_channel(0);
+    let start = |ledger| Reader::start(Box::new(ledger), Catalog::new(), || {}).unwrap();
+    let ask = || Ask::Order(OrderKey { consumer: "c".into(), client_order_id: "1".into() });
+    let silent = start(Unreadable(Some(turns)));
+    silent.ask(ask()).unwrap();
+    assert!(!silent.finish(Duration::from_millis(1)), "it is left behind");
+    drop(turn);
+    let answering = start(Unreadable(None));
+    answering.ask(ask()).unwrap();
+    assert!(answering.finish(Duration::from_secs(20)));
 }

@@ -1,6 +1,6 @@
 //! Reading the Postgres ledger, on sessions of its own.
 
-use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
+use model::ledger::{Answer, Fact, OrderKey, Report, StoredOrder, Submit, VenueName};
 use postgres::types::ToSql;
 use postgres::{Client, GenericClient, Row};
 
@@ -8,7 +8,7 @@ use super::{Place, Quantity, signed, unsigned};
 use crate::ledger::encode;
 use crate::ledger::error::LedgerError;
 use crate::ledger::held::Held;
-use crate::ledger::storage::LedgerRead;
+use crate::ledger::storage::{LedgerRead, is_of};
 
 /// How many rows a reader gives at once, whatever it is asked for.
 const ROWS_MAX: usize = 10_000;
@@ -115,15 +115,37 @@ impl LedgerRead for PostgresReader {
         })
     }
 
-    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
-        let identity = encode::report_identity(report);
+    fn owner(&mut self, of: &VenueName) -> Result<Option<OrderKey>, LedgerError> {
         self.read(|db, place| {
             let encoded =
                 |error| LedgerError::stop(&place.shown, format!("encoding failed: {error}"));
-            let identity = identity.map_err(encoded)?;
-            db.query_opt("SELECT 1 FROM facts WHERE identity = $1", &[&identity])
-                .map(|row| row.is_some())
-                .map_err(|error| place.failed("reading the ledger", &error))
+            for (from, to) in encode::of_venue_order(of).map_err(encoded)? {
+                let sql = "SELECT position, body FROM facts
+                           WHERE identity >= $1 AND identity < $2 LIMIT 1";
+                if let Some((_, fact)) = rows(db, place, sql, &[&from, &to])?.first() {
+                    return Ok(fact.order().cloned());
+                }
+            }
+            let sent = rows(
+                db,
+                place,
+                "SELECT position, body FROM facts WHERE kind = 'submit'
+                 AND (body::jsonb #>> '{submit,venue_client_id}') = $1",
+                &[&of.venue_client_id.as_deref()],
+            )?;
+            Ok(sent.into_iter().find_map(|(_, fact)| match fact {
+                Fact::Submit(submit) if is_of(&submit, of) => Some(submit.order),
+                _ => None,
+            }))
+        })
+    }
+
+    fn newest(&mut self, limit: usize) -> Result<Vec<(u64, Fact)>, LedgerError> {
+        self.read(|db, place| {
+            let sql = "SELECT position, body FROM facts ORDER BY position DESC LIMIT $1";
+            let mut newest = rows(db, place, sql, &[&signed(limit as u64)])?;
+            newest.reverse();
+            Ok(newest)
         })
     }
 

@@ -8,7 +8,8 @@ use crate::ledger::held::Sums;
 
 /// What leads from each version to the next, beginning with nothing. A row is never changed once it
 /// was released: a change is a new row.
-const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 /// With this version came the table of what is held.
 const HELD_SINCE: usize = 2;
 

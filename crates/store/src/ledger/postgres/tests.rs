@@ -8,7 +8,9 @@ use model::ledger::LedgerReply;
 use model::order::OrderState;
 use proptest::prelude::*;
 
-use super::super::conformance::{self, Bench, Naive, any_fact, appends, report, submit};
+use super::super::conformance::{
+    self, Bench, Naive, acknowledge, any_fact, appends, report, submit,
+};
 use super::super::storage::LedgerRead;
 use super::super::writer::{LedgerWriter, WriterOptions};
 use super::*;
@@ -39,7 +41,7 @@ impl SchemaBench {
     }
 
     fn writer(&self) -> PostgresWriter {
-        PostgresWriter::open(&self.url).unwrap()
+        PostgresWriter::open(&self.url, Durability::Os).unwrap()
     }
 
     /// Ends the sessions of this schema's writers, as a restart of the server does.
@@ -73,13 +75,13 @@ fn a_second_writer_is_refused_and_a_later_version_is_left_alone() {
     let Some(server) = server() else { return };
     let bench = SchemaBench::new(&server);
     let first = bench.writer();
-    let error = PostgresWriter::open(&bench.url).map(drop).unwrap_err();
+    let error = PostgresWriter::open(&bench.url, Durability::Os).map(drop).unwrap_err();
     assert!(error.message.contains("another session writes this ledger"), "{error}");
     drop(first);
     drop(bench.writer());
     let mut db = Client::connect(&bench.url, NoTls).unwrap();
     db.batch_execute("UPDATE meltica_ledger SET version = 99").unwrap();
-    let error = PostgresWriter::open(&bench.url).map(drop).unwrap_err();
+    let error = PostgresWriter::open(&bench.url, Durability::Os).map(drop).unwrap_err();
     assert!(error.message.contains("version 99"), "{error}");
 }
 
@@ -90,7 +92,9 @@ fn an_older_ledger_gets_what_is_held_by_the_reports_that_it_has() {
     let fills = ["1", "2", "3"].map(|trade| report("a", "1", OrderState::Partial, Some(trade)));
     bench.writer().append(&appends(1, fills.map(Fact::Report))).unwrap();
     let mut db = Client::connect(&bench.url, NoTls).unwrap();
-    db.batch_execute("DROP TABLE positions; UPDATE meltica_ledger SET version = 1").unwrap();
+    let older = "DROP TABLE positions; DROP INDEX intents_of_venue;
+                 UPDATE meltica_ledger SET version = 1";
+    db.batch_execute(older).unwrap();
     drop(bench.writer());
     assert_eq!(conformance::held(&bench, "a"), ["p BTC-USDT -3"]);
 }
@@ -131,7 +135,7 @@ fn each_commit_waits_for_the_disk_whatever_the_session_begins_with() {
     let bench = SchemaBench::new(&server);
     for (role, ours) in [("off", "on"), ("on", "on"), ("local", "local")] {
         let url = format!("{}%20-csynchronous_commit%3D{role}", bench.url);
-        let mut ledger = PostgresWriter::open(&url).unwrap();
+        let mut ledger = PostgresWriter::open(&url, Durability::Os).unwrap();
         let mode = |ledger: &mut PostgresWriter| -> String {
             ledger.db.query_one("SHOW synchronous_commit", &[]).unwrap().get(0)
         };
@@ -139,6 +143,77 @@ fn each_commit_waits_for_the_disk_whatever_the_session_begins_with() {
         ledger.recover().unwrap();
         assert_eq!(mode(&mut ledger), ours, "connected anew");
     }
+}
+
+/// The server's sync is turned off until this goes.
+struct Unsynced(Client);
+
+impl Unsynced {
+    fn new(server: &str) -> Self {
+        let unsynced = Self(Client::connect(server, NoTls).unwrap());
+        unsynced.set(server, "ALTER SYSTEM SET fsync = off", "off")
+    }
+
+    fn set(mut self, server: &str, sql: &str, wanted: &str) -> Self {
+        self.0.batch_execute(sql).unwrap();
+        self.0.batch_execute("SELECT pg_reload_conf()").unwrap();
+        // The server looks at it in its own time.
+        let begun = Instant::now();
+        loop {
+            let mut new = Client::connect(server, NoTls).unwrap();
+            let fsync: String = new.query_one("SHOW fsync", &[]).unwrap().get(0);
+            if fsync == wanted {
+                return self;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{fsync}");
+        }
+    }
+}
+
+impl Drop for Unsynced {
+    fn drop(&mut self) {
+        let _ = self.0.batch_execute("ALTER SYSTEM RESET fsync");
+        let _ = self.0.batch_execute("SELECT pg_reload_conf()");
+    }
+}
+
+/// The other tests, beside which this one runs, are promised no disk.
+#[test]
+fn a_server_that_promises_no_disk_is_refused_where_one_is_promised() {
+    let Some(server) = server() else { return };
+    let bench = SchemaBench::new(&server);
+    let open = |durability| PostgresWriter::open(&bench.url, durability);
+    for durability in [Durability::Each, Durability::Batch] {
+        let mut ledger = open(durability).unwrap();
+        let unsynced = Unsynced::new(&server);
+        let error = ledger.recover().unwrap_err();
+        assert_eq!(error.remedy, Remedy::Stop, "{error}");
+        drop(ledger);
+        let error = open(durability).map(drop).unwrap_err();
+        assert_eq!(error.remedy, Remedy::Stop);
+        assert!(error.message.contains("fsync = off"), "{error}");
+        let mut ledger = open(Durability::Os).unwrap();
+        ledger.append(&appends(1, [acknowledge("a", 1)])).unwrap();
+        drop(unsynced.set(&server, "ALTER SYSTEM RESET fsync", "on"));
+        drop(ledger);
+        open(durability).unwrap();
+    }
+}
+
+#[test]
+fn what_a_server_promises_is_said_with_what_would_be_right() {
+    let why = |durability, fsync, commit| broken_promise(durability, fsync, commit);
+    for durability in [Durability::Each, Durability::Batch, Durability::Os] {
+        for commit in ["on", "local", "remote_write", "remote_apply"] {
+            assert_eq!(why(durability, "on", commit), None);
+        }
+    }
+    let refused = why(Durability::Batch, "off", "on").unwrap();
+    assert!(refused.contains("fsync = off") && refused.contains("turn it on, or"), "{refused}");
+    let refused = why(Durability::Each, "on", "off").unwrap();
+    assert!(refused.contains("synchronous_commit = off") && refused.contains("turn it on"));
+    let warned = why(Durability::Os, "off", "on").unwrap();
+    assert!(warned.contains("within what durability = \"os\" promises"), "{warned}");
 }
 
 #[test]
@@ -212,7 +287,7 @@ fn an_address_shows_neither_user_nor_password() {
         ("postgres://user:hidden@h/db?sslmode=require", "TLS is not built in"),
         ("postgres://user:hidden@h/db?nonsense=1", "must look like postgres://"),
     ] {
-        let error = PostgresWriter::open(url).map(drop).unwrap_err().to_string();
+        let error = PostgresWriter::open(url, Durability::Os).map(drop).unwrap_err().to_string();
         assert!(error.contains(wants) && !error.contains("hidden"), "{error}");
     }
 }

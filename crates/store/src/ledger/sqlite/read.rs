@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use model::Decimal;
-use model::ledger::{Answer, Fact, OrderKey, Report, ReportKey, StoredOrder, Submit};
+use model::ledger::{Answer, Fact, OrderKey, Report, StoredOrder, Submit, VenueName};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::super::encode;
 use super::super::error::LedgerError;
 use super::super::held::Held;
-use super::super::storage::LedgerRead;
+use super::super::storage::{LedgerRead, is_of};
 use super::{schema, signed, unsigned};
 
 /// How many rows a reader gives at once, whatever it is asked for.
@@ -116,14 +116,33 @@ impl LedgerRead for SqliteReader {
             .collect()
     }
 
-    fn knows(&mut self, report: &ReportKey) -> Result<bool, LedgerError> {
+    fn owner(&mut self, of: &VenueName) -> Result<Option<OrderKey>, LedgerError> {
         let encoded = |error| LedgerError::stop(&self.path, format!("encoding failed: {error}"));
-        let failed = |error| LedgerError::sqlite(&self.path, "reading the ledger", &error);
-        let identity = encode::report_identity(report).map_err(encoded)?;
-        self.db
-            .prepare_cached("SELECT 1 FROM facts WHERE identity = ?1")
-            .and_then(|mut statement| statement.exists([identity]))
-            .map_err(failed)
+        for (from, to) in encode::of_venue_order(of).map_err(encoded)? {
+            let reported = self.rows(
+                "SELECT position, body FROM facts WHERE identity >= ?1 AND identity < ?2 LIMIT 1",
+                [from, to],
+            )?;
+            if let Some((_, fact)) = reported.first() {
+                return Ok(fact.order().cloned());
+            }
+        }
+        let sent = self.rows(
+            "SELECT position, body FROM facts WHERE kind = 'submit'
+             AND json_extract(body, '$.submit.venue_client_id') = ?1",
+            [&of.venue_client_id],
+        )?;
+        Ok(sent.into_iter().find_map(|(_, fact)| match fact {
+            Fact::Submit(submit) if is_of(&submit, of) => Some(submit.order),
+            _ => None,
+        }))
+    }
+
+    fn newest(&mut self, limit: usize) -> Result<Vec<(u64, Fact)>, LedgerError> {
+        let sql = "SELECT position, body FROM facts ORDER BY position DESC LIMIT ?1";
+        let mut newest = self.rows(sql, [signed(limit as u64)])?;
+        newest.reverse();
+        Ok(newest)
     }
 
     fn held(&mut self, consumer: &str) -> Result<Vec<Held>, LedgerError> {

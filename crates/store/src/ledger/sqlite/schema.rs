@@ -14,8 +14,12 @@ pub(super) const APPLICATION_ID: i32 = 0x4D4C_5443;
 
 /// What leads from each version to the next, beginning with an empty file. A row is never changed
 /// once it was released: a change is a new row.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 /// With this version came the table of what is held.
 const HELD_SINCE: usize = 2;
 

@@ -117,8 +117,8 @@ fn an_older_file_gets_what_is_held_by_the_reports_that_it_has() {
     ledger.append(&appends(1, fills.map(Fact::Report))).unwrap();
     drop(ledger);
     let db = Connection::open(bench.path()).unwrap();
-    let older =
-        "DROP TABLE positions; ALTER TABLE runs ADD COLUMN syncs INTEGER NOT NULL DEFAULT 0;
+    let older = "DROP TABLE positions; DROP INDEX intents_of_venue;
+                 ALTER TABLE runs ADD COLUMN syncs INTEGER NOT NULL DEFAULT 0;
                  PRAGMA user_version = 1";
     db.execute_batch(older).unwrap();
     let error = SqliteReader::open(bench.path()).unwrap_err();
@@ -162,7 +162,7 @@ fn a_later_version_and_another_programs_file_are_refused_and_left_alone() {
         SqliteWriter::open(bench.path()).map(|_| ()).unwrap_err(),
         SqliteReader::open(bench.path()).map(|_| ()).unwrap_err(),
     ] {
-        assert!(error.message.contains("has version 99, this program writes 3"), "{error}");
+        assert!(error.message.contains("has version 99, this program writes 4"), "{error}");
     }
 
     let other = FileBench::new();

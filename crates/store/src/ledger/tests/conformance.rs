@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use model::event::Side;
 use model::ledger::{
     Acknowledgement, Answer, Change, ChangeTerms, Fact, Fill, LedgerAppend, Lost, Name, OrderKey,
-    Outcome, Report, ReportKey, Request, Sent, StoredOrder, Submit, Terms, Verdict,
+    Outcome, Report, ReportKey, Request, Sent, StoredOrder, Submit, Terms, VenueName, Verdict,
 };
 use model::order::{OrderState, OrderType, TimeInForce};
 use model::{Decimal, Nanos};
@@ -29,6 +29,8 @@ pub(super) fn all(new: &dyn Fn() -> Box<dyn Bench>) {
     open_orders_come_in_pieces(&*new());
     a_batch_that_got_through_is_recognised(&*new());
     what_is_held_is_the_sum_of_fills(&*new());
+    an_order_is_found_by_what_its_venue_calls_it(&*new());
+    the_newest_facts_are_the_last(&*new());
 }
 
 pub(super) fn key(consumer: &str, id: &str) -> OrderKey {
@@ -213,14 +215,61 @@ fn reports_are_known_by_their_key(bench: &dyn Bench) {
     assert_eq!(verdicts[2], Verdict::Known { position: stored(&verdicts[1]) });
     assert!(stored(&verdicts[3]) < stored(&verdicts[4]));
     assert_eq!(verdicts[5], Verdict::Known { position: stored(&verdicts[3]) });
+    assert_eq!(bench.read().reports_after("a", 0, 100).unwrap().len(), 4);
+}
+
+/// Whose order a venue's order is, by what the venue calls it.
+fn an_order_is_found_by_what_its_venue_calls_it(bench: &dyn Bench) {
+    let told = |id: &str, state, trade, number| {
+        // Ids that begin alike, in any alphabet; an order is known by whatever its report tells.
+        let venue_order_id = format!("v{id}").into();
+        Report { venue_order_id, venue_event_id: number, ..report("a", id, state, trade) }
+    };
+    let client = |id: &str, name: &str| Submit { venue_client_id: name.into(), ..submit("a", id) };
+    let facts = [
+        Fact::Submit(client("1", "x1")),
+        Fact::Submit(client("12", "x12")),
+        Fact::Submit(client("é\"]", "xé")),
+        Fact::Submit(client("refused", "xr")),
+        Fact::Report(told("1", OrderState::Partial, Some("8"), None)),
+        Fact::Report(told("12", OrderState::Cancelled, None, Some(3))),
+        Fact::Report(told("é\"]", OrderState::Acknowledged, None, None)),
+    ];
+    bench.write().append(&appends(1, facts)).unwrap();
+    let of = |id: &str, client: Option<&str>| VenueName {
+        provider: "p".into(),
+        instrument: "BTC-USDT".into(),
+        venue_order_id: id.into(),
+        venue_client_id: client.map(Name::from),
+    };
     let mut read = bench.read();
-    assert_eq!(read.reports_after("a", 0, 100).unwrap().len(), 4);
-    for known in read.reports_after("a", 0, 100).unwrap() {
-        assert!(read.knows(&known.1.key()).unwrap());
+    for (of, owner) in [
+        (of("v1", None), Some("1")),
+        (of("v12", None), Some("12")),
+        (of("vé\"]", None), Some("é\"]")),
+        (of("v", None), None),
+        (of("v123", None), None),
+        (of("vrefused", None), None),
+        (of("vrefused", Some("xr")), Some("refused")),
+        (of("vrefused", Some("x")), None),
+        (VenueName { provider: "q".into(), ..of("v1", Some("x1")) }, None),
+        (VenueName { instrument: "ETH-USDT".into(), ..of("v1", Some("x1")) }, None),
+    ] {
+        assert_eq!(read.owner(&of).unwrap(), owner.map(|id| key("a", id)), "{of:?}");
     }
-    let (another, amount) = (report("a", "1", OrderState::Partial, Some("9")), elsewhere);
-    let nowhere = Report { instrument: "XRP-USDT".into(), ..amount };
-    assert!(!read.knows(&another.key()).unwrap() && !read.knows(&nowhere.key()).unwrap());
+}
+
+fn the_newest_facts_are_the_last(bench: &dyn Bench) {
+    let submits = (0..7).map(|n| Fact::Submit(submit("a", &n.to_string())));
+    bench.write().append(&appends(1, submits)).unwrap();
+    let mut read = bench.read();
+    let ids = |facts: Vec<(u64, Fact)>| -> Vec<_> {
+        assert!(facts.is_sorted_by_key(|(at, _)| *at));
+        let id = |(_, fact): (u64, Fact)| fact.order().unwrap().client_order_id.to_string();
+        facts.into_iter().map(id).collect()
+    };
+    assert_eq!(ids(read.newest(3).unwrap()), ["4", "5", "6"]);
+    assert_eq!(read.newest(100).unwrap().len(), 7);
 }
 
 fn a_consumer_goes_on_from_its_acknowledgement(bench: &dyn Bench) {

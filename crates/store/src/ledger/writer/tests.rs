@@ -448,6 +448,28 @@ fn the_end_writes_what_waits_or_says_what_it_could_not() {
 }
 
 #[test]
+fn the_end_does_not_wait_for_a_database_that_never_answers() {
+    let (turn, turns) = mpsc::sync_channel(100);
+    let ends_within = Duration::from_millis(1);
+    let options = WriterOptions { ends_within, ..options(Durability::Batch) };
+    let rig = Rig::new(options, Some(turns));
+    rig.append(1, [intent(1)]);
+    turn.send(()).unwrap();
+    rig.until_durable(1);
+    rig.append(2, (2..=50).map(intent));
+    let (error, mut reader) = (
+        rig.writer.finish().unwrap_err(),
+        SqliteReader::open(rig.folder.path().join("ledger.db")).unwrap(),
+    );
+    assert_eq!(error.remedy, Remedy::Stop);
+    assert!(error.message.contains("no answer within 1ms; 49 facts may be unwritten"), "{error}");
+    // It does answer after all: what was handed in is written by who was left behind.
+    drop(turn);
+    while rig.calls.recv_timeout(Duration::from_secs(20)).is_ok() {}
+    assert_eq!(reader.open_orders(0, 100).unwrap().len(), 50);
+}
+
+#[test]
 fn a_lock_of_another_program_holds_orders_back_and_its_end_lets_them_go() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");

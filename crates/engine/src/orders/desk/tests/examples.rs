@@ -1,7 +1,7 @@
 //! The rules of the way out and back, each by example.
 
 use model::ledger::{Fact, Outcome};
-use model::order::{ExecReport, OrderState};
+use model::order::OrderState;
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, VenueState};
 
@@ -62,7 +62,8 @@ fn the_same_intent_again_gets_the_stored_answer_and_another_is_refused() {
     world.run();
     world.cancel_at_venue("1");
     world.settle();
-    // A new process has forgotten settled orders; the ledger has not.
+    // A new process does not know it any more; the ledger does.
+    world.remembers = false;
     world.crash();
     world.settle();
     world.submit("1");
@@ -89,6 +90,7 @@ fn whatever_forbids_new_orders_an_id_that_was_used_gets_its_answer() {
     world.run();
     world.cancel_at_venue("1");
     world.settle();
+    world.remembers = false;
     world.crash();
     world.replied.clear();
     let instrument = btc();
@@ -407,9 +409,13 @@ fn a_fill_that_nobody_claims_is_told_once_and_one_that_the_ledger_has_never() {
     world.run();
     world.submit("1");
     world.run();
+    world.submit("2");
+    world.run();
     (0..5).for_each(|_| world.trade("1"));
+    world.cancel_at_venue("2");
     world.settle();
     assert_eq!(last_state(&world, "1"), Some(OrderState::Filled));
+    world.remembers = false;
     // Its fills are listed again and again, by this process and the next, which do not have it.
     world.desk.reconcile(&P.into(), world.now);
     world.settle();
@@ -429,32 +435,6 @@ fn a_fill_that_nobody_claims_is_told_once_and_one_that_the_ledger_has_never() {
         world.desk.reconcile(&P.into(), world.now);
     }
     assert_eq!(unclaimed(&world), 1);
-}
-
-#[test]
-fn a_fill_of_which_the_ledger_cant_say_anything_is_asked_about_again() {
-    let mut world = world();
-    let told = ExecReport {
-        instrument: BTC.into(),
-        venue_order_id: "v9".into(),
-        trade_id: "t9".into(),
-        last_price: Decimal::TEN,
-        last_quantity: Decimal::ONE,
-        ts_recv: world.now,
-        ..ExecReport::default()
-    };
-    let hear = |world: &mut World| {
-        let report = world.report(told.clone());
-        world.desk.heard(P, report, world.now);
-        world.desk.take_fill_lookup()
-    };
-    let key = hear(&mut world).expect("the ledger is asked");
-    assert_eq!(hear(&mut world), None, "once");
-    world.desk.fill_looked_up(&key, None);
-    assert_eq!(hear(&mut world), Some(key.clone()));
-    world.desk.fill_looked_up(&key, Some(false));
-    assert_eq!(hear(&mut world), None);
-    assert!(matches!(world.desk.take_note(), Some(Note::UnclaimedFill { .. })));
 }
 
 #[test]

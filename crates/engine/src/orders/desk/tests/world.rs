@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use model::Error;
 use model::ledger::{
-    Fact, Fill, LedgerAppend, LedgerReply, Lost, Outcome, Report, StoredOrder, Verdict,
+    Fact, Fill, LedgerAppend, LedgerReply, Lost, Outcome, Report, StoredOrder, VenueName, Verdict,
 };
 use model::order::{ExecReport, Intent, OrderState};
 use model::reply::ReplyAnswer;
@@ -52,6 +52,8 @@ pub struct World {
     traded: BTreeMap<Name, Nanos>,
     /// How long after it a fill comes into the lists.
     pub listed_after: Duration,
+    /// What is filled by fills that are not in the lists yet, the venue does not say.
+    pub hides: bool,
     /// Which instructions are not carried out, and what is answered to them.
     pub unheeded: Option<(Which, Outcome)>,
     pub wire: VecDeque<Instruction>,
@@ -60,6 +62,8 @@ pub struct World {
     reports: LocalPool<ExecReport>,
     /// As many of the next reports find no free object in the pool.
     pub exhausted: usize,
+    /// A new process takes over the orders that have settled, too.
+    pub remembers: bool,
     pub link: bool,
     /// The next request's answer is lost, whether it arrives or not.
     pub lose_answer: bool,
@@ -91,11 +95,13 @@ impl World {
             trades: 0,
             traded: BTreeMap::new(),
             listed_after: Duration::ZERO,
+            hides: false,
             unheeded: None,
             wire: VecDeque::new(),
             heard: VecDeque::new(),
             reports: LocalPool::boxed("ExecReport", 4_096),
             exhausted: 0,
+            remembers: true,
             link: true,
             lose_answer: false,
             lose_request: false,
@@ -305,10 +311,8 @@ impl World {
                 accepted
             }
             Instruction::Fills { ticket, since, .. } => {
-                let listed = |fill: &&Fill| {
-                    let traded = self.traded[&fill.trade_id];
-                    traded >= *since && traded + self.listed_after <= self.now
-                };
+                let listed =
+                    |fill: &&Fill| self.traded[&fill.trade_id] >= *since && self.is_listed(fill);
                 let fills = self.venue.iter().flat_map(|(id, order)| {
                     order.fills.iter().filter(listed).map(|fill| (id.clone(), fill.clone()))
                 });
@@ -319,6 +323,10 @@ impl World {
                 accepted
             }
         })
+    }
+
+    fn is_listed(&self, fill: &Fill) -> bool {
+        self.traded[&fill.trade_id] + self.listed_after <= self.now
     }
 
     fn change(&mut self, target: &Target, quantity: Option<Decimal>) -> Outcome {
@@ -371,11 +379,13 @@ impl World {
     }
 
     /// The venue tells how an order stands: as an answer, or by the stream where it is up.
-    fn tell(&mut self, id: &Name, fill: Option<Fill>, ticket: Option<Ticket>) {
+    pub fn tell(&mut self, id: &Name, fill: Option<Fill>, ticket: Option<Ticket>) {
         if ticket.is_none() && !self.link {
             return;
         }
         let order = &self.venue[id];
+        let listed = order.fills.iter().filter(|fill| !self.hides || self.is_listed(fill));
+        let filled = listed.map(|fill| fill.quantity).sum();
         let list = fill.is_some() && ticket.is_some();
         let mut seen = ExecReport {
             ticket,
@@ -386,7 +396,7 @@ impl World {
             side: Some(Side::Buy),
             state: (!list).then_some(order.state),
             quantity: (!list).then_some(order.quantity),
-            filled: (!list).then(|| order.filled()),
+            filled: (!list).then_some(filled),
             ts_event: (!list).then_some(self.now),
             ts_recv: self.now,
             ..ExecReport::default()
@@ -445,11 +455,25 @@ impl World {
         while let Some(note) = self.desk.take_note() {
             self.notes.push(note);
         }
-        while let Some(key) = self.desk.take_fill_lookup() {
-            let known = |fact: &Fact| matches!(fact, Fact::Report(report) if report.key() == key);
-            let known = self.facts.iter().any(known);
-            self.desk.fill_looked_up(&key, Some(known));
+        while let Some(of) = self.desk.take_stranger() {
+            let stored = self.owner(&of).map(|key| self.with_facts(&key));
+            self.desk.stranger_looked_up(&of, stored, self.now);
         }
+    }
+
+    /// Whose a venue order is by the ledger.
+    fn owner(&self, of: &VenueName) -> Option<OrderKey> {
+        let owner = self.facts.iter().find(|fact| match fact {
+            Fact::Report(report) => report.venue_order_id == of.venue_order_id,
+            Fact::Submit(submit) => of.venue_client_id.as_ref() == Some(&submit.venue_client_id),
+            _ => false,
+        });
+        owner.and_then(Fact::order).cloned()
+    }
+
+    fn with_facts(&self, key: &OrderKey) -> (Submit, Vec<Fact>) {
+        let own = |fact: &&Fact| fact.order() == Some(key);
+        (self.stored(key).unwrap().submit, self.facts.iter().filter(own).cloned().collect())
     }
 
     /// The ledger answers what the desk wants to know of orders.
@@ -513,12 +537,13 @@ impl World {
             _ => None,
         });
         for key in keys.collect::<Vec<_>>() {
-            let stored = self.stored(&key).unwrap();
-            let own = |fact: &&Fact| fact.order() == Some(&key);
-            let facts: Vec<Fact> = self.facts.iter().filter(own).cloned().collect();
-            if stored.is_open() {
-                self.desk.restore(stored.submit, &facts, self.now).unwrap();
+            if self.remembers || self.stored(&key).unwrap().is_open() {
+                let (submit, facts) = self.with_facts(&key);
+                self.desk.restore(submit, &facts, self.now).unwrap();
             }
+        }
+        if let Some(last) = self.facts.last() {
+            self.desk.restore_until(last.ts());
         }
         let fills = self.facts.iter().filter_map(|fact| match fact {
             Fact::Report(report) => report.fill.as_ref().map(|fill| fill.quantity),
