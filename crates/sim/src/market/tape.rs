@@ -146,10 +146,11 @@ impl Tape {
         let missing = minute.saturating_sub(newest).min(CANDLES_MAX as u64);
         for back in (0..missing).rev() {
             let opened = Nanos((minute - back) * MINUTE_NS);
-            self.candles.push_back(Candle::flat(opened, self.last, self.next_trade));
-            if self.candles.len() > CANDLES_MAX {
+            // Before the new one comes: one more than there is room for would double the buffer.
+            if self.candles.len() >= CANDLES_MAX {
                 self.candles.pop_front();
             }
+            self.candles.push_back(Candle::flat(opened, self.last, self.next_trade));
         }
     }
 
@@ -259,5 +260,6 @@ mod tests {
         assert_eq!((tape.trades().len(), tape.trades()[0].id), (TRADES_MAX, 2_000));
         tape.roll(START + MINUTE * 1_000_000);
         assert_eq!(tape.candles(1).len(), CANDLES_MAX);
+        assert!(tape.candles.capacity() < 2 * CANDLES_MAX, "{}", tape.candles.capacity());
     }
 }
