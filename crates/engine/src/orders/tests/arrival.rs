@@ -277,12 +277,12 @@ proptest! {
     #[test]
     fn an_end_that_was_told_is_the_end_after_a_restart(messages in messages()) {
         let (order, mut restored) = restart(&messages);
-        let over = order.standing().is_terminal();
         let answers = messages.iter().any(|message| matches!(message, Message::Answer(_)));
-        prop_assume!(over && !answers);
-        prop_assert_eq!(restored.take_owed(), None);
-        prop_assert!(restored.standing().is_terminal(), "{:?} {:?}", order, restored);
-        prop_assert_eq!(restored.ask_at(), None);
+        if order.standing().is_terminal() && !answers {
+            prop_assert_eq!(restored.take_owed(), None);
+            prop_assert!(restored.standing().is_terminal(), "{:?} {:?}", order, restored);
+            prop_assert_eq!(restored.ask_at(), None);
+        }
     }
 
     /// Where the venue does not contradict itself, what comes after a restart ends in the same place.

@@ -1,11 +1,11 @@
 //! The rules of the way out and back, each by example.
 
-use model::ledger::{Fact, Outcome};
+use model::ledger::{Fact, Lost, Outcome};
 use model::order::OrderState;
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, VenueState};
 
-use super::world::World;
+use super::world::{Which, World};
 use super::*;
 use crate::orders::desk::account::ASKED_MAX;
 use crate::orders::inquiry::PAUSE_MIN;
@@ -351,6 +351,28 @@ fn the_kill_switch_takes_everything_back_with_a_stuck_ledger_too() {
     assert!(!world.desk.is_on("c"));
     world.settle();
     assert_eq!(world.placed.len(), 2);
+    world.check();
+}
+
+#[test]
+fn what_the_kill_switch_wants_in_vain_it_wants_again() {
+    let mut world = world();
+    world.submit("1");
+    world.run();
+    let takes_back: Which = |instruction| {
+        matches!(instruction, Instruction::CancelAll { .. } | Instruction::Cancel { .. })
+    };
+    world.unheeded = Some((takes_back, Outcome::Unknown(Lost::Timeout)));
+    world.desk.kill(world.now);
+    world.run();
+    world.unheeded = None;
+    world.tick(1_999);
+    world.run();
+    assert_eq!(world.venue["x1"].state, VenueState::Open);
+    world.tick(1);
+    world.run();
+    assert_eq!(world.venue["x1"].state, VenueState::Cancelled);
+    world.settle();
     world.check();
 }
 

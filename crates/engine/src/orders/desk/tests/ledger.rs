@@ -112,6 +112,22 @@ fn cancels_that_are_refused_again_and_again_while_the_ledger_is_stuck_fill_nothi
 }
 
 #[test]
+fn a_cancel_that_waits_for_a_ledger_which_gets_stuck_leaves_all_the_same() {
+    let mut world = world(DeskOptions::default());
+    world.desk.cancel(&key("1"), world.now);
+    world.append();
+    world.take();
+    assert!(world.wire.is_empty(), "it is on its way into the ledger");
+    world.set_stuck(true);
+    world.reply();
+    world.take();
+    world.venue();
+    assert_eq!(world.venue["x1"].state, VenueState::Cancelled);
+    world.settle();
+    world.check();
+}
+
+#[test]
 fn an_order_that_the_ledger_alone_knew_can_be_changed_as_often_as_before() {
     let mut world = world(DeskOptions::default());
     (6..9).for_each(|quantity| {
