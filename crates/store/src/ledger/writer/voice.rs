@@ -32,7 +32,7 @@ impl Voice {
 
     /// Everything up to there is as durable as the mode promises.
     pub(super) fn durable(&self, up_to: u64) {
-        self.shared.durable_up_to.store(up_to, Ordering::Release);
+        self.shared.durable_up_to.fetch_max(up_to, Ordering::Release);
         self.reply(LedgerReply::Durable { up_to });
         (self.wake)();
     }

@@ -1,3 +1,5 @@
+//! What stands between writing and syncing, by example.
+
 use super::*;
 
 type Plain = Progress<&'static str, &'static str>;
