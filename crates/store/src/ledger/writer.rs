@@ -26,7 +26,7 @@ use watch::{Call, UnderWay, Watch};
 /// What has to be true of a request before it is sent. There is no mode in which nothing has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// It is on the disk, by a sync of its own.
+    /// It is on the disk, by a sync that it shares with no other request.
     Each,
     /// It is on the disk, by a sync that it may share with others.
     #[default]
@@ -179,8 +179,8 @@ impl LedgerWriter {
         let syncer = Syncer { side, progress: progress.clone(), voice: voice.clone(), writer };
         let group = VecDeque::new();
         let ends_within = options.ends_within;
-        let desk =
-            Desk { storage, options, work, group, voice, progress, seq: 0, _alive: [alive, runs] };
+        let (seq, request, _alive) = (0, 0, [alive, runs]);
+        let desk = Desk { storage, options, work, group, voice, progress, seq, request, _alive };
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let beside = [
             thread("ledger-watch").spawn(move || watch.run())?,
@@ -258,6 +258,8 @@ struct Desk {
     progress: Arc<Progress<Side, LedgerError>>,
     /// The last append that is written.
     seq: u64,
+    /// The last of these that has something sent.
+    request: u64,
     /// Whoever watches ends with this, and whoever waits for the end.
     _alive: [SyncSender<()>; 2],
 }
@@ -274,13 +276,14 @@ impl Desk {
             if self.progress.failure().is_some() {
                 self.until_done(Self::synced)?;
             }
-            if !self.group.is_empty() {
-                self.until_done(Self::write)?;
-                (self.voice.wake)();
+            if self.group.is_empty() {
+                continue;
             }
-            if self.options.durability == Durability::Each {
+            if self.options.durability == Durability::Each && self.releases() && !self.is_alone() {
                 self.settle()?;
             }
+            self.until_done(Self::write)?;
+            (self.voice.wake)();
         }
         self.settle()?;
         let shared = &self.voice.shared;
@@ -293,16 +296,24 @@ impl Desk {
     /// Waits for something to do and takes what is there. `false` when nothing will come any more.
     fn gather(&mut self) -> bool {
         let Ok(first) = self.work.recv() else { return false };
-        let most = match self.options.durability {
-            Durability::Each => 1,
-            Durability::Batch | Durability::Os => self.options.group_max,
-        };
         let mut next = Some(first);
         while let Some(work) = next {
             self.group.extend(work);
-            next = if self.group.len() < most { self.work.try_recv().ok() } else { None };
+            let ends = self.options.durability == Durability::Each && self.releases();
+            let more = self.group.len() < self.options.group_max && !ends;
+            next = if more { self.work.try_recv().ok() } else { None };
         }
         true
+    }
+
+    /// Whether the group's last has something sent.
+    fn releases(&self) -> bool {
+        self.group.back().is_some_and(|append| append.fact.releases())
+    }
+
+    /// Whether no request waits for the disk.
+    fn is_alone(&self) -> bool {
+        self.voice.shared.durable_up_to.load(Ordering::Acquire) >= self.request
     }
 
     /// One try at the group.
@@ -312,7 +323,9 @@ impl Desk {
         drop(under_way);
         self.voice.relieve();
         self.voice.shared.groups.fetch_add(1, Ordering::Relaxed);
-        let releases = self.group.iter().any(|append| append.fact.releases());
+        let request = self.group.iter().rfind(|append| append.fact.releases());
+        let releases = request.is_some();
+        self.request = request.map_or(self.request, |append| append.seq);
         for (append, verdict) in self.group.drain(..).zip(verdicts) {
             self.seq = append.seq;
             self.voice.reply(LedgerReply::Verdict { seq: append.seq, verdict });
@@ -320,8 +333,8 @@ impl Desk {
         self.voice.reply(LedgerReply::Written { up_to: self.seq });
         let sync_within = match self.options.durability {
             Durability::Os => None,
-            Durability::Batch if !releases => Some(self.options.sync_within),
-            Durability::Batch | Durability::Each => Some(Duration::ZERO),
+            Durability::Batch | Durability::Each if releases => Some(Duration::ZERO),
+            Durability::Batch | Durability::Each => Some(self.options.sync_within),
         };
         self.progress.written(self.seq, sync_within);
         if sync_within.is_none() {

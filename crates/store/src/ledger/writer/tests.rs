@@ -233,8 +233,6 @@ fn grouped(durability: Durability) -> Vec<Asked> {
 #[test]
 fn each_mode_syncs_what_it_promises_and_no_more() {
     use Asked::{Append, Sync};
-    let one = [Append(1), Sync];
-    assert_eq!(grouped(Durability::Each), [one; 4].concat());
     assert_eq!(grouped(Durability::Batch), [Append(1), Append(3), Sync]);
     assert_eq!(grouped(Durability::Os), [Append(1), Append(3)]);
     // Reports alone are written at once and synced soon after.
@@ -245,6 +243,45 @@ fn each_mode_syncs_what_it_promises_and_no_more() {
     assert_eq!(replies.len(), 3);
     rig.writer.finish().unwrap();
     assert_eq!(rig.calls.try_iter().collect::<Vec<_>>(), [Append(1), Sync]);
+}
+
+#[test]
+fn a_request_shares_its_sync_with_no_other_where_each_is_to_have_its_own() {
+    for (durability, marks) in [(Durability::Each, [2, 3, 4].as_slice()), (Durability::Batch, &[4])]
+    {
+        let (turn, turns) = mpsc::sync_channel(100);
+        let long = Duration::from_secs(3_600);
+        let rig = Rig::new(WriterOptions { sync_within: long, ..options(durability) }, Some(turns));
+        rig.append(1, [fill(1)]);
+        rig.calls.recv().unwrap();
+        // They are there together.
+        rig.append(2, [intent(1), intent(2), intent(3)]);
+        drop(turn);
+        let durable = |reply: LedgerReply| match reply {
+            LedgerReply::Durable { up_to } => Some(up_to),
+            _ => None,
+        };
+        let told: Vec<_> = rig.until_durable(4).into_iter().filter_map(durable).collect();
+        assert_eq!(told, marks, "{durability:?}");
+        rig.writer.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_report_waits_for_no_sync_in_any_mode() {
+    for durability in [Durability::Each, Durability::Batch, Durability::Os] {
+        let (give, sync_turns) = mpsc::sync_channel(9);
+        let rig = Rig::with(options(durability), None, Some(sync_turns));
+        rig.append(1, [intent(1)]);
+        rig.until(|reply| *reply == LedgerReply::Written { up_to: 1 });
+        rig.append(2, [fill(1)]);
+        rig.append(3, [fill(2)]);
+        let replies = rig.until(|reply| *reply == LedgerReply::Written { up_to: 3 });
+        let durable = replies.contains(&LedgerReply::Durable { up_to: 1 });
+        assert_eq!(durable, durability == Durability::Os, "nothing is synced yet");
+        drop(give);
+        rig.writer.finish().unwrap();
+    }
 }
 
 #[test]
