@@ -285,6 +285,32 @@ fn a_report_waits_for_no_sync_in_any_mode() {
 }
 
 #[test]
+fn a_sync_that_is_under_way_ends_and_is_told_before_anything_is_recovered() {
+    let (give, sync_turns) = mpsc::sync_channel(1);
+    let rig = Rig::with(options(Durability::Batch), None, Some(sync_turns));
+    // Over and over: what must not happen would be a matter of chance.
+    for round in 0..20 {
+        let seq = 2 * round + 1;
+        rig.append(seq, [intent(seq)]);
+        while rig.calls.recv_timeout(Duration::from_secs(20)).unwrap() != Asked::Sync {}
+        rig.unheard.store(1, Ordering::SeqCst);
+        rig.append(seq + 1, [fill(seq)]);
+        while rig.unheard.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        give.send(()).unwrap();
+        let replies = rig.until(|reply| matches!(reply, LedgerReply::Stuck(_)));
+        assert!(replies.contains(&LedgerReply::Durable { up_to: seq }), "{replies:?}");
+        // What is written now is synced too, some time.
+        give.send(()).unwrap();
+        rig.until_durable(seq + 1);
+        rig.calls.try_iter().for_each(drop);
+    }
+    drop(give);
+    rig.writer.finish().unwrap();
+}
+
+#[test]
 fn reports_without_end_are_synced_all_the_same() {
     let (give, turns) = mpsc::sync_channel(1);
     let options = WriterOptions { group_max: 1, ..options(Durability::Batch) };
