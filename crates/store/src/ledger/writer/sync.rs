@@ -1,5 +1,5 @@
-//! The thread that syncs, beside the one that writes: a report waits for a write alone, and never behind
-//! a disk that takes its time.
+//! The thread that syncs, beside the one that writes: what comes while a request is synced is written, and
+//! a report told, before that is over.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};

@@ -268,7 +268,7 @@ fn a_request_shares_its_sync_with_no_other_where_each_is_to_have_its_own() {
 }
 
 #[test]
-fn a_report_waits_for_no_sync_in_any_mode() {
+fn a_report_does_not_wait_for_the_sync_of_the_request_before_it() {
     for durability in [Durability::Each, Durability::Batch, Durability::Os] {
         let (give, sync_turns) = mpsc::sync_channel(9);
         let rig = Rig::with(options(durability), None, Some(sync_turns));
