@@ -34,11 +34,11 @@ impl LedgerError {
             PermissionDenied, ReadOnly, SystemIoFailure,
         };
         let (remedy, hint) = match error.sqlite_error_code() {
-            Some(DiskFull) => (Remedy::Reject, "; free some space, it is tried again by itself"),
+            Some(DiskFull) => (Remedy::Reject, "; free some space"),
             Some(DatabaseBusy | DatabaseLocked) => {
-                (Remedy::Reject, "; end the program that holds it, it is tried again by itself")
+                (Remedy::Reject, "; end the program that holds it")
             }
-            Some(SystemIoFailure) => (Remedy::Reject, "; check the disk, it is tried again"),
+            Some(SystemIoFailure) => (Remedy::Reject, "; check the disk"),
             Some(CannotOpen) => (Remedy::Stop, "; check that the folder exists and can be used"),
             Some(PermissionDenied | ReadOnly) => {
                 (Remedy::Stop, "; give this user the right to write there")
@@ -64,16 +64,14 @@ impl LedgerError {
             ["08", "53", "55", "57"].iter().any(|class| code.code().starts_with(class))
         });
         let (remedy, hint) = match code {
-            Some(&SqlState::DISK_FULL) => {
-                (Remedy::Reject, "; free some space, it is tried again by itself")
-            }
+            Some(&SqlState::DISK_FULL) => (Remedy::Reject, "; free some space"),
             Some(&(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) => {
                 (Remedy::Stop, "; check user and password")
             }
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 (Remedy::Stop, "; give this user the right to make and write tables there")
             }
-            _ if passes => (Remedy::Reject, "; check the server, it is tried again by itself"),
+            _ if passes => (Remedy::Reject, "; check the server"),
             _ => (Remedy::Stop, ""),
         };
         // The library's own words hide what the server said.

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::Decimal;
 use model::ledger::{Acknowledgement, Answer, Fact, LedgerAppend, Name, Report, Request, Verdict};
@@ -46,15 +47,20 @@ pub struct SqliteWriter {
 }
 
 impl SqliteWriter {
-    /// Opens the file, or makes it.
+    /// Opens the file, or makes it. Whoever reads a ledger that nobody has open holds it for moments, to
+    /// put its log in order: that is waited for, five seconds at most.
     ///
     /// # Errors
-    /// When another process writes it, when it is no ledger or one of a later version, or when the
-    /// disk refuses.
+    /// When another process writes it or holds it for longer, when it is no ledger or one of a later
+    /// version, or when the disk refuses.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, LedgerError> {
-        let path = path.into();
+        Self::open_with(path.into(), briefly)
+    }
+
+    /// `patience` is asked whether to go on waiting for whoever holds the file.
+    fn open_with(path: PathBuf, patience: Patience) -> Result<Self, LedgerError> {
         let lock = lock(&path)?;
-        let mut db = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut db = connect(&path, OpenFlags::SQLITE_OPEN_CREATE, patience)?;
         schema::migrate(&mut db, &path)?;
         let failed = |error| LedgerError::sqlite(&path, "opening the ledger", &error);
         let checked: String =
@@ -70,6 +76,8 @@ impl SqliteWriter {
         let run = db.last_insert_rowid();
         let before = last_position(&db).map_err(failed)?;
         sync_folder(&path)?;
+        // From now on it is the writer's thread that waits, and says so.
+        db.busy_handler(Some(never)).map_err(failed)?;
         Ok(Self { path, db, _lock: lock, run, before })
     }
 
@@ -120,7 +128,7 @@ impl LedgerWrite for SqliteWriter {
     /// proves nothing for what the earlier was about (the system may have dropped the pages): here
     /// all of it is written once more.
     fn recover(&mut self) -> Result<(), LedgerError> {
-        let db = connect(&self.path, OpenFlags::empty())?;
+        let db = connect(&self.path, OpenFlags::empty(), never)?;
         let failed = |error| LedgerError::sqlite(&self.path, "recovering the ledger", &error);
         let ours: Option<i64> = db
             .query_row("SELECT run FROM runs WHERE run = ?1", [self.run], |row| row.get(0))
@@ -133,7 +141,7 @@ impl LedgerWrite for SqliteWriter {
         let busy: i64 =
             db.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0)).map_err(failed)?;
         if busy != 0 {
-            let message = "another program holds the ledger; end it, it is tried again by itself";
+            let message = "another program holds the ledger; end it";
             return Err(LedgerError::reject(&self.path, message));
         }
         sync_folder(&self.path)?;
@@ -304,13 +312,28 @@ fn hold(db: &Connection, of: [&Name; 3], quantity: Decimal) -> rusqlite::Result<
         .map(drop)
 }
 
+/// Whether to go on waiting for whoever holds the file, having asked so many times before.
+type Patience = fn(i32) -> bool;
+
+/// So often a file is asked for that somebody holds, and so far apart.
+const ASKS_MAX: i32 = 250;
+const ASKS_EVERY: Duration = Duration::from_millis(20);
+
+fn briefly(asked: i32) -> bool {
+    std::thread::sleep(ASKS_EVERY);
+    asked < ASKS_MAX
+}
+
+fn never(_: i32) -> bool {
+    false
+}
+
 /// Opens the file for reading and writing, with the settings that every connection has.
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
+fn connect(path: &Path, flags: OpenFlags, patience: Patience) -> Result<Connection, LedgerError> {
     let failed = |error| LedgerError::sqlite(path, "opening the ledger", &error);
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
-    // Who waits for whom is decided by the writer's thread, not in here.
-    db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
+    let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_handler(Some(patience)).map_err(failed)?;
     db.set_prepared_statement_cache_capacity(32);
     schema::version(&db, path)?;
     let mode: String = db

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::connect;
+use super::{connect, never};
 use crate::ledger::error::LedgerError;
 use crate::ledger::storage::LedgerSync;
 
@@ -23,7 +23,7 @@ pub(super) struct SqliteSync {
 impl SqliteSync {
     /// Opens the log of a ledger that a writer has open.
     pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let db = connect(path, OpenFlags::empty())?;
+        let db = connect(path, OpenFlags::empty(), never)?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let log = OpenOptions::new().write(true).open(&log).map_err(|error| {
@@ -37,8 +37,7 @@ impl SqliteSync {
 impl LedgerSync for SqliteSync {
     fn sync(&mut self) -> Result<(), LedgerError> {
         self.log.sync_data().map_err(|error| {
-            let message =
-                format!("syncing the ledger failed: {error}; check the disk, it is tried again");
+            let message = format!("syncing the ledger failed: {error}; check the disk");
             LedgerError::reject(&self.path, message)
         })
     }

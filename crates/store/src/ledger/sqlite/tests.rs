@@ -212,6 +212,42 @@ fn a_full_disk_keeps_nothing_of_the_batch_and_it_goes_on_with_room() {
     assert_eq!(ledger.append(&more(201)).unwrap().len(), 200);
 }
 
+thread_local! {
+    /// Holds the file until it is asked for the first time.
+    static HOLDS: std::cell::RefCell<Option<Connection>> = const { std::cell::RefCell::new(None) };
+}
+
+fn lets_go(_: i32) -> bool {
+    HOLDS.take().is_some()
+}
+
+#[test]
+fn who_holds_the_file_at_its_opening_is_waited_for() {
+    let holds = [
+        "BEGIN EXCLUSIVE",
+        "BEGIN; SELECT * FROM sqlite_schema",
+        "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE",
+    ];
+    for how in holds {
+        let bench = FileBench::new();
+        let hold = |how| {
+            let other = Connection::open(bench.path()).unwrap();
+            other.execute_batch(how).unwrap();
+            HOLDS.set(Some(other));
+        };
+        hold(how);
+        let error = SqliteWriter::open_with(bench.path(), never).unwrap_err();
+        assert_eq!(error.remedy, Remedy::Reject);
+        assert!(error.message.contains("end the program that holds it"), "{error}");
+        let mut ledger = SqliteWriter::open_with(bench.path(), lets_go).unwrap();
+        assert!(HOLDS.take().is_none(), "{how}: it was not waited for");
+        // Behind the opening it is the writer's thread that waits.
+        hold("BEGIN IMMEDIATE");
+        ledger.append(&appends(1, [Fact::Submit(submit("a", "1"))])).unwrap_err();
+        assert!(HOLDS.take().is_some(), "{how}: the file waited too");
+    }
+}
+
 #[test]
 fn a_locked_file_is_waited_for() {
     let bench = FileBench::new();

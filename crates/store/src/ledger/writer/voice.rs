@@ -47,7 +47,7 @@ impl Voice {
         }
         *stuck = Some(error.clone());
         drop(stuck);
-        tracing::error!(%error, "the ledger can't be written: no order leaves until it can");
+        tracing::error!(%error, "the ledger can't be written, it is tried again: no order leaves until it can");
         self.reply(LedgerReply::Stuck(error.into()));
         (self.wake)();
     }
