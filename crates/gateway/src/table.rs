@@ -43,6 +43,8 @@ const HEADS: [&str; COLUMNS] =
 const COLUMNS: usize = 8;
 /// The column that gives way where a row would be too wide.
 const STATE: usize = 2;
+/// At least so many of the lines below the rows are shown.
+const BELOW_MIN: usize = 1;
 /// From here on columns are numbers, which stand to the right.
 const NUMBERS_FROM: usize = 3;
 
@@ -51,6 +53,8 @@ pub struct Table<W: Write + Send> {
     out: W,
     every: Duration,
     size: fn() -> Size,
+    /// What else is said, below the rows.
+    below: Box<dyn Fn() -> Vec<String> + Send>,
     /// What connections do while they are closed is not shown.
     stop: Stop,
     rows: BTreeMap<(u16, u32), Row>,
@@ -73,7 +77,15 @@ impl Table<Stdout> {
 impl<W: Write + Send> Table<W> {
     fn new(out: W, every: Duration, size: fn() -> Size, stop: Stop) -> Self {
         let drawn = Nanos::default();
-        Self { out, every, size, stop, rows: BTreeMap::new(), drawn, lines: 0 }
+        let below = Box::new(Vec::new);
+        Self { out, every, size, below, stop, rows: BTreeMap::new(), drawn, lines: 0 }
+    }
+
+    /// With lines below the rows, as many as there is room for.
+    #[must_use]
+    pub fn with_below(mut self, lines: impl Fn() -> Vec<String> + Send + 'static) -> Self {
+        self.below = Box::new(lines);
+        self
     }
 
     fn row(&mut self, event: &Event, ctx: &Context<'_>) -> &mut Row {
@@ -93,17 +105,22 @@ impl<W: Write + Send> Table<W> {
     /// The lines of the table; `since` is the time since it was last drawn.
     fn lines(&mut self, since: Duration, (width, height): Size) -> Vec<String> {
         // The cursor stands behind the last line, and the first must still be there to be drawn over.
+        let below = (self.below)();
         let room = height.saturating_sub(2).max(1);
-        let all = self.rows.len();
-        let shown = if all > room { room - 1 } else { all };
+        let kept = below.len().min(BELOW_MIN).min(room - 1);
+        let (all, free) = (self.rows.len(), room - kept);
+        let shown = if all > free { free - 1 } else { all };
         let mut rows = vec![HEADS.map(str::to_owned)];
         rows.extend(self.rows.values_mut().map(|row| row.cells(since)));
         rows.truncate(shown + 1);
         let widths = widths(&rows, width);
         let mut lines: Vec<_> = rows.iter().map(|cells| line(cells, &widths, width)).collect();
         if shown < all {
-            lines.push(format!("and {} more, for which the terminal is too low", all - shown));
+            let more = format!("and {} more, for which the terminal is too low", all - shown);
+            lines.push(more.chars().take(width).collect());
         }
+        let left = (room + 1).saturating_sub(lines.len());
+        lines.extend(below.iter().take(left).map(|line| line.chars().take(width).collect()));
         lines
     }
 

@@ -17,6 +17,7 @@ use model::reply::{OrderReply, ReplyAnswer};
 use model::{Decimal, Instrument, InstrumentId, Kind, Nanos, ProviderId};
 
 use super::orders::Orders;
+use super::tape::{Board, Tape};
 
 /// The name under which it is registered.
 pub const NAME: &str = "maker";
@@ -43,6 +44,7 @@ pub struct Maker {
     places: BTreeMap<String, (ProviderId, InstrumentId, Side)>,
     /// Those of which nothing was heard yet.
     unheard: BTreeSet<(ProviderId, String)>,
+    tape: Tape,
 }
 
 /// One instrument at one provider.
@@ -74,7 +76,14 @@ impl Maker {
     /// A maker that notes what it sees.
     #[must_use]
     pub fn new(seen: Orders) -> Self {
-        Self { seen, desks: BTreeMap::new(), places: BTreeMap::new(), unheard: BTreeSet::new() }
+        Self::watched(seen, Board::default())
+    }
+
+    /// A maker that also says what it does.
+    #[must_use]
+    pub fn watched(seen: Orders, board: Board) -> Self {
+        let (desks, places, unheard) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { seen, desks, places, unheard, tape: Tape::on(board) }
     }
 
     /// What it has to get: quotes of what can be traded.
@@ -129,6 +138,7 @@ impl Maker {
         if ctx.submit(&order).is_err() {
             return;
         }
+        self.tape.submitted();
         let seat = self.desks.entry((provider, instrument)).or_default().seat(side);
         seat.order = Some(Working { id: id.clone(), price, since: ctx.now, cancelled: None });
         self.unheard.insert((provider, id.clone()));
@@ -147,6 +157,9 @@ impl Maker {
             }
             return;
         };
+        let facts = ctx.catalog.facts(place.0, place.1);
+        let contract_size = facts.and_then(|facts| facts.contract_size).unwrap_or(Decimal::ONE);
+        self.tape.report(report, contract_size);
         self.unheard.remove(&(place.0, id.to_owned()));
         let desk = self.desks.entry((place.0, place.1)).or_default();
         if let Some(fill) = &report.fill {
@@ -163,6 +176,7 @@ impl Maker {
     fn on_reply(&mut self, reply: &OrderReply, now: Nanos) {
         let denied = matches!(reply.answer, ReplyAnswer::Denied(_));
         if denied && reply.intent == Intent::Submit {
+            self.tape.denied();
             self.end(&reply.order.client_order_id, now);
         }
     }
@@ -202,6 +216,7 @@ impl Consumer for Maker {
     fn on_batch_end(&mut self, ctx: &mut Context<'_>) {
         // Refused only where an earlier life got further than this one: then it is acknowledged later.
         let _ = ctx.acknowledge(self.seen.position());
+        self.tape.write(ctx.now);
     }
 }
 

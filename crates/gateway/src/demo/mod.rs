@@ -6,6 +6,7 @@
 //! | [`books`] | the consumer that keeps every book and compares it with the venue's own |
 //! | [`merges`] | what is merged, and the consumer that checks it |
 //! | [`maker`] | the consumer that trades |
+//! | [`tape`] | what it does, in words for those who watch it |
 //! | [`orders`] | what it was told of its orders, held against what the venues know |
 //! | [`folder`] | where keys and ledger of a demo are |
 //! | `supervisor` | servers, samples, faults by a schedule, the end in its order |
@@ -37,6 +38,7 @@ pub mod orders;
 pub mod report;
 pub mod stage;
 mod supervisor;
+pub mod tape;
 
 pub use report::Report;
 pub use supervisor::Sample;
@@ -49,6 +51,7 @@ use orders::Orders;
 use report::Memory;
 use stage::Part;
 use supervisor::{Plan, Seen, Supervisor};
+use tape::Board;
 
 /// A stream that is silent for so long is probed: sooner than at real venues, since a demo's are
 /// never quiet.
@@ -147,8 +150,10 @@ fn play(options: &Options, plan: Plan) -> Result<Shown, String> {
     let config = config(&parts, &listening, &folder);
     let builder = Gateway::builder(config).stop_with(stop).gauges(gauges);
     let merges = merges::spec(&parts).map(Merges::new);
-    let builder = trading(builder, &parts, &orders, options);
-    let ran = consumers(builder, books, merges.clone(), options).run();
+    let board = Board::default();
+    let builder = trading(builder, &parts, &orders, &board, options);
+    let builder = consumers(builder, books, merges.clone(), options);
+    let ran = if options.table { table(builder, board) } else { builder }.run();
     // The supervisor may be gone already.
     let _ = ended_send.send(());
     let seen = thread.join().map_err(|_| "the venues' thread panicked".to_owned())?;
@@ -209,15 +214,21 @@ fn config(parts: &[Part], listening: &[SocketAddr], folder: &Folder) -> Config {
 }
 
 /// The maker, where there is a second consumer and anything that can be traded.
-fn trading(builder: Builder, parts: &[Part], orders: &Orders, options: &Options) -> Builder {
+fn trading(
+    builder: Builder,
+    parts: &[Part],
+    orders: &Orders,
+    board: &Board,
+    options: &Options,
+) -> Builder {
     let tradable = parts.iter().filter(|part| part.trades).map(|part| part.venue);
     let tradable: Vec<_> = tradable.collect();
     if tradable.is_empty() || options.consumers < 2 {
         return builder;
     }
-    let seen = orders.clone();
+    let (seen, board) = (orders.clone(), board.clone());
     let options = ConsumerOptions { trading: true, ..ConsumerOptions::of(Maker::wants(&tradable)) };
-    builder.consumer_with(maker::NAME, options, move || Maker::new(seen.clone()))
+    builder.consumer_with(maker::NAME, options, move || Maker::watched(seen.clone(), board.clone()))
 }
 
 /// The first consumer keeps the books, the second checks what is merged, the others read along.
@@ -231,12 +242,14 @@ fn consumers(builder: Builder, books: Books, merges: Option<Merges>, options: &O
     for n in readers_from..options.consumers {
         builder = builder.consumer(&format!("reader-{n}"), Reader);
     }
-    if options.table {
-        let stop = builder.stop_handle();
-        let table = crate::table::Table::on_terminal(Table::default().every, stop);
-        builder = builder.consumer("table", table);
-    }
     builder
+}
+
+/// The live table, with what the maker does below it.
+fn table(builder: Builder, board: Board) -> Builder {
+    let stop = builder.stop_handle();
+    let table = crate::table::Table::on_terminal(Table::default().every, stop);
+    builder.consumer("table", table.with_below(move || board.lines()))
 }
 
 /// A consumer that looks at everything and keeps nothing.

@@ -53,6 +53,22 @@ fn a_low_terminal_shows_what_it_has_room_for() {
 }
 
 #[test]
+fn what_stands_below_has_what_room_the_rows_leave_and_a_line_at_least() {
+    let below = ["first", "second", "third"];
+    let mut table = table(|| SIZE).with_below(move || below.map(str::to_owned).to_vec());
+    let mut lines = |size| table.lines(Duration::from_secs(1), size);
+    assert_eq!(lines((80, 24))[5..], below);
+    assert_eq!(lines((80, 8))[5..], below[..2]);
+    assert_eq!(lines((80, 7))[5..], below[..1], "all rows and a line");
+    let low = lines((80, 6));
+    assert_eq!(low[3..], ["and 2 more, for which the terminal is too low", "first"]);
+    assert_eq!(lines((3, 24))[5..], ["fir", "sec", "thi"]);
+    for height in 0..12 {
+        assert!(lines((80, height)).len() < height.max(3), "{height}");
+    }
+}
+
+#[test]
 fn each_drawing_covers_the_one_before_it() {
     let mut table = table(|| (80, 24));
     table.draw(Nanos(1)).unwrap();
