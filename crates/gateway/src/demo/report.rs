@@ -190,66 +190,75 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { elapsed_s, frames, events, malformed, latency_us, .. } = self;
-        writeln!(
-            f,
-            "ran for {elapsed_s:.1} s: {frames} frames, {malformed} unreadable; {events} events"
-        )?;
         let Latency { p50, p99, p999, max } = latency_us;
-        writeln!(
-            f,
-            "to the handlers: p50 {p50:.1} µs, p99 {p99:.1} µs, p99.9 {p999:.1} µs, max {max:.0} µs"
-        )?;
-        let (gaps, resyncs) = self
-            .streams
-            .iter()
-            .fold((0, 0), |(gaps, resyncs), of| (gaps + of.gaps, resyncs + of.resyncs));
+        let sum = |of: fn(&StreamReport) -> u64| self.streams.iter().map(of).sum::<u64>();
+        let (gaps, resyncs) = (sum(|stream| stream.gaps), sum(|stream| stream.resyncs));
         let live = self.streams.iter().filter(|stream| stream.state == "Live").count();
+        let streams = self.streams.len();
         writeln!(
             f,
-            "{live} of {} streams live; {gaps} gaps, {resyncs} resyncs",
-            self.streams.len()
+            "ran for {elapsed_s:.1} s: {frames} frames, {malformed} unreadable; {events} events\n\
+             to the handlers: p50 {p50:.1} µs, p99 {p99:.1} µs, p99.9 {p999:.1} µs, max {max:.0} µs\n\
+             {live} of {streams} streams live; {gaps} gaps, {resyncs} resyncs"
         )?;
-        for Consumer { id, delivered, conflated, dropped, queue, .. } in &self.consumers {
-            let QueueReport { queued_max, waiting_max, behind_s, latency_us, .. } = queue;
-            writeln!(
-                f,
-                "  {id:<14} {delivered} events, {conflated} conflated, {dropped} dropped; p99 \
-                 {:.1} µs; at most {queued_max} queued, {waiting_max} waiting, behind {behind_s:.1} s",
-                latency_us.p99
-            )?;
-        }
-        let Orders { submitted, acked, filled, cancelled, rejected, unknown, .. } = self.orders;
-        writeln!(
-            f,
-            "orders: {submitted} submitted, {acked} acknowledged, {filled} filled, {cancelled} \
-             cancelled, {rejected} rejected, {unknown} unknown; {} reports delivered",
-            self.orders.reports_delivered
-        )?;
-        let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, missing } =
-            &self.merges;
-        let missing = missing.iter().filter(|(_, windows)| **windows > 0);
-        let missing = missing.map(|(provider, windows)| format!(", {provider} in {windows}"));
-        writeln!(
-            f,
-            "merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
-             away), {suppressed_partial} suppressed{}, {late_dropped} late events",
-            missing.collect::<String>().replacen(", ", ": missing ", 1)
-        )?;
-        let pools = self.pools.iter().map(|pool| {
-            let Pool { name, capacity, high_water, exhausted, .. } = pool;
-            format!("{name} {high_water} of {capacity}, {exhausted} times none")
-        });
-        writeln!(f, "pools, at most out: {}", pools.collect::<Vec<_>>().join("; "))?;
-        let books =
+        self.write_consumers(f)?;
+        self.write_orders(f)?;
+        self.write_pools(f)?;
+        let equal =
             if self.books_match_venues { "every book equals" } else { "NOT every book equals" };
-        writeln!(f, "{books} its venue's own")?;
         let mib = |bytes: u64| bytes / (1_024 * 1_024);
         let Memory { rss_start_bytes, rss_end_bytes, slope_bytes_per_hour } = self.memory;
-        write!(f, "memory {} → {} MiB", mib(rss_start_bytes), mib(rss_end_bytes))?;
+        let (start, end) = (mib(rss_start_bytes), mib(rss_end_bytes));
+        write!(f, "{equal} its venue's own\nmemory {start} → {end} MiB")?;
         match slope_bytes_per_hour {
             Some(slope) => writeln!(f, ", {:.2} MiB an hour", slope / (1_024.0 * 1_024.0)),
             None => writeln!(f),
         }
+    }
+}
+
+impl Report {
+    fn write_consumers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n{:<15} {:>9} {:>9} {:>7} {:>9} {:>6} {:>7} {:>8}",
+            "consumer", "events", "conflated", "dropped", "p99 µs", "queued", "waiting", "behind s"
+        )?;
+        for Consumer { id, delivered, conflated, dropped, queue, .. } in &self.consumers {
+            let QueueReport { queued_max, waiting_max, behind_s, latency_us, .. } = queue;
+            let p99 = latency_us.p99;
+            writeln!(
+                f,
+                "{id:<15} {delivered:>9} {conflated:>9} {dropped:>7} {p99:>9.1} {queued_max:>6} \
+                 {waiting_max:>7} {behind_s:>8.1}"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Orders { submitted, acked, filled, cancelled, rejected, unknown, .. } = self.orders;
+        let reports = self.orders.reports_delivered;
+        let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, missing } =
+            &self.merges;
+        let missing = missing.iter().filter(|(_, windows)| **windows > 0);
+        let missing = missing.map(|(provider, windows)| format!(", {provider} in {windows}"));
+        let missing = missing.collect::<String>().replacen(", ", ": missing ", 1);
+        writeln!(
+            f,
+            "\norders: {submitted} submitted, {acked} acknowledged, {filled} filled, {cancelled} \
+             cancelled,\n  {rejected} rejected, {unknown} unknown; {reports} reports delivered\n\
+             merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
+             away),\n  {suppressed_partial} suppressed{missing}, {late_dropped} late events"
+        )
+    }
+
+    fn write_pools(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{:<15} {:>9} {:>9} {:>10}", "pool", "at most", "capacity", "times none")?;
+        for Pool { name, capacity, high_water, exhausted, .. } in &self.pools {
+            writeln!(f, "{name:<15} {high_water:>9} {capacity:>9} {exhausted:>10}")?;
+        }
+        writeln!(f)
     }
 }
 
