@@ -83,6 +83,8 @@ pub struct Orders {
     pub cancelled: u64,
     /// Refused.
     pub rejected: u64,
+    /// Denied before anything was sent.
+    pub denied: u64,
     /// Of unknown outcome still.
     pub unknown: u64,
     /// Requests per client order id beyond one, as the simulators count them.
@@ -237,7 +239,8 @@ impl Report {
     }
 
     fn write_orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Orders { submitted, acked, filled, cancelled, rejected, unknown, .. } = self.orders;
+        let Orders { submitted, acked, filled, cancelled, rejected, denied, unknown, .. } =
+            self.orders;
         let reports = self.orders.reports_delivered;
         let Merges { emitted, suppressed_partial, late_dropped, emitted_while_up_pct, missing } =
             &self.merges;
@@ -247,7 +250,7 @@ impl Report {
         writeln!(
             f,
             "\norders: {submitted} submitted, {acked} acknowledged, {filled} filled, {cancelled} \
-             cancelled,\n  {rejected} rejected, {unknown} unknown; {reports} reports delivered\n\
+             cancelled,\n  {rejected} rejected, {denied} denied, {unknown} unknown; {reports} reports delivered\n\
              merged windows: {emitted} emitted ({emitted_while_up_pct:.1} % while no venue was \
              away),\n  {suppressed_partial} suppressed{missing}, {late_dropped} late events"
         )
@@ -265,18 +268,20 @@ impl Report {
 impl Orders {
     /// What came of them here, and what the venues counted.
     pub(super) fn of(summary: &Summary, venues: &[Counts]) -> Self {
-        let OrderCounts { submitted, acked, filled, cancelled, rejected, unknown, delivered } =
-            summary.orders;
+        let ours = summary.orders;
+        let OrderCounts { submitted, denied, acked, filled, cancelled, rejected, unknown, .. } =
+            ours;
         Self {
             submitted,
             acked,
             filled,
             cancelled,
             rejected,
+            denied,
             unknown,
             sent_twice: venues.iter().map(|counts| counts.sent_twice).sum(),
             reports_sent_by_venues: venues.iter().map(|counts| counts.reports).sum(),
-            reports_delivered: delivered,
+            reports_delivered: ours.delivered,
         }
     }
 }

@@ -7,6 +7,8 @@ use model::order::OrderState;
 pub struct OrderCounts {
     /// Submits that consumers handed in, whatever came of them.
     pub submitted: u64,
+    /// Of these denied by us, for a reason that the consumer was told: nothing was sent.
+    pub denied: u64,
     /// Reports that an order stands at its venue.
     pub acked: u64,
     /// Reports of orders that are filled whole.

@@ -11,6 +11,7 @@ use engine::orders::port::{OrderGate, OrderPort, way};
 use engine::{OrderCommand, Shard, Switch, TradingRoom};
 use model::ledger::{Name, OrderKey};
 use model::order::Intent;
+use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction};
 use model::venue::Rate;
 use model::{Body, ConsumerId, Event, Header, Kind, Nanos, OrderRequest, ProviderId, Stream};
@@ -290,6 +291,8 @@ impl Room {
     fn deliver_replies(&mut self, shard: &mut Shard, now: Nanos) {
         while let Some(reply) = self.desk.take_reply() {
             let Some(id) = self.number(&reply.order.consumer) else { continue };
+            let denied = matches!(reply.answer, ReplyAnswer::Denied(_));
+            self.counts.denied += u64::from(denied && reply.intent == Intent::Submit);
             let stream = Stream { kind: Kind::ControlResult, ..Stream::default() };
             let event = event(stream, Body::Reply(Arc::new(reply)), now);
             self.replies.entry(id).or_default().push_back(event);

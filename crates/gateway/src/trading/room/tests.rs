@@ -104,8 +104,8 @@ impl Consumer for Answers {
     }
 }
 
-/// What a consumer is answered that asks for an order which only the ledger can know.
-fn asked(ledger: Box<dyn LedgerRead>) -> Vec<ReplyAnswer> {
+/// What a consumer of that ledger is answered about its order "1", and what is counted.
+fn asked(intent: Intent, ledger: Box<dyn LedgerRead>) -> (Vec<ReplyAnswer>, OrderCounts) {
     let mut shard =
         Shard::new(Capacity::default(), Catalog::new(), std::task::Waker::noop().clone());
     let mut inbox = shard.add_consumer("c", QueueCapacity::default(), NOW).unwrap();
@@ -114,28 +114,38 @@ fn asked(ledger: Box<dyn LedgerRead>) -> Vec<ReplyAnswer> {
     let desk = Desk::new(DeskOptions::default());
     let (mut room, _ports) =
         Room::restored(desk, &parties, Vec::new(), kept, &mut shard, NOW).unwrap();
-    let (order, mut ledger) = (
-        OrderKey { consumer: "c".into(), client_order_id: "1".into() },
-        Beside(ledger, VecDeque::new()),
-    );
-    room.desk.query(&order);
+    let (consumer, client_order_id) = (inbox.id(), "1".to_owned());
+    let request = OrderRequest { consumer, client_order_id, intent, ..OrderRequest::default() };
+    let mut ledger = Beside(ledger, VecDeque::new());
+    room.take_request(&request, &"c".into(), &shard, NOW);
     for _ in 0..2 {
         room.turn(&mut shard, &mut ledger, NOW);
         shard.end_turn(NOW);
     }
     let mut answers = Answers::default();
     while inbox.drain(&mut answers, || NOW) > 0 {}
-    answers.0
+    (answers.0, room.counts())
 }
 
 #[test]
 fn an_order_that_cant_be_read_is_not_one_that_is_unknown() {
-    let denied = |ledger| match &asked(ledger)[..] {
+    let denied = |ledger| match &asked(Intent::Query, ledger).0[..] {
         [ReplyAnswer::Denied(denial)] => *denial,
         other => panic!("{other:?}"),
     };
     assert_eq!(denied(Box::new(MemoryLedger::new())), Denial::UnknownOrder);
     assert_eq!(denied(Box::new(Unreadable(None))), Denial::LedgerUnreadable);
+}
+
+#[test]
+fn an_order_that_is_denied_is_counted_and_a_question_that_is_denied_is_not() {
+    let counts = |intent| {
+        let (answers, counts) = asked(intent, Box::new(MemoryLedger::new()));
+        assert!(matches!(answers[..], [ReplyAnswer::Denied(_)]), "{answers:?}");
+        (counts.submitted, counts.denied)
+    };
+    assert_eq!(counts(Intent::Submit), (1, 1));
+    assert_eq!(counts(Intent::Query), (0, 0));
 }
 
 #[test]
