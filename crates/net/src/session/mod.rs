@@ -8,16 +8,28 @@
 //! methods with `now`, then carries out [`next_action`](Session::next_action) until there is none,
 //! and calls [`timer`](Session::timer) at [`deadline`](Session::deadline).
 //!
-//! `links` decides about connections, `requests` about REST, `once` about what goes now or never,
-//! `pace` holds the rates.
+//! | file | what it decides |
+//! | --- | --- |
+//! | `links` | which connections are opened for what the venue asks |
+//! | `conn` | how far a connection has come |
+//! | `traffic` | what goes over it, and whether it lives |
+//! | `renewal` | when one is replaced, and how |
+//! | `loss` | what takes the place of one that is lost |
+//! | `requests` | REST |
+//! | `once` | what goes now or never |
+//! | `pace` | the rates |
 
 mod action;
 mod backoff;
+mod conn;
 mod links;
+mod loss;
 mod once;
 mod pace;
 mod race;
+mod renewal;
 pub(crate) mod requests;
+mod traffic;
 mod watch;
 
 use std::collections::VecDeque;
@@ -34,7 +46,8 @@ pub use backoff::{BACKOFF_BASE, BACKOFF_CAP};
 pub use race::SeatStats;
 pub use requests::PAUSE_AFTER_418;
 
-use links::{Conn, Link};
+use conn::Conn;
+use links::Link;
 use pace::Pacer;
 use race::Race;
 use requests::Requests;
