@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::control::Refusal;
-use model::{ConsumerId, Error, Kind, Nanos, Stream, instrument};
+use model::{ConsumerId, Error, Kind, Nanos, Stream};
 
 use super::{Control, Done, check};
 use crate::books::lane_kind;
 use crate::capacity::MERGES_PER_CONSUMER;
+use crate::catalog::Catalog;
 use crate::merge::MergeSpec;
 use crate::route::{Filter, Subscription};
 use crate::shard::Shard;
@@ -34,26 +35,17 @@ impl Control {
         shard: &mut Shard,
         now: Nanos,
     ) -> Result<Done, Refusal> {
-        let MergeSpec { name, instrument, kind, providers, .. } = spec;
-        let parts = Subscription {
-            providers: providers.clone(),
-            instruments: vec![instrument.clone()],
-            kinds: vec![*kind],
-            ..Subscription::default()
-        };
+        let parts = parts(spec);
         check::subscription(&parts, shard.catalog(), &self.offers)?;
-        if !instrument::is_canonical(instrument) {
-            return Err(Refusal::MalformedInstrument);
-        }
         // Whoever has it already takes no more room.
         let is_new =
-            self.merged.get(name).is_none_or(|merged| !merged.consumers.contains(&consumer));
+            self.merged.get(&spec.name).is_none_or(|merged| !merged.consumers.contains(&consumer));
         if is_new {
             self.admit_merge(consumer)?;
         }
         let edit = self.edit(shard).clone();
         let refuse = |error: Error| {
-            tracing::warn!(merge = &**name, %error, "a merge is refused");
+            tracing::warn!(merge = &*spec.name, %error, "a merge is refused");
             Refusal::MalformedMerge
         };
         shard.check_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
@@ -62,15 +54,8 @@ impl Control {
         }
         let lasting = shard.merges().any(|merge| merge.is_active() && merge.spec() == spec);
         shard.put_merge(spec, &|id| edit.names(id)).map_err(refuse)?;
-        let catalog = shard.catalog();
-        let wanted = Subscription::of(name, instrument, Kind::Merged);
-        let filter = Arc::new(Filter::new(&wanted, catalog).map_err(|_| Refusal::NoRoom)?);
-        let inputs = Filter::new(&parts, catalog).map_err(|_| Refusal::NoRoom)?;
-        let inputs: Vec<_> = inputs
-            .streams()
-            .map(|stream| Stream { kind: lane_kind(stream.kind), ..stream })
-            .collect();
-        let merged = self.merged.entry(name.clone()).or_insert_with(|| Merged {
+        let (filter, inputs) = needs(spec, &parts, shard.catalog())?;
+        let merged = self.merged.entry(spec.name.clone()).or_insert_with(|| Merged {
             consumers: BTreeSet::new(),
             lasting,
             filter: filter.clone(),
@@ -118,4 +103,27 @@ impl Control {
         self.edit(shard).remove(consumer, &filter);
         self.withdraw(consumer, &filter);
     }
+}
+
+/// What is merged, as a subscription.
+fn parts(spec: &MergeSpec) -> Subscription {
+    Subscription {
+        providers: spec.providers.clone(),
+        instruments: vec![spec.instrument.clone()],
+        kinds: vec![spec.kind],
+        ..Subscription::default()
+    }
+}
+
+/// What a consumer of a merge subscribes, and which streams that needs of venues.
+fn needs(
+    spec: &MergeSpec,
+    parts: &Subscription,
+    catalog: &Catalog,
+) -> Result<(Arc<Filter>, Vec<Stream>), Refusal> {
+    let wanted = Subscription::of(&spec.name, &spec.instrument, Kind::Merged);
+    let filter = Filter::new(&wanted, catalog).map_err(|_| Refusal::NoRoom)?;
+    let inputs = Filter::new(parts, catalog).map_err(|_| Refusal::NoRoom)?;
+    let of_lane = |stream: Stream| Stream { kind: lane_kind(stream.kind), ..stream };
+    Ok((Arc::new(filter), inputs.streams().map(of_lane).collect()))
 }
