@@ -18,10 +18,9 @@
 //! at the venues), [`capacity`] (how many of everything, and for whom), [`catalog`]
 //! (numbers and names), [`share`] (who gets how much of a budget), [`stats`] and [`tally`] (what was
 //! counted, per stream and per consumer; [`Metrics`] is all of it at one moment), [`histogram`]
-//! (how long things take),
-//! [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`] (what could
-//! not be used or was not delivered, on its way to whoever keeps it), [`orders`] (what becomes of orders; not joined to
-//! venues yet).
+//! (how long things take), [`doorbell`] (how the two ends of a queue wake each other), [`dead_letters`]
+//! (what could not be used or was not delivered, on its way to whoever keeps it), [`orders`] (what becomes
+//! of orders, and who decides it).
 //!
 //! # What is deliberately absent
 //! Threads, sockets, timers and locks on the way of an event.

@@ -4,7 +4,9 @@ use model::event::{BookMeta, Reason, StreamStatus};
 use model::{Decimal, InstrumentId, Level, Stream, StreamState};
 use proptest::prelude::*;
 
+use super::line::{PLACES_KEPT, SLACK};
 use super::*;
+use crate::capacity::{DROPPED_SHOWN, MERGED_LEVELS_EACH, MERGED_LEVELS_MAX};
 
 fn event(kind: Kind, seq: u64) -> Event {
     let stream = Stream { instrument: InstrumentId(1), kind, ..Stream::default() };
