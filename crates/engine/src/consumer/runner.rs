@@ -125,10 +125,10 @@ impl Runner {
             self.make_anew(now);
         }
         let Life::Up(consumer) = &mut self.life else { return 0 };
-        let panics = self.inbox.counts.panics;
+        let panics = self.inbox.panics();
         let restarts = self.make.is_some();
         let handed = self.inbox.drain_batch(most, &mut **consumer, &mut now, restarts);
-        if restarts && self.inbox.counts.panics > panics {
+        if restarts && self.inbox.panics() > panics {
             self.bury(now());
         }
         handed
@@ -163,8 +163,7 @@ impl Runner {
                 self.inbox.begin_anew();
             }
             Err(caught) => {
-                self.inbox.counts.panics += 1;
-                self.inbox.log_panic(None, &caught);
+                self.inbox.panicked(None, &caught);
                 self.bury(now);
             }
         }

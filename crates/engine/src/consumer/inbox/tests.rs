@@ -128,7 +128,7 @@ impl tracing::Subscriber for Log {
 /// at the same time, to which nobody listens.
 #[test]
 fn a_panic_is_logged_with_consumer_trace_id_and_stack() {
-    let name = "consumer::tests::a_panic_alone_is_logged_with_consumer_trace_id_and_stack";
+    let name = "consumer::inbox::tests::a_panic_alone_is_logged_with_consumer_trace_id_and_stack";
     let alone = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--test-threads=1"])
         .output()
@@ -155,7 +155,7 @@ fn a_panic_alone_is_logged_with_consumer_trace_id_and_stack() {
     let of = [(first, "1", "on_event"), (second, "2", "on_event"), (end, "3", "on_batch_end")];
     for (line, nth, handler) in of {
         assert_eq!((&*line["consumer"], &*line["panics"]), ("\"bad\"", nth), "{line:?}");
-        assert!(line["at"].contains("consumer/tests.rs"), "{line:?}");
+        assert!(line["at"].contains("inbox/tests.rs"), "{line:?}");
         let stack = &line["stack"];
         assert!(stack.contains(handler) && stack.contains("drain"), "{stack}");
     }
