@@ -86,9 +86,9 @@ impl Natives {
         if let Some(until) = native.until.take() {
             self.lingering.remove(&(until, stream));
         }
-        // What the venue did not have then it may have now.
+        // What the venue did not have then it may have now; that it had it before says nothing.
         if std::mem::take(&mut native.refused) {
-            native.asked = false;
+            (native.asked, native.confirmed) = (false, false);
         }
         self.queue(stream);
     }

@@ -51,6 +51,21 @@ fn a_stream_is_asked_for_once_and_given_up_a_linger_after_its_last_reference() {
 }
 
 #[test]
+fn what_its_venue_no_longer_has_is_confirmed_anew_when_it_is_asked_for_again() {
+    let mut natives = Natives::new(LINGER);
+    let one = stream(0);
+    natives.retain(one);
+    take(&mut natives);
+    natives.confirm(one);
+    assert!(natives.refuse(one.provider, one.instrument));
+    natives.retain(one);
+    assert_eq!(take(&mut natives), (vec![one], vec![]));
+    assert_eq!(natives.standing(one), Some(Standing::Asked), "nothing was heard of it yet");
+    assert!(natives.confirm(one));
+    assert_eq!(natives.standing(one), Some(Standing::Confirmed));
+}
+
+#[test]
 fn whoever_comes_back_while_it_lingers_finds_it_there() {
     let mut natives = Natives::new(LINGER);
     let one = stream(0);
