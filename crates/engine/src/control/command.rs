@@ -17,7 +17,8 @@ pub enum Command {
     /// whoever commands, or the one that the operator names.
     Subscribe(Subscription),
     /// They are not wanted any more; it must be the same subscription. At the venue it is given up
-    /// when nobody else has named it for the time of a linger.
+    /// when nobody else has named it for the time of a linger. Where they are those of a merge that
+    /// the consumer has commanded, the merge is not wanted any more.
     Unsubscribe(Subscription),
     /// A merge is wanted: it is put in force where it is not yet, its providers' streams are
     /// subscribed at their venues, and the consumer gets its events.

@@ -79,6 +79,13 @@ impl Control {
         }
     }
 
+    /// The merge of which these are the events, where the consumer has commanded it.
+    pub(super) fn merge_of(&self, consumer: ConsumerId, events: &Filter) -> Option<Box<str>> {
+        let is_it =
+            |merged: &Merged| *merged.filter == *events && merged.consumers.contains(&consumer);
+        self.merged.iter().find(|(_, merged)| is_it(merged)).map(|(name, _)| name.clone())
+    }
+
     /// Takes a merge's events from a consumer.
     pub(super) fn remove_merged(
         &mut self,

@@ -94,14 +94,15 @@ impl Control {
         &mut self,
         consumer: ConsumerId,
         unwanted: &Subscription,
-        shard: &Shard,
+        shard: &mut Shard,
         now: Nanos,
     ) -> Result<(), Refusal> {
         check::names(unwanted, shard.catalog())?;
         // What names an instrument that nobody ever named is not subscribed.
-        if let Some(filter) = Filter::find(unwanted, shard.catalog())
-            && self.edit(shard).remove(consumer, &filter)
-        {
+        let Some(filter) = Filter::find(unwanted, shard.catalog()) else { return Ok(()) };
+        if let Some(merge) = self.merge_of(consumer, &filter) {
+            self.remove_merged(consumer, &merge, shard, now);
+        } else if self.edit(shard).remove(consumer, &filter) {
             filter.streams().for_each(|stream| self.natives.release(stream, now));
             self.withdraw(consumer, &filter);
         }

@@ -282,16 +282,21 @@ fn a_busy_venue_is_told_later_and_the_ack_says_so() {
     assert_eq!(both.len(), 2, "in one batch");
 }
 
-#[test]
-fn a_merge_lives_as_long_as_somebody_wants_it() {
-    let mut bus = Bus::new(2);
-    let spec = MergeSpec {
+/// A merge of both providers' quotes that closes as soon as both have sent.
+fn best() -> MergeSpec {
+    MergeSpec {
         name: "best".into(),
         instrument: "BTC-USDT".into(),
         providers: vec!["one".into(), "two".into()],
         close: crate::CloseOn::Complete,
         ..MergeSpec::default()
-    };
+    }
+}
+
+#[test]
+fn a_merge_lives_as_long_as_somebody_wants_it() {
+    let mut bus = Bus::new(2);
+    let spec = best();
     let wrong = MergeSpec { providers: vec!["one".into()], ..spec.clone() };
     let refused = Verdict::Refused(Refusal::MalformedMerge);
     assert_eq!(bus.ask(Command::SubscribeMerged(wrong)), refused);
@@ -330,16 +335,30 @@ fn a_merge_lives_as_long_as_somebody_wants_it() {
 #[test]
 fn a_merge_that_was_there_before_outlives_those_who_command_it() {
     let mut bus = Bus::new(1);
-    let spec = MergeSpec {
-        name: "best".into(),
-        instrument: "BTC-USDT".into(),
-        providers: vec!["one".into(), "two".into()],
-        ..MergeSpec::default()
-    };
+    let spec = best();
     bus.shard.add_merge(&spec).unwrap();
     bus.command(0, 1, Command::SubscribeMerged(spec));
     bus.command(0, 2, Command::UnsubscribeMerged("best".into()));
     assert!(bus.shard.merges().any(|merge| merge.is_active()));
+}
+
+#[test]
+fn a_merge_whose_events_are_unsubscribed_is_not_wanted_any_more() {
+    let mut bus = Bus::new(1);
+    bus.command(0, 1, Command::SubscribeMerged(best()));
+    assert_eq!(bus.told().len(), 2, "each venue is asked for quotes");
+    let events = Subscription::of("best", "BTC-USDT", Kind::Merged);
+    bus.command(0, 2, Command::Unsubscribe(events));
+    assert!(!bus.shard.merges().any(|merge| merge.is_active()));
+    bus.pass(Duration::from_secs(30));
+    assert_eq!(bus.told().len(), 2, "after a linger the venues hear of it");
+    bus.command(0, 3, Command::SubscribeMerged(best()));
+    for provider in [ProviderId(0), ProviderId(1)] {
+        bus.emit(Stream { provider, kind: Kind::Quote, ..Stream::default() }, 1);
+    }
+    bus.turn();
+    let kinds: Vec<_> = bus.take(0).iter().map(Event::kind).collect();
+    assert_eq!(kinds, [Kind::Merged], "and it can be had again");
 }
 
 #[test]
