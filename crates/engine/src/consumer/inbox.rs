@@ -171,8 +171,8 @@ impl Inbox {
         self.drain_batch(most, consumer, now, false)
     }
 
-    /// The same for at most so many events. Where `stop` says so, a handler's panic ends the batch:
-    /// what follows stays in the queue.
+    /// The same for at most so many events. Where `stop` says so, a handler's panic ends the batch, and
+    /// the consumer is not called any more: what follows stays in the queue.
     pub(crate) fn drain_batch(
         &mut self,
         most: usize,
@@ -182,7 +182,7 @@ impl Inbox {
     ) -> usize {
         let acknowledged = self.tally.acknowledged();
         let (mut handed, mut ready) = (0, self.ring.slots());
-        let (mut begun, mut last) = (None, None);
+        let (mut begun, mut last, mut stopped) = (None, None, false);
         while handed < most {
             let Some(event) = self.next(&mut ready) else { break };
             handed += 1;
@@ -196,24 +196,34 @@ impl Inbox {
             let trace_id = event.header.trace_id;
             self.note_slow(last.replace((entered, trace_id)), entered);
             self.tally.enter(entered, trace_id);
-            if !self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx)) && stop {
+            let returned = self.guarded(begun, Some(trace_id), |ctx| consumer.on_event(event, ctx));
+            stopped = stop && !returned;
+            if stopped {
                 break;
             }
         }
         if let Some(begun) = begun {
-            self.guarded(begun, None, |ctx| consumer.on_batch_end(ctx));
+            if !stopped {
+                self.guarded(begun, None, |ctx| consumer.on_batch_end(ctx));
+            }
             self.note_slow(last, now());
             self.tally.leave();
         }
         if handed > 0 {
-            self.room.ring();
-            self.tally.publish_inbox(&self.counts, &self.taken);
-            self.taken.clear();
-            if self.tally.acknowledged() != acknowledged {
-                self.shard.wake_by_ref();
-            }
+            self.end_batch(acknowledged);
         }
         handed
+    }
+
+    /// What the batch came to is told; `acknowledged` is how far the consumer had got before it.
+    #[inline]
+    fn end_batch(&mut self, acknowledged: u64) {
+        self.room.ring();
+        self.tally.publish_inbox(&self.counts, &self.taken);
+        self.taken.clear();
+        if self.tally.acknowledged() != acknowledged {
+            self.shard.wake_by_ref();
+        }
     }
 
     /// The next event; of market data at most as many as were `ready` when the batch was begun.
@@ -271,6 +281,12 @@ impl Inbox {
         self.tally.publish_inbox(&self.counts, &[]);
     }
 
+    /// The consumer could not be made.
+    pub(super) fn not_made(&mut self, caught: &Caught) {
+        self.panicked(None, caught);
+        self.tally.publish_inbox(&self.counts, &[]);
+    }
+
     /// Calls a handler; its panic goes no further than here. Whether it returned.
     fn guarded(
         &mut self,
@@ -299,7 +315,7 @@ impl Inbox {
 
     /// Counts a panic, and says so.
     #[cold]
-    pub(super) fn panicked(&mut self, trace_id: Option<u64>, caught: &Caught) {
+    fn panicked(&mut self, trace_id: Option<u64>, caught: &Caught) {
         self.counts.panics += 1;
         self.log_panic(trace_id, caught);
     }

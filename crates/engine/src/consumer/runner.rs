@@ -81,6 +81,8 @@ enum Life {
     Up(Box<dyn Consumer>),
     /// It has panicked and is made anew then.
     Down(Nanos),
+    /// It can't be made, and there is nothing more to make it for.
+    Over,
 }
 
 impl Runner {
@@ -163,8 +165,12 @@ impl Runner {
                 self.inbox.begin_anew();
             }
             Err(caught) => {
-                self.inbox.panicked(None, &caught);
-                self.bury(now);
+                self.inbox.not_made(&caught);
+                if self.inbox.is_abandoned() {
+                    self.life = Life::Over;
+                } else {
+                    self.bury(now);
+                }
             }
         }
     }
@@ -174,7 +180,7 @@ impl Runner {
     pub fn deadline(&self) -> Option<Nanos> {
         match self.life {
             Life::Down(at) => Some(at),
-            Life::Up(_) => None,
+            Life::Up(_) | Life::Over => None,
         }
     }
 
@@ -185,10 +191,11 @@ impl Runner {
         matches!(self.life, Life::Down(_)) || self.inbox.may_sleep()
     }
 
-    /// Whether nothing is there and nothing will come: the shard is gone.
+    /// Whether nothing is there and nothing will come, since the shard is gone; or nobody can be made
+    /// who would take what is there.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inbox.is_closed()
+        matches!(self.life, Life::Over) || self.inbox.is_closed()
     }
 }
 

@@ -205,6 +205,58 @@ fn one_that_is_down_when_the_shard_goes_gets_what_is_left_at_once() {
     assert!(runner.is_closed() && shared.0.lock().unwrap().transitions == 1);
 }
 
+#[test]
+fn one_that_can_not_be_made_any_more_does_not_hold_up_the_end() {
+    let (mut shard, inbox) = shard();
+    let made = Arc::new(AtomicU32::new(0));
+    let counter = made.clone();
+    let factory: Factory = Box::new(move || {
+        assert!(counter.fetch_add(1, Ordering::Relaxed) == 0, "no more of them");
+        Box::new(Made { shared: Shared::default(), panics_on: 1 })
+    });
+    let mut runner = Runner::made(inbox, factory, Restart::default());
+    testing::trade(&mut shard, ms(0), 1);
+    testing::trade(&mut shard, ms(0), 2);
+    shard.end_turn(ms(0));
+    assert_eq!(runner.run(|| ms(0)), 1);
+    drop(shard);
+    assert!(!runner.is_closed(), "a trade is left");
+    assert_eq!((runner.run(|| ms(1)), runner.deadline()), (0, None));
+    assert!(runner.is_closed(), "nobody will ever take it");
+    assert_eq!(runner.run(|| ms(2)), 0);
+    assert_eq!(made.load(Ordering::Relaxed), 2, "it was tried once");
+    assert_eq!(runner.inbox().tally().counts().panics, 2);
+}
+
+/// Panics with every event, and counts the ends of batches.
+struct Dead(Arc<AtomicU32>);
+
+impl Consumer for Dead {
+    fn on_event(&mut self, _: Event, _: &mut Context<'_>) {
+        panic!("dead");
+    }
+
+    fn on_batch_end(&mut self, _: &mut Context<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn one_that_is_made_anew_is_not_called_once_more_after_its_panic() {
+    for (restart, ends) in [(Restart::default(), 0), (Restart::Never, 1)] {
+        let (mut shard, inbox) = shard();
+        let counter = Arc::new(AtomicU32::new(0));
+        let counted = counter.clone();
+        let factory: Factory = Box::new(move || Box::new(Dead(counted.clone())));
+        let mut runner = Runner::made(inbox, factory, restart);
+        testing::trade(&mut shard, ms(0), 1);
+        shard.end_turn(ms(0));
+        assert_eq!(runner.run(|| ms(0)), 1);
+        assert_eq!(counter.load(Ordering::Relaxed), ends, "{restart:?}");
+        assert_eq!(runner.inbox().tally().running(), None);
+    }
+}
+
 struct Takes(Arc<AtomicU64>, Duration);
 
 impl Consumer for Takes {
