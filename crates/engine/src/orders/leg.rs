@@ -134,6 +134,15 @@ impl Leg {
         new_fill
     }
 
+    /// It is over, and nobody says how: filled, where the fills come to that, else cancelled.
+    pub(super) fn forgotten(&mut self) {
+        if !self.said.is_terminal() {
+            let filled = self.filled();
+            let whole = filled > Decimal::ZERO && filled >= self.quantity();
+            self.said = step(self.said, if whole { Input::Whole } else { Input::Cancelled }).to;
+        }
+    }
+
     /// Takes a report of ours in again, oldest first; the last says how it stood. `alone` says that
     /// no other venue order is behind the order, so that the order's state is the leg's. A quantity
     /// that was never confirmed stays so: then the fills alone do not say that it is filled.

@@ -10,7 +10,7 @@ use model::order::{ExecReport, OrderState};
 use model::trading::VenueState;
 use model::{Decimal, Nanos};
 
-use super::inquiry::Inquiry;
+use super::inquiry::{FORGOTTEN_AFTER, Inquiry, MARGIN};
 use super::leg::{Leg, input};
 use super::table::{Input, Standing, step};
 
@@ -86,6 +86,8 @@ pub struct Order {
     /// the quantity, nor after a restart: then only the venue's word counts.
     infer: bool,
     inquiry: Option<Inquiry>,
+    /// When the venue last said how it stands.
+    heard: Nanos,
     /// What the last report said.
     told: Option<(OrderState, Decimal, Decimal)>,
     /// What a restart found untold.
@@ -97,6 +99,7 @@ impl Order {
     #[must_use]
     pub fn new(submit: Submit) -> Self {
         Self {
+            heard: submit.ts,
             submit,
             answered: Standing::Pending,
             legs: Vec::new(),
@@ -358,7 +361,17 @@ impl Order {
         }
     }
 
-    /// The venue does not find the order; arguments as for [`Inquiry::not_found`].
+    /// From when on "not found" counts, where it ever does.
+    #[must_use]
+    pub fn absence_counts_from(&self, clock_error: Duration) -> Option<Nanos> {
+        match self.legs.is_empty() {
+            true => self.submit.deadline.map(|deadline| deadline + clock_error + MARGIN),
+            false => Some(self.heard + FORGOTTEN_AFTER),
+        }
+    }
+
+    /// The venue does not find the order, asked at that time; `absent` says that the open orders and the
+    /// trades do not have it either. By the rule of [`super::inquiry`] it never got there, or is over.
     pub fn not_found(
         &mut self,
         asked: Nanos,
@@ -371,15 +384,32 @@ impl Order {
         if self.standing().is_terminal() {
             return effects;
         }
-        let deadline = self.submit.deadline;
-        if deadline.is_none() {
-            effects.oddities.push(Oddity::Undecidable);
-        }
+        let (from, had) = (self.absence_counts_from(clock_error), !self.legs.is_empty());
         let inquiry = self.inquiry.get_or_insert(Inquiry::new(now));
-        if inquiry.not_found(asked, deadline, clock_error, absent) {
-            return self.never_arrived("not found at the venue after its deadline", now);
+        let is_final = inquiry.not_found(asked, from, had, absent);
+        let missing = inquiry.is_missing();
+        match (is_final, had) {
+            (true, true) => return self.forgotten(now),
+            (true, false) => {
+                return self.never_arrived("not found at the venue after its deadline", now);
+            }
+            (false, true) if missing => {
+                let (from, input) = (self.standing(), Input::Absent);
+                effects.oddities.push(Oddity::Illegal { from, input });
+            }
+            (false, false) if from.is_none() => effects.oddities.push(Oddity::Undecidable),
+            (false, _) => {}
         }
         effects
+    }
+
+    /// The venue has had the order and does not know it any more: it ended meanwhile, with what was
+    /// filled of it.
+    fn forgotten(&mut self, now: Nanos) -> Effects {
+        self.legs.iter_mut().for_each(Leg::forgotten);
+        self.inquiry = None;
+        let why = "it is over, and the venue does not know it any more";
+        Effects { report: self.unreported(why, now), ..Effects::default() }
     }
 
     /// The order never got to the venue: by the rule, or because an operator says so.
@@ -403,6 +433,10 @@ impl Order {
             effects.oddities.push(Oddity::TooManyLegs { venue_order_id });
             return effects;
         };
+        // A fill in a list says nothing of how it stands.
+        if seen.state.is_some() || seen.trade_id.is_empty() {
+            self.heard = self.heard.max(seen.ts_recv);
+        }
         let (infer, new_leg) = (self.infer, leg == known);
         let Some(leg) = self.legs.get_mut(leg) else { return effects };
         let new_fill = leg.observe(seen, infer, &mut effects.oddities);
@@ -491,6 +525,7 @@ impl Order {
             self.answered = step(self.answered, input).to;
             return;
         }
+        self.heard = self.heard.max(report.ts_recv);
         let Some(at) = self.leg(&report.venue_order_id) else { return };
         let others = || self.legs.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, leg)| leg);
         let quantity = sum(others().map(counted));

@@ -9,7 +9,7 @@ use model::Nanos;
 use model::ledger::{Name, OrderKey, Outcome, Request, Sent, Submit};
 use model::trading::{Instruction, Target, Ticket};
 
-use super::super::inquiry::{MARGIN, PAUSE_MAX, PAUSE_MIN};
+use super::super::inquiry::{PAUSE_MAX, PAUSE_MIN};
 use super::super::table::Standing;
 use super::account::{Account, Purpose, Question, Told};
 use super::exit::target;
@@ -300,17 +300,17 @@ impl Desk {
     /// soon as that can count.
     fn not_found(&mut self, provider: &Name, key: &OrderKey, asked: Nanos, now: Nanos) {
         let Some(order) = self.orders.get(key) else { return };
-        let submit = order.submit();
-        let (instrument, ts) = (submit.terms.instrument.clone(), submit.ts);
+        let Submit { terms, ts, .. } = order.submit();
+        let (instrument, ts) = (terms.instrument.clone(), *ts);
         let error = self.options.clock_error;
-        let counts_from = submit.deadline.map(|deadline| deadline + error + MARGIN);
+        let counts_from = order.absence_counts_from(error);
+        let over = order.standing().is_terminal();
         let Some(account) = self.accounts.get_mut(provider) else { return };
         let counts = |told: &Told| counts_from.is_some_and(|from| told.asked >= from);
         let fills = account.fills.get(&instrument);
         let absent = account.open_orders.as_ref().is_some_and(counts)
             && fills.is_some_and(|told| counts(told) && told.since <= ts);
-        let unknown = order.standing() == Standing::Unknown;
-        if unknown && !absent && counts_from.is_some_and(|from| now >= from) {
+        if !over && !absent && counts_from.is_some_and(|from| now >= from) {
             account.begin_fills(&instrument, ts);
             account.ask(Question::Fills { instrument });
             account.ask(Question::OpenOrders);

@@ -1,7 +1,7 @@
 //! Each rule by an example.
 
 use super::*;
-use crate::orders::inquiry::{Inquiry, MARGIN, PAUSE_MAX, PAUSE_MIN};
+use crate::orders::inquiry::{FORGOTTEN_AFTER, Inquiry, MARGIN, PAUSE_MAX, PAUSE_MIN};
 use crate::orders::leg::FILLS_MAX;
 use crate::orders::order::{AMENDS_MAX, CANCELS_MAX, LEGS_MAX};
 
@@ -177,6 +177,35 @@ fn not_found_says_nothing_of_an_order_that_the_venue_has_acknowledged() {
 }
 
 #[test]
+fn an_order_that_the_venue_has_forgotten_is_over_with_what_was_filled_of_it() {
+    // A minute of "not found", which begins so many seconds too early.
+    let ended = |filled, early, absent| {
+        let mut order = sent();
+        let terms = ChangeTerms::Amend { price: None, quantity: Some(5.into()) };
+        order.change(&Change { order: key("1"), number: 1, terms, ts: at(3) });
+        order.observe(&with_fill(1, filled, says(VenueState::Open, filled)));
+        order.doubt(at(5));
+        // A fill that is listed again is no sign of life.
+        order.observe(&ExecReport { ts_recv: at(9_000), ..trade(1, filled) });
+        let from = at(4) + FORGOTTEN_AFTER - Duration::from_secs(early);
+        let mut report = None;
+        for n in 0..8 {
+            assert_eq!(report, None, "{n}");
+            let asked = from + Duration::from_secs(n);
+            let effects = order.not_found(asked, SECOND, absent, asked);
+            report = effects.report.map(|r| (r.state, r.filled, r.leaves(), r.venue_order_id));
+        }
+        assert_eq!(order.ask_at().is_none(), report.is_some());
+        report
+    };
+    let over = |state, filled: i64| Some((state, filled.into(), Decimal::ZERO, "7".into()));
+    assert_eq!(ended(2, 0, true), over(OrderState::Cancelled, 2));
+    assert_eq!(ended(5, 0, true), over(OrderState::Filled, 5));
+    assert_eq!(ended(2, 1, true), None, "one of them was too early");
+    assert_eq!(ended(2, 0, false), None, "it may be in the open orders or trades");
+}
+
+#[test]
 fn questions_are_asked_with_growing_pauses() {
     let mut inquiry = Inquiry::new(at(10));
     let (mut now, mut pauses) = (inquiry.due(), Vec::new());
@@ -192,7 +221,7 @@ fn questions_are_asked_with_growing_pauses() {
     let last = at(100) + SECOND + MARGIN;
     let early = last - Duration::from_nanos(1);
     for (asked, last) in [(early, false), (early, false), (last, false), (last, true)] {
-        assert_eq!(edge.not_found(asked, Some(at(100)), SECOND, true), last);
+        assert_eq!(edge.not_found(asked, Some(at(100) + SECOND + MARGIN), false, true), last);
     }
 }
 

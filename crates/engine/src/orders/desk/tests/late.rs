@@ -99,6 +99,33 @@ fn a_fill_that_is_told_late_finds_its_order_in_the_ledger_once() {
     world.check();
 }
 
+#[test]
+fn an_order_that_ended_long_ago_and_is_forgotten_by_its_venue_ends_here_too() {
+    for (down, over) in [(3_600, false), (3 * 3_600, true)] {
+        for crash in [false, true] {
+            let mut world = World::new(DeskOptions::default());
+            world.run();
+            world.submit("1");
+            world.run();
+            world.set_link(false);
+            world.hear();
+            world.venue.remove("x1");
+            world.now = world.now + Duration::from_secs(down);
+            if crash {
+                world.crash();
+            }
+            world.set_link(true);
+            pass(&mut world, 120);
+            let last = world.read.last().map(|(_, report)| report.state);
+            let (state, open) = match over {
+                true => (OrderState::Cancelled, 0),
+                false => (OrderState::Acknowledged, 1),
+            };
+            assert_eq!((last, world.desk.orders().open_len()), (Some(state), open), "{down}");
+        }
+    }
+}
+
 fn is_fill(fact: &Fact) -> bool {
     matches!(fact, Fact::Report(report) if report.fill.is_some())
 }
