@@ -94,7 +94,8 @@ pub enum Instruction {
         /// Canonical name.
         instrument: Name,
     },
-    /// Has the venue cancel everything of an instrument unless it hears this again in time.
+    /// Has the venue cancel everything of an instrument, or of the account where its switch reaches so
+    /// far ([`DeadMan`]), unless it hears this again in time.
     DeadMan {
         /// Comes back with the answer.
         ticket: Ticket,
@@ -238,6 +239,15 @@ impl Amends {
     }
 }
 
+/// What a dead-man switch takes back when it runs out, and what is ended with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadMan {
+    /// The orders of an instrument: each has a switch of its own.
+    Instrument,
+    /// All orders of the account, which has one switch.
+    Account,
+}
+
 /// What the desk has to know of a venue's orders, as data.
 #[derive(Clone, Copy, Debug)]
 pub struct TradingProfile {
@@ -253,8 +263,8 @@ pub struct TradingProfile {
     pub kept_for_cancels: u32,
     /// How far [`Instruction::Amend`] is there.
     pub amends: Amends,
-    /// Whether [`Instruction::DeadMan`] is there.
-    pub dead_man: bool,
+    /// How far [`Instruction::DeadMan`] reaches; `None` where there is none.
+    pub dead_man: Option<DeadMan>,
     /// Whether a client id may be used again once its order is over: a query by it alone may then
     /// find another order.
     pub client_id_reusable: bool,

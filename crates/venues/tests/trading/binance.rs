@@ -1,6 +1,7 @@
 //! The far end of an account at Binance, written after rest-api.md, web-socket-api.md,
 //! user-data-stream.md and the USDⓈ-M futures pages of developers.binance.com.
 
+use model::trading::DeadMan;
 use venues::binance::Orders;
 use venues::binance::orders::habits::TradeLine;
 use venues::{OrderWay, Settings};
@@ -97,7 +98,7 @@ impl Far for Binance {
             instrument: if self.spot() { "BTC-USDT" } else { "BTC-USDT-PERP" },
             by_socket: !self.rest,
             amends_price: !self.spot(),
-            dead_man: !self.spot(),
+            dead_man: (!self.spot()).then_some(DeadMan::Instrument),
             asset: if self.spot() { "BTC" } else { "USDT" },
             position: (!self.spot()).then_some("BTC-USDT-PERP"),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::ExecReport;
 use model::ledger::{Name, Outcome};
 use model::order::{OrderType, TimeInForce};
-use model::trading::{Heard, Instruction, Placement, Target, Ticket};
+use model::trading::{DeadMan, Heard, Instruction, Placement, Target, Ticket};
 use model::venue::{self, Command, Request};
 use model::{ConnId, Decimal, Side};
 use venues::{Credentials, Settings, create_trading};
@@ -72,7 +72,7 @@ pub struct Facts {
     /// Whether orders are expected on a socket.
     pub by_socket: bool,
     pub amends_price: bool,
-    pub dead_man: bool,
+    pub dead_man: Option<DeadMan>,
     /// Names of position and balance in the list that [`Far::answer`] gives.
     pub asset: &'static str,
     pub position: Option<&'static str>,

@@ -2,7 +2,7 @@
 //! Trading / Trade", "Trading Account", "Public Data".
 
 use model::ledger::{Lost, Outcome};
-use model::trading::{Heard, Instruction, VenueState};
+use model::trading::{DeadMan, Heard, Instruction, VenueState};
 use venues::json::timestamp::utc;
 use venues::{OrderWay, Settings};
 
@@ -103,7 +103,7 @@ impl Far for Okx {
             instrument: "BTC-USDT-PERP",
             by_socket: !self.rest,
             amends_price: true,
-            dead_man: true,
+            dead_man: Some(DeadMan::Account),
             asset: "USDT",
             position: Some("BTC-USDT-PERP"),
         }

@@ -468,13 +468,13 @@ pub fn r17_dead_man(far: Of<'_>) {
     let (ticket, instruction) = desk.instruction(Asked::DeadMan, true);
     desk.trade(instruction);
     match has {
-        true => {
+        Some(_) => {
             let sent = desk.only_sent();
             assert_eq!(desk.far.asked(&sent), Asked::DeadMan);
             desk.reply(&sent, Answer::Good);
             assert_eq!(desk.heard(), [answer(ticket, Outcome::Accepted { venue_order_id: None })]);
         }
-        false => {
+        None => {
             let heard = desk.heard();
             assert!(heard.len() == 1 && is_not_sent(&heard[0]), "{heard:?}");
         }

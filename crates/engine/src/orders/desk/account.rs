@@ -140,7 +140,8 @@ pub(super) struct Account {
     pub(super) orphans: BTreeSet<Orphan>,
     /// Instruments whose orders all have to go, and when to try next.
     pub(super) killing: BTreeMap<Name, Nanos>,
-    /// Instruments whose dead-man switch is wound, and when to wind it next.
+    /// Instruments whose dead-man switch is wound, and when to wind it next; one for all where the
+    /// venue has one for all.
     pub(super) dead_man: BTreeMap<Name, Nanos>,
 }
 

@@ -174,6 +174,7 @@ impl Desk {
         self.accounts.get_mut(provider)?.budget.take(now);
         self.sent(key, Request::Submit, now);
         let terms = submit.terms;
+        self.wind_one(provider, &terms.instrument, now);
         let order = Placement {
             instrument: terms.instrument,
             venue_client_id: submit.venue_client_id,

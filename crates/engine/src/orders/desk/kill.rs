@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use model::Nanos;
 use model::ledger::Name;
+use model::trading::DeadMan;
 
 use super::Desk;
-use super::account::Question;
+use super::account::{Account, Question};
 
 /// So often it is tried again until no order is open.
 const KILL_AGAIN: Duration = Duration::from_secs(2);
+
+/// So often a dead-man switch is wound in the time that it takes to run out.
+const WINDS: u32 = 3;
 
 impl Desk {
     /// Throws all trading switches off and takes all orders back, ledger or not: those that were not
@@ -64,26 +68,62 @@ impl Desk {
         }
     }
 
-    /// Winds the venue's dead-man switch of each instrument with open orders, and lets those run out
-    /// that have none any more.
+    /// Winds the venue's dead-man switch of what has open orders, and ends those of what has none any
+    /// more.
     pub(super) fn wind(&mut self, provider: &Name, now: Nanos) {
-        let Some(within) = self.options.dead_man else { return };
         let open = self.open_instruments(provider);
-        let Some(account) = self.accounts.get_mut(provider) else { return };
-        if !account.profile.dead_man || !account.listening {
+        let Some(account) = self.accounts.get_mut(provider).filter(|account| account.winds())
+        else {
             return;
-        }
+        };
+        let open: BTreeSet<Name> = open.iter().map(|name| account.dead_man_of(name)).collect();
         let over: Vec<Name> =
             account.dead_man.keys().filter(|name| !open.contains(*name)).cloned().collect();
         for instrument in over {
             account.dead_man.remove(&instrument);
             account.ask(Question::DeadMan { instrument });
         }
-        for instrument in open {
-            if account.dead_man.get(&instrument).is_none_or(|at| *at <= now) {
-                account.dead_man.insert(instrument.clone(), now + within / 3);
-                account.ask(Question::DeadMan { instrument });
-            }
+        open.iter().for_each(|instrument| self.wind_one(provider, instrument, now));
+    }
+
+    /// Winds the switch that takes an instrument's orders back, where it is time to. An order does not
+    /// wait for the next look at the clock, which may be long after it.
+    pub(super) fn wind_one(&mut self, provider: &Name, instrument: &Name, now: Nanos) {
+        let Some(within) = self.options.dead_man else { return };
+        let Some(account) = self.accounts.get_mut(provider).filter(|account| account.winds())
+        else {
+            return;
+        };
+        let instrument = account.dead_man_of(instrument);
+        if account.dead_man.get(&instrument).is_none_or(|at| *at <= now) {
+            account.dead_man.insert(instrument.clone(), now + within / WINDS);
+            account.ask(Question::DeadMan { instrument });
         }
+    }
+
+    /// A switch was wound, or ended. Where it was ended and is wanted again by now it is wound.
+    pub(super) fn wound(&mut self, provider: &Name, instrument: &Name, asked: Nanos) {
+        let Some(within) = self.options.dead_man else { return };
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        let next = account.dead_man.get(instrument);
+        if next.is_some_and(|next| *next > asked + within / WINDS) {
+            account.ask(Question::DeadMan { instrument: instrument.clone() });
+        }
+    }
+}
+
+impl Account {
+    /// Whether its dead-man switches can be wound. Whoever hears nothing lets them run out.
+    fn winds(&self) -> bool {
+        self.profile.dead_man.is_some() && self.listening
+    }
+
+    /// What names the switch that takes an instrument's orders back: the instrument, or the same for all
+    /// where there is one switch, so that it ends with the last of them and is never wound and ended
+    /// at once.
+    fn dead_man_of(&self, instrument: &Name) -> Name {
+        let first =
+            self.instruments.first().filter(|_| self.profile.dead_man == Some(DeadMan::Account));
+        first.unwrap_or(instrument).clone()
     }
 }

@@ -206,6 +206,7 @@ impl Desk {
             Question::OpenOrders if whole => {
                 account.open_orders = Some(Told::after(None, asked, since));
             }
+            Question::DeadMan { instrument } => self.wound(provider, instrument, asked),
             Question::Fills { instrument } => {
                 let instrument = instrument.clone();
                 if whole {

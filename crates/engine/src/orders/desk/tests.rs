@@ -6,7 +6,7 @@ use model::event::Side;
 use model::instrument::{Contract, Trading};
 use model::ledger::{Name, OrderKey, Submit, Terms};
 use model::order::{OrderType, TimeInForce};
-use model::trading::{Amends, TradingProfile};
+use model::trading::{Amends, DeadMan, TradingProfile};
 use model::venue::Rate;
 use model::{Decimal, Denial, Instrument, Nanos};
 
@@ -74,7 +74,7 @@ fn profile() -> TradingProfile {
         orders: RATES,
         kept_for_cancels: 2,
         amends: Amends::PriceAndQuantity,
-        dead_man: true,
+        dead_man: Some(DeadMan::Instrument),
         client_id_reusable: true,
     }
 }

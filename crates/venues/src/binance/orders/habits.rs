@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use model::trading::{Amends, TradingProfile};
+use model::trading::{Amends, DeadMan, TradingProfile};
 use model::venue::{Profile, Rate};
 
 use super::super::line::Line;
@@ -122,7 +122,7 @@ const SPOT: TradeLine = TradeLine {
         // The other way, cancel and replace, makes a second order whose quantity is right only as
         // long as nothing is filled in between.
         amends: Amends::QuantityDown,
-        dead_man: false,
+        dead_man: None,
         client_id_reusable: true,
     },
 };
@@ -155,7 +155,7 @@ const USDM: TradeLine = TradeLine {
         ],
         kept_for_cancels: 30,
         amends: Amends::PriceAndQuantity,
-        dead_man: true,
+        dead_man: Some(DeadMan::Instrument),
         ..SPOT.trading
     },
 };

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use model::event::Reason;
 use model::ledger::{self, Lost, Name};
-use model::trading::{Amends, Instruction, Ticket, TradingProfile};
+use model::trading::{Amends, DeadMan, Instruction, Ticket, TradingProfile};
 use model::venue::{Bulk, Command, Notice, Outcome, Profile, Rate, Response, Sink, Venue};
 use model::{ConnId, Error, LinkId, Nanos};
 use rustc_hash::FxHashMap;
@@ -66,7 +66,7 @@ const TRADING: TradingProfile = TradingProfile {
     orders: &[Rate { count: 60, per: Duration::from_secs(2) }],
     kept_for_cancels: 10,
     amends: Amends::PriceAndQuantity,
-    dead_man: true,
+    dead_man: Some(DeadMan::Account),
     client_id_reusable: true,
 };
 

@@ -531,16 +531,10 @@ fn an_answer_that_nobody_waits_for_is_told_to_the_operator() {
     assert_eq!(world.desk.take_note(), Some(Note::UnknownTicket(Ticket(99))));
 }
 
+/// How the switch was wound by now, without a look at the clock.
 fn winds(world: &mut World) -> Vec<Duration> {
-    let mut winds = Vec::new();
-    while let Some(instruction) = world.desk.take_instruction(P, world.now) {
-        if let Instruction::DeadMan { ticket, within, .. } = instruction {
-            winds.push(within);
-            let outcome = Outcome::Accepted { venue_order_id: None };
-            world.desk.heard(P, Heard::Answer { ticket, outcome }, world.now);
-        }
-    }
-    winds
+    world.run();
+    std::mem::take(&mut world.winds)
 }
 
 #[test]
@@ -552,9 +546,7 @@ fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     world.tick(1);
     assert_eq!(winds(&mut world), [], "nothing is open");
     world.submit("1");
-    world.run();
-    world.tick(1);
-    assert_eq!(winds(&mut world), [within]);
+    assert_eq!(winds(&mut world), [within], "with the order, not when something else is due");
     world.tick(9_999);
     assert_eq!(winds(&mut world), [], "a third of it has not passed");
     world.tick(1);
@@ -573,6 +565,48 @@ fn a_dead_man_switch_is_wound_while_orders_are_open_and_then_ended() {
     assert_eq!(winds(&mut world), [Duration::ZERO], "taken off again");
     world.tick(20_000);
     assert_eq!(winds(&mut world), []);
+}
+
+#[test]
+fn a_dead_man_switch_that_all_instruments_share_is_ended_with_the_last_of_them() {
+    let within = Duration::from_secs(30);
+    let mut world = World::new(DeskOptions { dead_man: Some(within), ..DeskOptions::default() });
+    let profile = TradingProfile { dead_man: Some(DeadMan::Account), ..profile() };
+    world.desk = Desk::new(world.options);
+    world.desk.add_provider(P.into(), profile, vec![BTC.into(), "ETH-USDT".into()]);
+    world.desk.add_consumer("c".into(), true, 0, None);
+    world.run();
+    world.submit("1");
+    let terms = Terms { instrument: "ETH-USDT".into(), ..terms() };
+    let new = NewOrder { order: key("2"), terms, decision_id: 1 };
+    let instrument = btc();
+    let market = Market { instrument: Some(&instrument), price: Some(Decimal::TEN) };
+    world.desk.submit(new, market, world.now);
+    assert_eq!(winds(&mut world), [within]);
+    world.cancel_at_venue("2");
+    world.run();
+    world.tick(1);
+    assert_eq!(winds(&mut world), [], "an order of the other instrument is open");
+    world.cancel_at_venue("1");
+    world.run();
+    world.tick(1);
+    assert_eq!(winds(&mut world), [Duration::ZERO]);
+}
+
+#[test]
+fn a_dead_man_switch_that_is_being_ended_is_wound_for_a_new_order() {
+    let within = Duration::from_secs(30);
+    let mut world = World::new(DeskOptions { dead_man: Some(within), ..DeskOptions::default() });
+    world.run();
+    world.submit("1");
+    assert_eq!(winds(&mut world), [within]);
+    world.cancel_at_venue("1");
+    world.run();
+    world.tick(1);
+    world.take();
+    world.now = world.now + Duration::from_millis(1);
+    world.submit("2");
+    assert_eq!(winds(&mut world), [Duration::ZERO, within]);
 }
 
 #[test]

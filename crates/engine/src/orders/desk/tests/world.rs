@@ -57,6 +57,8 @@ pub struct World {
     /// Which instructions are not carried out, and what is answered to them.
     pub unheeded: Option<(Which, Outcome)>,
     pub wire: VecDeque<Instruction>,
+    /// How the dead-man switch was wound.
+    pub winds: Vec<Duration>,
     heard: VecDeque<Heard>,
     /// Here, other than in a gateway, what the machine tells waits before the desk hears it.
     reports: LocalPool<ExecReport>,
@@ -98,6 +100,7 @@ impl World {
             hides: false,
             unheeded: None,
             wire: VecDeque::new(),
+            winds: Vec::new(),
             heard: VecDeque::new(),
             reports: LocalPool::boxed("ExecReport", 4_096),
             exhausted: 0,
@@ -268,7 +271,10 @@ impl World {
         let accepted = Outcome::Accepted { venue_order_id: None };
         Some(match instruction {
             Instruction::Listen { .. } | Instruction::Balances { .. } => accepted,
-            Instruction::DeadMan { .. } => accepted,
+            Instruction::DeadMan { within, .. } => {
+                self.winds.push(*within);
+                accepted
+            }
             Instruction::Place { order, .. } => {
                 if order.deadline.is_some_and(|deadline| self.now > deadline) {
                     let code = NOT_SENT.into();
