@@ -1,6 +1,6 @@
 //! The control bus, a rule by a rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use model::control::Waiting;
 use model::event::{Quote, Reason, StreamState, Trade};
 use model::venue::{Notice, Pipeline};
 use model::{Body, CommandId, ControlAck, ControlResult, Event, InstrumentId, venue};
-use proptest::prelude::*;
 
 use super::*;
 use crate::capacity::STREAMS_PER_SUBSCRIPTION;
@@ -16,6 +15,7 @@ use crate::{Capacity, Catalog, Consumer, Context, Inbox, MergeSpec, QueueCapacit
 
 mod bounds;
 mod histories;
+mod merges;
 mod trading;
 
 const PROVIDERS: [&str; 2] = ["one", "two"];

@@ -1,5 +1,7 @@
 //! Whole histories of commands against a model that keeps everything.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ fn means(n: usize, stream: Stream) -> bool {
 }
 
 /// Applies what the venues are told to what they know.
-fn tell(bus: &mut Bus, known: &mut BTreeSet<Stream>) -> Result<(), TestCaseError> {
+pub(super) fn tell(bus: &mut Bus, known: &mut BTreeSet<Stream>) -> Result<(), TestCaseError> {
     for (provider, command) in bus.told() {
         let provider = ProviderId(provider);
         let numbers = |named: Vec<venue::Subscription>| -> Vec<Stream> {
