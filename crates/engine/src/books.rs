@@ -50,9 +50,7 @@ impl Lane {
         Kind::ALL[self.index() % LANES]
     }
 
-    /// The lane of that number, for tests of what is indexed by lanes.
-    #[cfg(test)]
-    #[cfg(not(loom))]
+    /// The lane of that number, for what is indexed by lanes.
     pub(crate) fn numbered(index: u32) -> Self {
         Self(index)
     }

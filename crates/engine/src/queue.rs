@@ -191,6 +191,21 @@ impl Backlog {
     pub(crate) fn lost(&self, lane: Lane) -> Lost {
         self.lanes.get(lane.index()).map_or_else(Lost::default, |waiting| waiting.lost)
     }
+
+    /// The lanes of which anything was lost.
+    pub(crate) fn losing(&self) -> impl Iterator<Item = Lane> + '_ {
+        let lanes = (0..).map(Lane::numbered).zip(&self.lanes);
+        lanes.filter(|(_, waiting)| waiting.lost != Lost::default()).map(|(lane, _)| lane)
+    }
+
+    /// Nobody is there any more for what waits. What was lost before stays counted, and is still to be
+    /// shown.
+    pub(crate) fn give_up(&mut self) {
+        let Self { lanes, dropped, dropped_more, .. } = std::mem::replace(self, Self::new(1));
+        let counted = |Waiting { lost, .. }| Waiting { lost, ..Waiting::default() };
+        self.lanes = lanes.into_iter().map(counted).collect();
+        (self.dropped, self.dropped_more) = (dropped, dropped_more);
+    }
 }
 
 fn is_live(event: &Event) -> bool {

@@ -241,6 +241,11 @@ impl Outlet {
         self.backlog.lost(lane)
     }
 
+    /// The lanes of which anything was lost.
+    pub(crate) fn losing(&self) -> impl Iterator<Item = Lane> + '_ {
+        self.backlog.losing()
+    }
+
     /// Something that the critical lane does, where the consumer is still there.
     pub(crate) fn critically<T>(
         &mut self,
@@ -378,7 +383,7 @@ impl Outlet {
     /// The consumer is gone: what it would have got is given up.
     fn close(&mut self) {
         (self.closed, self.counted) = (true, true);
-        self.backlog = Backlog::new(1);
+        self.backlog.give_up();
         self.critical.close();
         self.counts.stalled = false;
     }

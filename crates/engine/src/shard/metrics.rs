@@ -1,11 +1,13 @@
 //! Everything that a shard counts, at one moment, as plain values with names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use model::{InstrumentId, Kind, Nanos, ProviderId, Stream};
 
 use super::Shard;
+use crate::books::{Entry, Lane};
 use crate::dead_letters::{LetterCounts, LetterReason};
 use crate::fanout::Outlet;
 use crate::histogram::LatencyHistogram;
@@ -166,7 +168,7 @@ impl Shard {
         let tally = outlet.tally();
         // The consumer's own half first: what it has handed over was offered before.
         let Published { latency: latency_ns, queued, critical, streams } = tally.times();
-        let streams = streams.into_iter().filter_map(|of| self.stream_handed(outlet, of)).collect();
+        let streams = self.streams_handed(outlet, streams);
         let counts = tally.counts().with_shard_half(outlet.counts());
         let name = self.catalog().consumer_name(outlet.consumer()).unwrap_or_default();
         ConsumerMetrics { name, counts, latency_ns, queued, critical, streams }
@@ -180,6 +182,20 @@ impl Shard {
             .filter_map(|(id, count)| Some((self.catalog().provider_name(*id)?, *count)))
             .collect();
         MergeMetrics { name, instrument, kind: spec.kind, counts, missing }
+    }
+
+    /// What was handed over of each stream, also where that is nothing and something is lost.
+    fn streams_handed(&self, outlet: &Outlet, mut of: Vec<(Stream, Handed)>) -> Vec<StreamHanded> {
+        let known: BTreeSet<Stream> = of.iter().map(|(stream, _)| *stream).collect();
+        let losing = outlet.losing().filter_map(|lane| self.stream_of(lane));
+        let nothing = losing.filter(|stream| !known.contains(stream));
+        of.extend(nothing.map(|stream| (stream, Handed::default())));
+        of.into_iter().filter_map(|of| self.stream_handed(outlet, of)).collect()
+    }
+
+    fn stream_of(&self, lane: Lane) -> Option<Stream> {
+        let Entry { provider, instrument, .. } = *self.books.get(lane.slot())?;
+        Some(Stream { provider, instrument, kind: lane.kind() })
     }
 
     fn stream_handed(&self, outlet: &Outlet, of: (Stream, Handed)) -> Option<StreamHanded> {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::queue::Lost;
 use crate::shard::Metrics;
+use crate::tally::Handed;
 
 const MS: u64 = 1_000_000;
 
@@ -162,6 +163,27 @@ fn what_a_consumer_lacks_of_a_stream_stands_with_the_stream() {
     assert_eq!((quotes.handed.delivered, quotes.lost), (1, Lost { conflated: 4, dropped: 0 }));
 }
 
+#[test]
+fn what_a_consumer_lacks_is_told_though_it_was_handed_nothing_and_when_it_is_gone() {
+    let (mut shard, inbox) = slow(1, 2);
+    for n in 1..=5 {
+        testing::trade(&mut shard, Nanos(n), n);
+        quote(&mut shard, (n, n));
+    }
+    shard.end_turn(Nanos(9));
+    let lacks = |shard: &Shard| -> Vec<_> {
+        let consumer = shard.metrics(Nanos(9)).consumers.remove(0);
+        assert!(consumer.streams.iter().all(|of| of.handed == Handed::default()));
+        consumer.streams.iter().map(|of| (of.kind, of.lost)).collect()
+    };
+    let lost = |conflated, dropped| Lost { conflated, dropped };
+    let expected = [(Kind::Trade, lost(0, 2)), (Kind::Quote, lost(4, 0))];
+    assert_eq!(lacks(&shard), expected);
+    drop(inbox);
+    shard.end_turn(Nanos(10));
+    assert_eq!(lacks(&shard), expected, "counters never go back");
+}
+
 /// What holds at any moment; `before` is an earlier one.
 fn assert_adds_up(metrics: &Metrics, before: Option<&Metrics>) {
     for (n, consumer) in metrics.consumers.iter().enumerate() {
@@ -172,7 +194,7 @@ fn assert_adds_up(metrics: &Metrics, before: Option<&Metrics>) {
         assert_eq!((consumer.latency_ns.len(), consumer.queued.count()), (handed, handed));
         assert!(handed <= counts.delivered, "{counts:?}");
         let lost = consumer.streams.iter().map(|of| of.lost.conflated + of.lost.dropped);
-        assert!(lost.sum::<u64>() <= counts.conflated + counts.dropped);
+        assert_eq!(lost.sum::<u64>(), counts.conflated + counts.dropped, "{counts:?}");
         if let Some(before) = before.and_then(|before| before.consumers.get(n)) {
             let earlier = before.counts;
             assert!(earlier.delivered <= counts.delivered && earlier.offered <= counts.offered);
