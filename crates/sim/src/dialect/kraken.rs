@@ -2,7 +2,7 @@
 //!
 //! Written from docs.kraken.com/api/docs (read 2026-11-24): `websocket-v2/{book,trade,ticker,ohlc,
 //! instrument,status,heartbeat,ping}`, `guides/spot-ws-book-v2` for the checksum, and
-//! `rest-api/{get-server-time,get-asset-info,get-tradable-asset-pairs,get-order-book,
+//! `rest-api/{get-server-time,get-system-status,get-asset-info,get-tradable-asset-pairs,get-order-book,
 //! get-recent-trades,get-ticker-information,get-ohlc-data}`.
 //!
 //! | stream | what comes |
@@ -34,6 +34,7 @@ use limits::Limits;
 mod ask;
 mod errors;
 mod limits;
+mod names;
 mod payload;
 mod rest;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::machine::Reply;
 
 pub(super) const ARGUMENTS: &str = "EGeneral:Invalid arguments";
 pub(super) const METHOD: &str = "EGeneral:Unknown method";
+pub(super) const ASSET: &str = "EQuery:Unknown asset";
 pub(super) const PAIR: &str = "EQuery:Unknown asset pair";
 pub(super) const TOO_OFTEN: &str = "EAPI:Rate limit exceeded";
 pub(super) const UNAVAILABLE: &str = "EService:Unavailable";

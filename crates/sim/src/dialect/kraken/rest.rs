@@ -1,13 +1,15 @@
 //! The public REST API.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use model::{Nanos, Side};
 
 use super::LOT_PLACES;
-use super::errors::{ARGUMENTS, METHOD, PAIR, TOO_OFTEN, UNAVAILABLE, refusal};
+use super::errors::{ARGUMENTS, ASSET, METHOD, PAIR, TOO_OFTEN, UNAVAILABLE, refusal};
 use super::limits::Limits;
-use crate::digits::{fixed, rfc1123};
+use super::names;
+use crate::digits::{fixed, rfc1123, rfc3339};
 use crate::faults::Trouble;
 use crate::machine::{Reply, Request};
 use crate::market::instrument::Instrument;
@@ -35,8 +37,8 @@ pub(super) fn answer(
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let of = Query { symbols, query };
     let counted = match path {
-        "/0/public/Trades" => of.place(floor).ok().map(|index| ("Trades", index)),
-        "/0/public/OHLC" => of.place(floor).ok().map(|index| ("OHLC", index)),
+        "/0/public/Trades" => of.place(floor).ok().map(|(index, _)| ("Trades", index)),
+        "/0/public/OHLC" => of.place(floor).ok().map(|(index, _)| ("OHLC", index)),
         _ => None,
     };
     if let Err(error) = limits.take(floor.now, counted) {
@@ -44,7 +46,8 @@ pub(super) fn answer(
     }
     let result = match path {
         "/0/public/Time" => Ok(time(floor.now)),
-        "/0/public/Assets" => Ok(assets(floor)),
+        "/0/public/SystemStatus" => Ok(status(floor.now)),
+        "/0/public/Assets" => of.assets(floor),
         "/0/public/AssetPairs" => of.pairs(floor),
         "/0/public/Depth" => of.depth(floor),
         "/0/public/Trades" => of.trades(floor),
@@ -84,24 +87,11 @@ fn time(now: Nanos) -> String {
     format!(r#"{{"unixtime":{seconds},"rfc1123":"{}"}}"#, rfc1123(now))
 }
 
-/// The venue's own names of two assets.
-fn altname(asset: &str) -> &str {
-    match asset {
-        "BTC" => "XBT",
-        "DOGE" => "XDG",
-        other => other,
-    }
-}
-
-fn assets(floor: &Floor<'_>) -> String {
-    let asset = |name: &str| {
-        let name = altname(name);
-        format!(
-            r#""{name}":{{"aclass":"currency","altname":"{name}","decimals":{LOT_PLACES},"display_decimals":5,"status":"enabled"}}"#
-        )
-    };
-    let all: Vec<_> = floor.market.assets().iter().map(|name| asset(name)).collect();
-    format!("{{{}}}", all.join(","))
+fn status(now: Nanos) -> String {
+    format!(
+        r#"{{"status":"online","timestamp":"{}","upcoming_maintenance":[],"emergency":[]}}"#,
+        rfc3339(now, 0)
+    )
 }
 
 struct Query<'a> {
@@ -119,37 +109,71 @@ impl Query<'_> {
         self.parameter(name)?.parse().ok()
     }
 
-    /// The instrument that is asked for: `XBTUSDT`, `XBT/USDT`, `BTC/USDT` or `BTCUSDT`.
-    fn place(&self, floor: &Floor<'_>) -> Result<Index, &'static str> {
+    fn list(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        Some(self.parameter(name)?.split("%2C").flat_map(|some| some.split(',')))
+    }
+
+    /// The instrument that is asked for, and the name that it is answered by: `XXBTZUSD` for that and for
+    /// `XBTUSD` and `BTCUSD`, those with a slash as they are.
+    fn place(&self, floor: &Floor<'_>) -> Result<(Index, Cow<'_, str>), &'static str> {
         let pair = self.parameter("pair").ok_or(ARGUMENTS)?;
-        find(pair, floor).ok_or(PAIR)
+        names::find(floor.market, pair).ok_or(PAIR)
+    }
+
+    /// Those that are asked for, or all.
+    fn places(&self, floor: &Floor<'_>) -> Result<Vec<(Index, Cow<'_, str>)>, &'static str> {
+        match self.list("pair") {
+            None => {
+                let name = |index| (index, names::pair(floor.market.instrument(index)).into());
+                Ok((0..self.symbols.len()).map(name).collect())
+            }
+            Some(pairs) => {
+                let found = pairs.map(|pair| names::find(floor.market, pair));
+                found.collect::<Option<_>>().ok_or(PAIR)
+            }
+        }
+    }
+
+    fn assets(&self, floor: &Floor<'_>) -> Answer {
+        let all = floor.market.assets();
+        let wanted: Vec<&str> = match self.list("asset") {
+            None => all.iter().map(|name| &**name).collect(),
+            Some(asked) => {
+                let find = |asked| {
+                    all.iter().map(|name| &**name).find(|name| names::is_asset(name, asked))
+                };
+                asked.map(find).collect::<Option<_>>().ok_or(ASSET)?
+            }
+        };
+        let asset = |name: &&str| {
+            let (id, short) = names::asset(name);
+            format!(
+                r#""{id}":{{"aclass":"currency","altname":"{short}","decimals":{LOT_PLACES},"display_decimals":5,"status":"enabled"}}"#
+            )
+        };
+        Ok(format!("{{{}}}", wanted.iter().map(asset).collect::<Vec<_>>().join(",")))
     }
 
     fn pairs(&self, floor: &Floor<'_>) -> Answer {
-        let wanted: Vec<Index> = match self.parameter("pair") {
-            None => (0..self.symbols.len()).collect(),
-            Some(pairs) => {
-                let found = pairs.split(',').map(|pair| find(pair, floor));
-                found.collect::<Option<_>>().ok_or(PAIR)?
-            }
-        };
-        let pair = |index: &Index| {
+        let pair = |(index, name): &(Index, Cow<'_, str>)| {
             let of = floor.market.instrument(*index);
-            let (base, quote) = (altname(&of.base), altname(&of.quote));
+            let (short, slashed) = (names::short(of), names::slashed(of));
+            let ((base, _), (quote, _)) = (names::asset(&of.base), names::asset(&of.quote));
             let (tick, lot) = (of.tick, of.lot);
             format!(
-                r#""{base}{quote}":{{"altname":"{base}{quote}","wsname":"{base}/{quote}","aclass_base":"currency","base":"{base}","aclass_quote":"currency","quote":"{quote}","lot":"unit","cost_decimals":8,"pair_decimals":{},"lot_decimals":{LOT_PLACES},"lot_multiplier":1,"leverage_buy":[],"leverage_sell":[],"fees":[[0,0.4]],"fees_maker":[[0,0.25]],"fee_volume_currency":"ZUSD","margin_call":80,"margin_stop":40,"ordermin":"{}","costmin":"{}","tick_size":"{}","status":"online"}}"#,
+                r#""{name}":{{"altname":"{short}","wsname":"{slashed}","aclass_base":"currency","base":"{base}","aclass_quote":"currency","quote":"{quote}","lot":"unit","cost_decimals":8,"pair_decimals":{},"lot_decimals":{LOT_PLACES},"lot_multiplier":1,"leverage_buy":[],"leverage_sell":[],"fees":[[0,0.4]],"fees_maker":[[0,0.25]],"fee_volume_currency":"ZUSD","margin_call":80,"margin_stop":40,"ordermin":"{}","costmin":"{}","tick_size":"{}","status":"online"}}"#,
                 tick.places,
                 lot.decimal(1),
                 money::decimal(of.value_min).normalize(),
                 tick.decimal(1),
             )
         };
-        Ok(format!("{{{}}}", wanted.iter().map(pair).collect::<Vec<_>>().join(",")))
+        let rows: Vec<_> = self.places(floor)?.iter().map(pair).collect();
+        Ok(format!("{{{}}}", rows.join(",")))
     }
 
     fn depth(&self, floor: &Floor<'_>) -> Answer {
-        let index = self.place(floor)?;
+        let (index, name) = self.place(floor)?;
         let count = self.number("count").map_or(100, |n| n as usize).clamp(1, COUNT_MAX);
         let seconds = floor.now.0 / 1_000_000_000;
         let of = floor.market.instrument(index);
@@ -162,12 +186,12 @@ impl Query<'_> {
             levels.collect::<Vec<_>>().join(",")
         };
         let (bids, asks) = (side(Side::Buy), side(Side::Sell));
-        Ok(format!(r#"{{"{}":{{"asks":[{asks}],"bids":[{bids}]}}}}"#, name(of)))
+        Ok(format!(r#"{{"{name}":{{"asks":[{asks}],"bids":[{bids}]}}}}"#))
     }
 
     /// The newest, or the first after a time, from which `last` goes on: a page ends with a moment.
     fn trades(&self, floor: &Floor<'_>) -> Answer {
-        let index = self.place(floor)?;
+        let (index, name) = self.place(floor)?;
         let count = self.number("count").map_or(TRADES_MAX, |n| n as usize).clamp(1, TRADES_MAX);
         let since = self.parameter("since").map(|text| text.parse().map_err(|_| ARGUMENTS));
         let since = since.transpose()?.map(|since: u64| match since < NANOS_FROM {
@@ -197,20 +221,17 @@ impl Query<'_> {
         let rows = rows.collect::<Vec<_>>().join(",");
         let told = all.range(begin..end).last().map(|trade| trade.at.0);
         let last = told.or(since).unwrap_or(0);
-        Ok(format!(r#"{{"{}":[{rows}],"last":"{last}"}}"#, name(of)))
+        Ok(format!(r#"{{"{name}":[{rows}],"last":"{last}"}}"#))
     }
 
     fn tickers(&self, floor: &Floor<'_>) -> Answer {
-        let wanted: Vec<Index> = match self.parameter("pair") {
-            None => (0..self.symbols.len()).collect(),
-            Some(_) => vec![self.place(floor)?],
-        };
-        let rows = wanted.iter().map(|index| ticker(floor, *index));
+        let wanted = self.places(floor)?;
+        let rows = wanted.iter().map(|(index, name)| ticker(floor, *index, name));
         Ok(format!("{{{}}}", rows.collect::<Vec<_>>().join(",")))
     }
 
     fn candles(&self, floor: &mut Floor<'_>) -> Answer {
-        let index = self.place(floor)?;
+        let (index, name) = self.place(floor)?;
         let minutes = self.number("interval").unwrap_or(1);
         if !INTERVALS.iter().any(|known| u64::from(*known) == minutes) {
             return Err(ARGUMENTS);
@@ -237,24 +258,11 @@ impl Query<'_> {
             );
             comma = ",";
         }
-        Ok(format!(r#"{{"{}":[{rows}],"last":{last}}}"#, name(of)))
+        Ok(format!(r#"{{"{name}":[{rows}],"last":{last}}}"#))
     }
 }
 
-/// `XBTUSDT`.
-fn name(of: &Instrument) -> String {
-    format!("{}{}", altname(&of.base), altname(&of.quote))
-}
-
-fn find(pair: &str, floor: &Floor<'_>) -> Option<Index> {
-    let bare = pair.replace("%2F", "").replace('/', "");
-    (0..floor.market.len()).find(|index| {
-        let of = floor.market.instrument(*index);
-        name(of) == bare || format!("{}{}", of.base, of.quote) == bare
-    })
-}
-
-fn ticker(floor: &Floor<'_>, index: Index) -> String {
+fn ticker(floor: &Floor<'_>, index: Index, name: &str) -> String {
     let (of, tape) = (floor.market.instrument(index), floor.market.tape(index));
     let day = tape.day();
     let price = |ticks: u64| of.tick.decimal(ticks).to_string();
@@ -262,8 +270,7 @@ fn ticker(floor: &Floor<'_>, index: Index) -> String {
     let [bid, ask] = floor.market.best(index).map(Option::unwrap_or_default);
     let (vwap, volume) = (price(vwap(of, &day)), lots(day.lots));
     format!(
-        r#""{}":{{"a":["{}","1","{}"],"b":["{}","1","{}"],"c":["{}","{}"],"v":["{volume}","{volume}"],"p":["{vwap}","{vwap}"],"t":[{count},{count}],"l":["{low}","{low}"],"h":["{high}","{high}"],"o":"{}"}}"#,
-        name(of),
+        r#""{name}":{{"a":["{}","1","{}"],"b":["{}","1","{}"],"c":["{}","{}"],"v":["{volume}","{volume}"],"p":["{vwap}","{vwap}"],"t":[{count},{count}],"l":["{low}","{low}"],"h":["{high}","{high}"],"o":"{}"}}"#,
         price(ask.0),
         lots(ask.1),
         price(bid.0),

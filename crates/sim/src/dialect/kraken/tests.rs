@@ -22,9 +22,13 @@ struct Talk {
 }
 
 fn talk(rate: u32) -> Talk {
+    talk_of(rate, &["BTC-USDT", "ETH-USDT"])
+}
+
+fn talk_of(rate: u32, names: &[&str]) -> Talk {
     let options = SimOptions {
         seed: 3,
-        symbols: vec!["BTC-USDT".to_owned(), "ETH-USDT".to_owned()],
+        symbols: names.iter().map(|name| (*name).to_owned()).collect(),
         rate,
         faults: Faults::default(),
         start: START,
@@ -248,11 +252,11 @@ fn close(talk: &Talk, name: &str) -> Decimal {
 fn rest_agrees_with_the_stream_and_says_what_is_wrong() {
     let mut talk = talk(200);
     talk.run(Duration::from_secs(5));
-    let pairs = talk.get("/0/public/AssetPairs");
-    assert_eq!(pairs["result"]["XBTUSDT"]["wsname"], "XBT/USDT");
-    for pair in ["XBTUSDT", "BTC/USDT", "XBT%2FUSDT"] {
+    for (pair, key) in
+        [("XBTUSDT", "XBTUSDT"), ("BTC/USDT", "BTC/USDT"), ("XBT%2FUSDT", "XBT/USDT")]
+    {
         let book = talk.get(&format!("/0/public/Depth?pair={pair}&count=5"));
-        let bids = book["result"]["XBTUSDT"]["bids"].as_array().unwrap();
+        let bids = book["result"][key]["bids"].as_array().unwrap();
         assert_eq!(bids.len(), 5);
         let best = talk.simulator.books()["BTC-USDT"].bids[0];
         assert_eq!(bids[0][0], best.price.to_string());
@@ -262,7 +266,7 @@ fn rest_agrees_with_the_stream_and_says_what_is_wrong() {
         ("/0/public/OHLC?pair=XBTUSDT&interval=5", "XBTUSDT"),
         ("/0/public/Ticker?pair=ETHUSDT", "ETHUSDT"),
         ("/0/public/Ticker", "ETHUSDT"),
-        ("/0/public/Assets", "XBT"),
+        ("/0/public/SystemStatus", "status"),
         ("/0/public/Time", "unixtime"),
     ] {
         let answer = talk.get(target);
@@ -277,6 +281,42 @@ fn rest_agrees_with_the_stream_and_says_what_is_wrong() {
     ] {
         assert_eq!(talk.get(target)["error"][0], error, "{target}");
     }
+}
+
+#[test]
+fn old_assets_and_their_pairs_have_the_venues_names() {
+    let names = ["BTC-USD", "ETH-BTC", "DOGE-USD", "BTC-AUD", "SOL-EUR", "ETH-USDT"];
+    let mut talk = talk_of(0, &names);
+    let pairs = talk.get("/0/public/AssetPairs")["result"].clone();
+    for (key, altname, wsname, base, quote) in [
+        ("XXBTZUSD", "XBTUSD", "XBT/USD", "XXBT", "ZUSD"),
+        ("XETHXXBT", "ETHXBT", "ETH/XBT", "XETH", "XXBT"),
+        ("XDGUSD", "XDGUSD", "XDG/USD", "XXDG", "ZUSD"),
+        ("XBTAUD", "XBTAUD", "XBT/AUD", "XXBT", "ZAUD"),
+        ("SOLEUR", "SOLEUR", "SOL/EUR", "SOL", "ZEUR"),
+        ("ETHUSDT", "ETHUSDT", "ETH/USDT", "XETH", "USDT"),
+    ] {
+        let of = &pairs[key];
+        let told = ["altname", "wsname", "base", "quote"].map(|field| of[field].as_str().unwrap());
+        assert_eq!(told, [altname, wsname, base, quote]);
+    }
+    let keys = |answer: Value| -> Vec<String> {
+        answer["result"].as_object().unwrap().keys().cloned().collect()
+    };
+    for (target, wanted) in [
+        ("Depth?pair=XXBTZUSD", ["XXBTZUSD"].as_slice()),
+        ("Depth?pair=XBTUSD", &["XXBTZUSD"]),
+        ("Depth?pair=BTCUSD", &["XXBTZUSD"]),
+        ("AssetPairs?pair=BTC%2FUSD", &["BTC/USD"]),
+        ("Ticker?pair=XBTUSD,ETH/BTC", &["ETH/BTC", "XXBTZUSD"]),
+        ("Ticker?pair=XBTUSD%2CXDGUSD", &["XDGUSD", "XXBTZUSD"]),
+        ("Assets?asset=XBT,ZEUR", &["XXBT", "ZEUR"]),
+    ] {
+        assert_eq!(keys(talk.get(&format!("/0/public/{target}"))), wanted, "{target}");
+    }
+    assert_eq!(talk.get("/0/public/Assets")["result"]["XXDG"]["altname"], "XDG");
+    assert_eq!(talk.get("/0/public/Assets?asset=XYZ")["error"][0], errors::ASSET);
+    assert_eq!(talk.get("/0/public/Ticker?pair=XBTUSD,XYZ")["error"][0], errors::PAIR);
 }
 
 #[test]
