@@ -21,7 +21,7 @@ pub fn short(value: Decimal) -> String {
 }
 
 /// Year, month, day, hour, minute, second of a time, and the nanoseconds beyond it.
-fn civil(at: Nanos) -> ([u64; 6], u64) {
+pub(crate) fn civil(at: Nanos) -> ([u64; 6], u64) {
     let (seconds, nanos) = (at.0 / 1_000_000_000, at.0 % 1_000_000_000);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days to a date, after Howard Hinnant's "chrono-compatible low-level date algorithms"; the

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use model::{Error, Nanos, Side};
 
+pub mod bar;
 pub mod book;
 mod crowd;
 pub mod instrument;

@@ -28,6 +28,7 @@ use crate::accounts::Accounts;
 use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, Reply, Request};
 use crate::market::Market;
+use crate::market::bar::Bar;
 use crate::market::instrument::{Instrument, Listing, Settlement, default_names};
 use crate::market::money::Step;
 use crate::market::order::{AccountId, Event, Index, Trade, What};
@@ -80,19 +81,34 @@ const GRID_COARSE_MS: u64 = 100;
 /// What was missed for longer than this is left out.
 const LATE_MS: u64 = 1_000;
 
-/// Lengths of candles, in minutes. From six hours on those alone that begin with the day in UTC.
-const BARS: [(&str, u64); 11] = [
-    ("1m", 1),
-    ("3m", 3),
-    ("5m", 5),
-    ("15m", 15),
-    ("30m", 30),
-    ("1H", 60),
-    ("2H", 120),
-    ("4H", 240),
-    ("6Hutc", 360),
-    ("12Hutc", 720),
-    ("1Dutc", 1_440),
+/// Hong Kong's clock is ahead of UTC; days begin by it unless a candle's name says otherwise.
+const AHEAD: u64 = 8;
+/// Lengths of candles. From which day on two and three are counted is written nowhere.
+const BARS: [(&str, Bar); 24] = [
+    ("1m", Bar::minutes(1)),
+    ("3m", Bar::minutes(3)),
+    ("5m", Bar::minutes(5)),
+    ("15m", Bar::minutes(15)),
+    ("30m", Bar::minutes(30)),
+    ("1H", Bar::minutes(60)),
+    ("2H", Bar::minutes(120)),
+    ("4H", Bar::minutes(240)),
+    ("6H", Bar::minutes(360).ahead(AHEAD)),
+    ("12H", Bar::minutes(720).ahead(AHEAD)),
+    ("1D", Bar::days(1).ahead(AHEAD)),
+    ("2D", Bar::days(2).ahead(AHEAD)),
+    ("3D", Bar::days(3).ahead(AHEAD)),
+    ("1W", Bar::WEEK.ahead(AHEAD)),
+    ("1M", Bar::months(1).ahead(AHEAD)),
+    ("3M", Bar::months(3).ahead(AHEAD)),
+    ("6Hutc", Bar::minutes(360)),
+    ("12Hutc", Bar::minutes(720)),
+    ("1Dutc", Bar::days(1)),
+    ("2Dutc", Bar::days(2)),
+    ("3Dutc", Bar::days(3)),
+    ("1Wutc", Bar::WEEK),
+    ("1Mutc", Bar::months(1)),
+    ("3Mutc", Bar::months(3)),
 ];
 
 /// Sorts of instruments that may be asked for; only the first two are listed here.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::{Nanos, Side};
 
+use super::bar::Bar;
 use super::money::Amount;
 use super::order::Trade;
 
@@ -154,29 +155,32 @@ impl Tape {
         }
     }
 
-    /// The candles of `minutes` each, oldest first; the last one is not over yet.
+    /// The candles of that length or of so many minutes, oldest first; the last one is not over yet.
     #[must_use]
-    pub fn candles(&self, minutes: u64) -> Vec<Candle> {
-        let length = minutes.max(1) * MINUTE_NS;
-        let mut all: Vec<Candle> = Vec::new();
+    pub fn candles(&self, bar: impl Into<Bar>) -> Vec<Candle> {
+        let bar = bar.into();
+        let (mut all, mut end): (Vec<Candle>, Nanos) = (Vec::new(), Nanos(0));
         for candle in &self.candles {
-            let opened = Nanos(candle.opened.0 / length * length);
-            match all.last_mut().filter(|last| last.opened == opened) {
+            match all.last_mut().filter(|_| candle.opened < end) {
                 Some(last) => last.join(candle),
-                None => all.push(Candle { opened, ..*candle }),
+                None => {
+                    let opened = bar.begin(candle.opened);
+                    end = bar.end(opened);
+                    all.push(Candle { opened, ..*candle });
+                }
             }
         }
         all
     }
 
-    /// The last candle of `minutes`.
+    /// The last candle of that length or of so many minutes.
     #[must_use]
-    pub fn candle(&self, minutes: u64) -> Candle {
-        let length = minutes.max(1) * MINUTE_NS;
-        let newest = self.candles.back().map_or(0, |candle| candle.opened.0 / length);
-        let same = |candle: &&Candle| candle.opened.0 / length == newest;
+    pub fn candle(&self, bar: impl Into<Bar>) -> Candle {
+        let newest = self.candles.back().map_or(Nanos(0), |candle| candle.opened);
+        let opened = bar.into().begin(newest);
+        let same = |candle: &&Candle| candle.opened >= opened;
         let count = self.candles.iter().rev().take_while(same).count();
-        Candle { opened: Nanos(newest * length), ..self.sum_of_last(count) }
+        Candle { opened, ..self.sum_of_last(count) }
     }
 
     /// The last 24 hours as one candle.

@@ -111,7 +111,7 @@ impl Kraken {
         told: usize,
     ) -> Bytes {
         let instrument = market.instrument(index);
-        let candles = market.tape(index).candles(minutes.into());
+        let candles = market.tape(index).candles(u64::from(minutes));
         let length = Duration::from_secs(60 * u64::from(minutes));
         let price = |ticks: u64| short(instrument.tick.decimal(ticks));
         let rows = candles.iter().skip(candles.len().saturating_sub(told)).map(|candle| {

@@ -8,7 +8,7 @@ use super::errors::{INSTRUMENT, INVALID, METHOD, MISSING, PATH, Wrong};
 use super::limits::Counted;
 use super::{BARS, INST_TYPES, LEVELS, Okx, inst_type, ms, payload};
 use crate::machine::{Reply, Request};
-use crate::market::order::Index;
+use crate::market::order::{Index, Trade};
 use crate::venue::Floor;
 
 /// Trades in one answer at most.
@@ -26,6 +26,7 @@ pub(super) enum Path {
     Funding,
     Books,
     Trades,
+    HistoryTrades,
     Ticker,
     Tickers,
     Candles,
@@ -41,6 +42,7 @@ impl Path {
             "public/funding-rate" => (Self::Funding, 10),
             "market/books" => (Self::Books, 40),
             "market/trades" => (Self::Trades, 100),
+            "market/history-trades" => (Self::HistoryTrades, 20),
             "market/ticker" => (Self::Ticker, 20),
             "market/tickers" => (Self::Tickers, 20),
             "market/candles" => (Self::Candles, 40),
@@ -119,6 +121,7 @@ impl Okx {
                 Ok(format!("{{{}}}", self.book_fields(floor.market, now, index, depth)))
             }
             Path::Trades => self.trade_rows(floor, &query),
+            Path::HistoryTrades => self.older_trade_rows(floor, &query),
             Path::Ticker => Ok(self.ticker_row(floor, self.place(&query)?)),
             Path::Tickers => {
                 let kind = query.inst_type()?;
@@ -142,6 +145,26 @@ impl Okx {
     fn trade_rows(&self, floor: &Floor<'_>, query: &Query<'_>) -> Result<String, Wrong> {
         let (index, count) = (self.place(query)?, query.count("limit", ROWS, TRADES_MAX)?);
         let trades = floor.market.tape(index).trades().iter().rev().take(count);
+        let row = |trade| self.trade_row(floor.market, index, std::slice::from_ref(trade));
+        Ok(trades.map(row).collect::<Vec<_>>().join(","))
+    }
+
+    /// The same, in pages: older than `after` and newer than `before`, which are ids, or with `type` 2
+    /// times, of which only `after` is read.
+    fn older_trade_rows(&self, floor: &Floor<'_>, query: &Query<'_>) -> Result<String, Wrong> {
+        let (index, count) = (self.place(query)?, query.count("limit", ROWS, ROWS)?);
+        let by_time = match query.get("type") {
+            None | Some("1") => false,
+            Some("2") => true,
+            Some(_) => return Err(INVALID.of("type")),
+        };
+        let (after, before) = (query.number("after")?, query.number("before")?);
+        let is_wanted = |trade: &&Trade| {
+            let at = if by_time { ms(trade.at) } else { trade.id };
+            let is_newer = by_time || before.is_none_or(|begin| at > begin);
+            is_newer && after.is_none_or(|end| at < end)
+        };
+        let trades = floor.market.tape(index).trades().iter().rev().filter(is_wanted).take(count);
         let row = |trade| self.trade_row(floor.market, index, std::slice::from_ref(trade));
         Ok(trades.map(row).collect::<Vec<_>>().join(","))
     }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::digits::seconds_of;
 use crate::faults::Faults;
 use crate::machine::{Machine, Output, RequestId};
 use crate::venue::{Simulator, venue};
@@ -316,6 +317,54 @@ fn trades_of_one_order_at_one_price_are_one_and_add_up_to_those_by_rest() {
     let counts =
         rows.iter().skip(1).map(|row| row["count"].as_str().unwrap().parse::<u64>().unwrap());
     assert!(ids.windows(2).map(|pair| pair[1] - pair[0]).eq(counts), "a trade is missing");
+}
+
+#[test]
+fn older_trades_are_had_in_pages_by_id_or_by_time() {
+    let mut talk = talk(11, 300);
+    talk.run(Duration::from_secs(20));
+    let all = talk.get("/api/v5/market/trades?instId=BTC-USDT&limit=500");
+    let history = "/api/v5/market/history-trades?instId=BTC-USDT";
+    assert_eq!(talk.get(&format!("{history}&limit=500")), all[..100]);
+    let (newer, older) = (all[10]["tradeId"].as_str().unwrap(), &all[30]["tradeId"]);
+    let older = older.as_str().unwrap();
+    let page = format!("{history}&after={newer}&limit=5");
+    assert_eq!(talk.get(&page), all[11..16]);
+    assert_eq!(talk.get(&format!("{history}&after={newer}&before={older}")), all[11..30]);
+    let at = all[10]["ts"].as_str().unwrap();
+    let earlier: Vec<_> = all.iter().filter(|row| row["ts"].as_str().unwrap() < at).collect();
+    let by_time = talk.get(&format!("{history}&type=2&after={at}&limit=3"));
+    assert!(by_time.iter().eq(earlier.into_iter().take(3)));
+    let (_, wrong) = talk.ask(&Request::get(&format!("{history}&type=3")));
+    assert_eq!(wrong["code"], "51000");
+}
+
+#[test]
+fn days_weeks_and_months_begin_by_either_clock() {
+    let mut talk = talk(3, 100);
+    talk.run(Duration::from_secs(10));
+    for path in ["candles", "history-candles"] {
+        for (bar, begin) in [
+            ("1H", "2026-05-28T20:00:00Z"),
+            ("6H", "2026-05-28T16:00:00Z"),
+            ("6Hutc", "2026-05-28T18:00:00Z"),
+            ("1D", "2026-05-28T16:00:00Z"),
+            ("1Dutc", "2026-05-28T00:00:00Z"),
+            ("1W", "2026-05-24T16:00:00Z"),
+            ("1Wutc", "2026-05-25T00:00:00Z"),
+            ("1M", "2026-04-30T16:00:00Z"),
+            ("3Mutc", "2026-04-01T00:00:00Z"),
+        ] {
+            let row = &talk.get(&format!("/api/v5/market/{path}?instId=BTC-USDT&bar={bar}"))[0];
+            let begin = (seconds_of(begin).unwrap() * 1_000).to_string();
+            assert_eq!(row[0], *begin, "{path} {bar}");
+        }
+    }
+    let first = talk.subscribe(BUSINESS, "candle1W", "BTC-USDT");
+    assert_eq!(
+        first[1]["data"][0][0],
+        (seconds_of("2026-05-24T16:00:00Z").unwrap() * 1_000).to_string()
+    );
 }
 
 #[test]
