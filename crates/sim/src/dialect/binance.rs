@@ -23,6 +23,9 @@ use serde_json::{Value, json};
 
 use super::{PlayDialect, Recorded, Session};
 
+mod arrays;
+mod by_name;
+mod candles;
 mod errors;
 mod feed;
 mod limits;

@@ -47,18 +47,24 @@ pub(super) fn entry(line: &Line, print: Print<'_>) -> Value {
     entry["onboardDate"] = 1_569_398_400_000_u64.into();
     entry["orderTypes"] = json!(["LIMIT", "MARKET"]);
     entry["timeInForce"] = json!(["GTC", "IOC", "FOK", "GTX"]);
-    let (kind, delivery) = match instrument.contract {
-        Contract::Dated(day) => ("CURRENT_QUARTER", delivery_ms(day).unwrap_or(0)),
+    let delivery = match instrument.contract {
+        Contract::Dated(day) => delivery_ms(day).unwrap_or(0),
         // What the venue writes for never.
-        _ => ("PERPETUAL", 4_133_404_800_000),
+        _ => 4_133_404_800_000,
     };
-    (entry["contractType"], entry["deliveryDate"]) = (kind.into(), delivery.into());
+    entry["contractType"] = contract_type(instrument).into();
+    entry["deliveryDate"] = delivery.into();
     let status = if line.sort == Sort::Inverse { "contractStatus" } else { "status" };
     entry[status] = "TRADING".into();
     if let Settlement::Inverse { size } = instrument.settlement {
         entry["contractSize"] = size.into();
     }
     entry
+}
+
+/// The venue's word for a contract's term.
+pub(super) fn contract_type(instrument: &Instrument) -> &'static str {
+    if matches!(instrument.contract, Contract::Dated(_)) { "CURRENT_QUARTER" } else { "PERPETUAL" }
 }
 
 /// The filters of an instrument, which are the market's rules in the venue's words.

@@ -14,7 +14,6 @@ use super::line::Sort;
 use super::list::entry;
 use super::query::{Query, ROWS_MAX};
 use super::simulated::SimulatedBinance;
-use super::streams::INTERVALS;
 use super::wire::{Day, Funding, Print, Volumes, ms};
 use crate::machine::{Reply, Request};
 use crate::market::Market;
@@ -29,7 +28,11 @@ impl SimulatedBinance {
             return reply;
         }
         let query = Query::parse(query);
-        let asked = path.strip_prefix(self.line.rest).map(|path| path.trim_start_matches('/'));
+        let asked = match path {
+            // The one request of market data that USDⓈ-M has anew; the old one is answered as well.
+            "/fapi/v2/ticker/price" if self.line.sort == Sort::Linear => Some("ticker/price"),
+            _ => path.strip_prefix(self.line.rest).map(|path| path.trim_start_matches('/')),
+        };
         let mut reply = match asked {
             Some(asked) => self.answer(floor, request, asked, &query),
             None => Wrong::Path.reply(),
@@ -60,7 +63,7 @@ impl SimulatedBinance {
     }
 
     /// The table of requests; `None` for what is none.
-    fn weight_of(&self, asked: &str, query: &Query) -> Option<u32> {
+    pub(super) fn weight_of(&self, asked: &str, query: &Query) -> Option<u32> {
         let weights = &self.line.weights;
         let one = query.get("symbol").is_some();
         let by_symbol = |(one_symbol, all): (u32, u32)| if one { one_symbol } else { all };
@@ -82,8 +85,12 @@ impl SimulatedBinance {
                 holds.or(table.last()).map_or(1, |(_, weight)| *weight)
             }
             "trades" => weights.trades,
+            "historicalTrades" if !futures => weights.trades,
             "aggTrades" => weights.agg_trades,
             "klines" => weights.klines,
+            "uiKlines" if !futures => weights.klines,
+            "continuousKlines" if futures => weights.klines,
+            "avgPrice" if !futures => 2,
             "ticker/24hr" => day,
             "ticker/bookTicker" => by_symbol(weights.quote),
             "ticker/price" => by_symbol(weights.price),
@@ -93,7 +100,7 @@ impl SimulatedBinance {
         })
     }
 
-    fn body<'q>(
+    pub(super) fn body<'q>(
         &self,
         floor: &mut Floor<'_>,
         asked: &str,
@@ -105,9 +112,13 @@ impl SimulatedBinance {
             "time" => Ok(json!({"serverTime": ms(now)}).to_string()),
             "exchangeInfo" => self.list(floor.market, now, query),
             "depth" => self.depth(floor.market, now, query),
-            "trades" => self.last_trades(floor.market, query),
+            "trades" => self.last_trades(floor.market, query, None),
+            "historicalTrades" => self.last_trades(floor.market, query, query.number("fromId")?),
             "aggTrades" => self.agg_trades(floor.market, query),
-            "klines" => self.klines(floor, query),
+            // What makes candles fit for pictures is not said.
+            "klines" | "uiKlines" => self.klines(floor, self.feed(query)?, query),
+            "continuousKlines" => self.klines(floor, self.continuous(floor.market, query)?, query),
+            "avgPrice" => self.average_price(floor, query),
             "fundingRate" => self.funding_history(floor.market, now, query),
             _ => self.per_symbol(floor, asked, query),
         }
@@ -153,13 +164,23 @@ impl SimulatedBinance {
         Ok(self.print(market, feed.index).depth(now, feed, market, levels))
     }
 
-    fn last_trades<'q>(&self, market: &Market, query: &'q Query) -> Result<String, Wrong<'q>> {
+    /// The newest trades, or those from an id on.
+    fn last_trades<'q>(
+        &self,
+        market: &Market,
+        query: &'q Query,
+        from: Option<u64>,
+    ) -> Result<String, Wrong<'q>> {
         let (feed, rows) = (self.feed(query)?, query.rows()?);
         let print = self.print(market, feed.index);
         let trades = market.tape(feed.index).trades();
         let row = |trade: &Trade| self.trade_row(print, trade);
-        let skip = trades.len().saturating_sub(rows);
-        Ok(Value::from(trades.iter().skip(skip).map(row).collect::<Vec<_>>()).to_string())
+        let skip = match from {
+            None => trades.len().saturating_sub(rows),
+            Some(from) => trades.partition_point(|trade| trade.id < from),
+        };
+        let told = trades.iter().skip(skip).take(rows);
+        Ok(Value::from(told.map(row).collect::<Vec<_>>()).to_string())
     }
 
     fn trade_row(&self, print: Print<'_>, trade: &Trade) -> Value {
@@ -214,23 +235,6 @@ impl SimulatedBinance {
             row
         };
         Ok(Value::from(found.iter().map(row).collect::<Vec<_>>()).to_string())
-    }
-
-    fn klines<'q>(&self, floor: &mut Floor<'_>, query: &'q Query) -> Result<String, Wrong<'q>> {
-        let (feed, rows, holds) = (self.feed(query)?, query.rows()?, query.holds()?);
-        let name = query.get("interval").ok_or(Wrong::Missing("interval"))?;
-        let interval = INTERVALS.iter().find(|(other, _)| *other == name);
-        let (_, minutes) = *interval.ok_or(Wrong::Interval)?;
-        let mut candles = floor.market.roll(feed.index, floor.now).candles(minutes);
-        candles.retain(|candle| holds(candle.opened));
-        if query.get("startTime").is_some() {
-            candles.truncate(rows);
-        } else {
-            candles.drain(..candles.len().saturating_sub(rows));
-        }
-        let print = self.print(floor.market, feed.index);
-        let rows: Vec<_> = candles.iter().map(|candle| print.kline_row(minutes, candle)).collect();
-        Ok(format!("[{}]", rows.join(",")))
     }
 
     fn funding_history<'q>(

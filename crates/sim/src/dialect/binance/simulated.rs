@@ -7,6 +7,7 @@ use model::{Error, Nanos};
 use serde_json::Value;
 
 use super::Binance;
+use super::arrays::Arrays;
 use super::errors::{TOO_MANY, stream_error};
 use super::feed::{Feed, Numbering};
 use super::limits::{Connects, Weight};
@@ -63,6 +64,8 @@ pub struct SimulatedBinance {
     clients: BTreeMap<ClientId, Client>,
     /// Who listens: at most a line's limit of streams for each client.
     topics: BTreeMap<(Index, Topic), BTreeSet<ClientId>>,
+    /// The same of streams of all instruments.
+    pub(super) arrays: Arrays,
     /// The candles that were last sent, of those that somebody listens to.
     candles: BTreeMap<(Index, usize), Candle>,
     /// The next multiple of [`GRID_MS`].
@@ -107,6 +110,7 @@ impl SimulatedBinance {
             by_lower,
             clients: BTreeMap::new(),
             topics: BTreeMap::new(),
+            arrays: Arrays::default(),
             candles: BTreeMap::new(),
             next_ms: 0,
         })
@@ -121,15 +125,18 @@ impl SimulatedBinance {
     /// Brings the list of listeners up to date with what a client has subscribed.
     fn listen(&mut self, client: ClientId, before: &BTreeSet<String>, after: &Session) {
         for stream in before.difference(&after.streams) {
+            self.arrays.leave(client, stream);
             if let Some(topic) = self.topic(stream) {
                 self.leave(client, topic);
             }
         }
         for stream in after.streams.difference(before) {
             // On the wrong one of the split addresses a stream is silent.
-            if let Some((index, topic)) = self.topic(stream)
-                && self.play.serves(after, stream)
-            {
+            if !self.play.serves(after, stream) {
+                continue;
+            }
+            self.arrays.join(self.line, client, stream);
+            if let Some((index, topic)) = self.topic(stream) {
                 self.topics.entry((index, topic)).or_default().insert(client);
                 if let Topic::Depth { every_ms, .. } = topic {
                     self.feeds[index].begin_diffs(every_ms);
@@ -166,12 +173,23 @@ impl SimulatedBinance {
     /// Sends a message to all who listen.
     fn publish(&self, floor: &mut Floor<'_>, (index, topic): (Index, Topic), payload: String) {
         let Some(clients) = self.topics.get(&(index, topic)) else { return };
-        let name = || format!("{}@{}", self.feeds[index].lower, topic.name());
+        let name = format!("{}@{}", self.feeds[index].lower, topic.name());
+        self.send_named(floor, clients, &name, payload);
+    }
+
+    /// Sends a stream's message to clients, with its name to those who want it.
+    pub(super) fn send_named(
+        &self,
+        floor: &mut Floor<'_>,
+        clients: &BTreeSet<ClientId>,
+        name: &str,
+        payload: String,
+    ) {
         let bare = Bytes::from(payload);
         for client in clients {
             let Some(Client { session, .. }) = self.clients.get(client) else { continue };
             let payload = if session.enveloped {
-                self.play.payload(session, &name(), &bare, &(0..bare.len()))
+                self.play.payload(session, name, &bare, &(0..bare.len()))
             } else {
                 bare.clone()
             };
@@ -223,7 +241,6 @@ impl SimulatedBinance {
     fn by_clock(&mut self, floor: &mut Floor<'_>, index: Index, topic: Topic) {
         let now = floor.now;
         let payload = match topic {
-            Topic::AggTrade | Topic::Trade | Topic::Quote => return,
             Topic::Depth { every_ms, named } => {
                 // A stream with and one without the speed in its name share their diffs.
                 let twin = Topic::Depth { every_ms, named: !named };
@@ -237,31 +254,40 @@ impl SimulatedBinance {
                 self.print(floor.market, index).partial(now, feed, floor.market, levels)
             }
             Topic::Kline { interval } => return self.kline(floor, index, interval),
-            Topic::Day => {
-                floor.market.roll(index, now);
-                self.print(floor.market, index).day(now, floor.market, &self.feeds[index])
-            }
-            Topic::MiniDay => {
-                let day = floor.market.roll(index, now).day();
-                self.print(floor.market, index).mini_day(now, &day)
-            }
-            Topic::Mark { .. } => {
-                let print = self.print(floor.market, index);
-                let funding = Funding::new(print, floor.market, &self.feeds[index], now);
-                print.mark(now, &funding)
-            }
+            _ => match self.row_by_clock(floor, index, topic) {
+                Some(payload) => payload,
+                None => return,
+            },
         };
         self.publish(floor, (index, topic), payload);
     }
 
+    /// Statistics and marks as of now.
+    pub(super) fn row_by_clock(
+        &self,
+        floor: &mut Floor<'_>,
+        index: Index,
+        topic: Topic,
+    ) -> Option<String> {
+        let now = floor.now;
+        floor.market.roll(index, now);
+        let (print, feed) = (self.print(floor.market, index), &self.feeds[index]);
+        Some(match topic {
+            Topic::Day => print.day(now, floor.market, feed),
+            Topic::MiniDay => print.mini_day(now, &floor.market.tape(index).day()),
+            Topic::Mark { .. } => print.mark(now, &Funding::new(print, floor.market, feed, now)),
+            _ => return None,
+        })
+    }
+
     /// A candle, where it has changed; before it the last one's end, where that is over.
     fn kline(&mut self, floor: &mut Floor<'_>, index: Index, interval: usize) {
-        let minutes = INTERVALS.get(interval).map_or(1, |(_, minutes)| *minutes);
+        let (_, bar) = INTERVALS.get(interval).copied().unwrap_or(INTERVALS[0]);
         let tape = floor.market.roll(index, floor.now);
-        let candle = tape.candle(minutes);
+        let candle = tape.candle(bar);
         let sent = self.candles.insert((index, interval), candle);
         let over = sent.filter(|sent| sent.opened != candle.opened).and_then(|sent| {
-            tape.candles(minutes).into_iter().find(|other| other.opened == sent.opened)
+            tape.candles(bar).into_iter().find(|other| other.opened == sent.opened)
         });
         let changed = Some(candle).filter(|candle| sent != Some(*candle));
         for (candle, closed) in
@@ -446,6 +472,7 @@ impl SimulatedBinance {
         for (index, topic) in topics {
             self.by_clock(floor, index, topic);
         }
+        self.tell_arrays(floor, at_ms);
     }
 
     /// What connections get by the clock beside their streams: pings, and an end.

@@ -13,21 +13,26 @@
 //! A name that is none of these is subscribed without complaint and stays silent, as at the venue.
 
 use super::line::Line;
+use crate::market::bar::Bar;
 
-/// Intervals of candles by the venue's names, in minutes.
-pub const INTERVALS: [(&str, u64); 12] = [
-    ("1m", 1),
-    ("3m", 3),
-    ("5m", 5),
-    ("15m", 15),
-    ("30m", 30),
-    ("1h", 60),
-    ("2h", 120),
-    ("4h", 240),
-    ("6h", 360),
-    ("8h", 480),
-    ("12h", 720),
-    ("1d", 1_440),
+/// Intervals of candles by the venue's names. Of spot's the one of a second is not there. From which day
+/// on three are counted is written nowhere.
+pub const INTERVALS: [(&str, Bar); 15] = [
+    ("1m", Bar::minutes(1)),
+    ("3m", Bar::minutes(3)),
+    ("5m", Bar::minutes(5)),
+    ("15m", Bar::minutes(15)),
+    ("30m", Bar::minutes(30)),
+    ("1h", Bar::minutes(60)),
+    ("2h", Bar::minutes(120)),
+    ("4h", Bar::minutes(240)),
+    ("6h", Bar::minutes(360)),
+    ("8h", Bar::minutes(480)),
+    ("12h", Bar::minutes(720)),
+    ("1d", Bar::days(1)),
+    ("3d", Bar::days(3)),
+    ("1w", Bar::WEEK),
+    ("1M", Bar::months(1)),
 ];
 
 /// What a stream of an instrument carries. Times in ms.

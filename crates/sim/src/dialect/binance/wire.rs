@@ -11,6 +11,7 @@ use super::feed::{AggTrade, Diff, Feed};
 use super::line::{Line, Sort};
 use super::streams::INTERVALS;
 use crate::market::Market;
+use crate::market::bar::Bar;
 use crate::market::instrument::Instrument;
 use crate::market::money::{Amount, PLACES};
 use crate::market::order::{Index, Trade};
@@ -245,9 +246,9 @@ impl<'a> Print<'a> {
     /// `kline`.
     #[must_use]
     pub fn kline(self, now: Nanos, interval: usize, candle: &Candle, closed: bool) -> String {
-        let (name, minutes) = INTERVALS.get(interval).copied().unwrap_or(INTERVALS[0]);
+        let (name, bar) = INTERVALS.get(interval).copied().unwrap_or(INTERVALS[0]);
         let (event_ms, symbol, open_ms) = (ms(now), self.symbol, ms(candle.opened));
-        let close_ms = open_ms + minutes * 60_000 - 1;
+        let close_ms = ms(bar.end(candle.opened)) - 1;
         let (first, last, count) = (candle.first_trade, candle.last_trade(), candle.trades);
         let Volumes { volume, quote, taker, taker_quote } = self.volumes(candle);
         let (open, close) = (self.price(candle.open), self.price(candle.close));
@@ -259,9 +260,9 @@ impl<'a> Print<'a> {
 
     /// A row of `klines`.
     #[must_use]
-    pub fn kline_row(self, minutes: u64, candle: &Candle) -> String {
+    pub fn kline_row(self, bar: Bar, candle: &Candle) -> String {
         let open_ms = ms(candle.opened);
-        let close_ms = open_ms + minutes * 60_000 - 1;
+        let close_ms = ms(bar.end(candle.opened)) - 1;
         let Volumes { volume, quote, taker, taker_quote } = self.volumes(candle);
         format!(
             r#"[{open_ms},"{}","{}","{}","{}","{volume}",{close_ms},"{quote}",{},"{taker}","{taker_quote}","0"]"#,

@@ -12,6 +12,11 @@ use crate::faults::Faults;
 use crate::machine::{ClientId, ControlFrame, Machine, Output, Reply, Request, RequestId};
 use crate::venue::{SimOptions, Simulator, TrueBook, default_symbols, venue};
 
+#[path = "tests/arrays.rs"]
+mod arrays;
+#[path = "tests/candles.rs"]
+mod candles;
+
 const START: Nanos = Nanos(1_790_000_000_000_000_000);
 const ME: ClientId = ClientId(1);
 const SECOND: Duration = Duration::from_secs(1);

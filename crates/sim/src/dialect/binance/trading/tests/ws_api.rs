@@ -45,6 +45,43 @@ fn the_same_requests_are_answered_as_by_rest() {
 }
 
 #[test]
+fn market_data_is_the_same_as_by_rest() {
+    let one = json!({"symbol": "BTCUSDT"});
+    let mut candles = one.clone();
+    candles["interval"] = "1m".into();
+    let mut far = connected(Far::spot(), API);
+    for (method, params, path) in [
+        ("exchangeInfo", &json!({"symbols": ["ETHUSDT"]}), r#"exchangeInfo?symbols=["ETHUSDT"]"#),
+        ("depth", &json!({"symbol": "BTCUSDT", "limit": 5}), "depth?symbol=BTCUSDT&limit=5"),
+        ("trades.recent", &one, "trades?symbol=BTCUSDT"),
+        ("trades.historical", &one, "historicalTrades?symbol=BTCUSDT"),
+        ("trades.aggregate", &one, "aggTrades?symbol=BTCUSDT"),
+        ("klines", &candles, "klines?symbol=BTCUSDT&interval=1m"),
+        ("uiKlines", &candles, "uiKlines?symbol=BTCUSDT&interval=1m"),
+        ("avgPrice", &one, "avgPrice?symbol=BTCUSDT"),
+        ("ticker.24hr", &one, "ticker/24hr?symbol=BTCUSDT"),
+        ("ticker.price", &json!({}), "ticker/price"),
+        ("ticker.book", &one, "ticker/bookTicker?symbol=BTCUSDT"),
+    ] {
+        let answer = far.plain(method, params);
+        let by_rest = body(&far.raw(&Request::get(&format!("/api/v3/{path}"))));
+        assert_eq!((&answer["status"], &answer["result"]), (&json!(200), &by_rest), "{method}");
+        assert!(!answer["rateLimits"].is_null());
+    }
+    let wrong = far.plain("klines", &json!({"symbol": "BTCUSDT", "interval": "2m"}));
+    assert_eq!((&wrong["status"], &wrong["error"]["code"]), (&json!(400), &json!(-1120)));
+
+    let mut far = connected(Far::futures(), "/ws-fapi/v1");
+    for (method, path) in
+        [("depth", "depth"), ("ticker.price", "ticker/price"), ("ticker.book", "ticker/bookTicker")]
+    {
+        let by_rest = body(&far.raw(&Request::get(&format!("/fapi/v1/{path}?symbol=BTCUSDT"))));
+        assert_eq!(far.plain(method, &one)["result"], by_rest, "{method}");
+    }
+    assert_eq!(far.plain("klines", &candles)["error"]["code"], -1020);
+}
+
+#[test]
 fn what_is_wrong_gets_the_venues_own_error() {
     let mut far = connected(Far::spot(), API);
     let code = |answer: &Value| answer["error"]["code"].as_i64().unwrap();
