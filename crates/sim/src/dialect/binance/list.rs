@@ -25,16 +25,23 @@ pub(super) fn entry(line: &Line, print: Print<'_>) -> Value {
     });
     if line.is_spot() {
         entry["status"] = "TRADING".into();
-        entry["quoteAssetPrecision"] = 8.into();
+        for precision in
+            ["quoteAssetPrecision", "baseCommissionPrecision", "quoteCommissionPrecision"]
+        {
+            entry[precision] = 8.into();
+        }
         entry["orderTypes"] = json!(["LIMIT", "LIMIT_MAKER", "MARKET"]);
         entry["icebergAllowed"] = false.into();
-        entry["ocoAllowed"] = false.into();
+        for sort in ["ocoAllowed", "otoAllowed", "opoAllowed", "allowTrailingStop"] {
+            entry[sort] = false.into();
+        }
         entry["quoteOrderQtyMarketAllowed"] = false.into();
         entry["cancelReplaceAllowed"] = true.into();
         entry["amendAllowed"] = false.into();
         entry["isSpotTradingAllowed"] = true.into();
         entry["isMarginTradingAllowed"] = false.into();
         entry["permissions"] = json!(["SPOT"]);
+        entry["permissionSets"] = json!([["SPOT"]]);
         entry["defaultSelfTradePreventionMode"] = "EXPIRE_MAKER".into();
         entry["allowedSelfTradePreventionModes"] =
             json!(["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]);
@@ -47,6 +54,7 @@ pub(super) fn entry(line: &Line, print: Print<'_>) -> Value {
     entry["onboardDate"] = 1_569_398_400_000_u64.into();
     entry["orderTypes"] = json!(["LIMIT", "MARKET"]);
     entry["timeInForce"] = json!(["GTC", "IOC", "FOK", "GTX"]);
+    margins(&mut entry, line);
     let delivery = match instrument.contract {
         Contract::Dated(day) => delivery_ms(day).unwrap_or(0),
         // What the venue writes for never.
@@ -60,6 +68,25 @@ pub(super) fn entry(line: &Line, print: Print<'_>) -> Value {
         entry["contractSize"] = size.into();
     }
     entry
+}
+
+/// What the venue says of margins and liquidation; a client reads it, nothing here goes by it.
+fn margins(entry: &mut Value, line: &Line) {
+    let text = [
+        ("underlyingType", "COIN"),
+        ("maintMarginPercent", "2.5000"),
+        ("requiredMarginPercent", "5.0000"),
+        ("triggerProtect", "0.0500"),
+        ("liquidationFee", "0.012500"),
+        ("marketTakeBound", "0.05"),
+    ];
+    for (field, value) in text {
+        entry[field] = value.into();
+    }
+    entry["underlyingSubType"] = json!([]);
+    if line.sort == Sort::Linear {
+        entry["settlePlan"] = 0.into();
+    }
 }
 
 /// The venue's word for a contract's term.

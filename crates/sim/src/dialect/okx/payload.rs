@@ -21,6 +21,9 @@ const FUNDING_RATE: &str = "0.0001";
 /// Every instrument has been listed since then: 2020-01-01.
 const LISTED_MS: u64 = 1_577_836_800_000;
 
+/// Dollars that an order may be worth: more than any of the most lots is.
+const AMOUNT_MAX: &str = "1000000000000";
+
 /// The best levels of a book.
 pub(super) fn visible(market: &Market, index: Index, depth: usize) -> Sides {
     let book = market.book(index);
@@ -287,11 +290,14 @@ impl Okx {
             ),
         };
         let (lot, max) = (size(of, 1), size(of, of.lots_max));
+        let is_spot = matches!(of.settlement, Settlement::Spot);
+        let quotes = if is_spot { format!(r#"["{quote}"]"#) } else { "[]".to_owned() };
         format!(
-            r#"{{"instType":"{}","instId":"{}","instIdCode":{},{sort},"alias":"","category":"1","expTime":"","listTime":"{LISTED_MS}","lotSz":"{lot}","maxLmtSz":"{max}","maxMktSz":"{max}","minSz":"{lot}","optType":"","ruleType":"normal","state":"live","stk":"","tickSz":"{}"}}"#,
+            r#"{{"instType":"{}","instId":"{}","instIdCode":{},{sort},"alias":"","category":"1","groupId":"1","expTime":"","listTime":"{LISTED_MS}","contTdSwTime":"{LISTED_MS}","preMktSwTime":"","openType":"","auctionEndTime":"","futureSettlement":false,"lotSz":"{lot}","maxLmtSz":"{max}","maxMktSz":"{max}","maxLmtAmt":"{AMOUNT_MAX}","maxMktAmt":"{}","maxTwapSz":"{max}","maxIcebergSz":"{max}","maxTriggerSz":"{max}","maxStopSz":"{max}","minSz":"{lot}","optType":"","ruleType":"normal","state":"live","stk":"","tickSz":"{}","tradeQuoteCcyList":{quotes}}}"#,
             inst_type(of),
             self.feeds[index].inst_id,
             index + 1,
+            if is_spot { AMOUNT_MAX } else { "" },
             price(of, 1),
         )
     }

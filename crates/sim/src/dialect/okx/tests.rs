@@ -476,6 +476,50 @@ fn instruments_are_listed_by_sort_on_both_ways() {
         (&by_rest[0]["settleCcy"], &by_rest[1]["settleCcy"]),
         (&"USDT".into(), &"BTC".into())
     );
+    // Clients that check what they read want every field that the venue documents, empty or not.
+    let spot = &talk.get("/api/v5/public/instruments?instType=SPOT")[0];
+    for row in [spot, &by_rest[0]] {
+        for field in [
+            "alias",
+            "auctionEndTime",
+            "baseCcy",
+            "category",
+            "contTdSwTime",
+            "ctMult",
+            "ctType",
+            "ctVal",
+            "ctValCcy",
+            "expTime",
+            "groupId",
+            "instFamily",
+            "lever",
+            "listTime",
+            "lotSz",
+            "maxIcebergSz",
+            "maxLmtAmt",
+            "maxLmtSz",
+            "maxMktAmt",
+            "maxMktSz",
+            "maxStopSz",
+            "maxTriggerSz",
+            "maxTwapSz",
+            "minSz",
+            "openType",
+            "optType",
+            "preMktSwTime",
+            "quoteCcy",
+            "ruleType",
+            "settleCcy",
+            "state",
+            "stk",
+            "tickSz",
+            "uly",
+        ] {
+            assert!(row[field].is_string(), "{field}: {row}");
+        }
+        assert_eq!(row["futureSettlement"], false);
+    }
+    assert_eq!(spot["tradeQuoteCcyList"], serde_json::json!(["USDT"]));
     assert!(talk.get("/api/v5/public/instruments?instType=OPTION&uly=BTC-USD").is_empty());
     assert_eq!(talk.get("/api/v5/public/time")[0]["ts"], ms(START).to_string());
 }

@@ -392,6 +392,35 @@ fn a_connection_lives_for_a_day_and_takes_so_many_streams() {
     assert_eq!(far.connect(ME, &target).unwrap_err().status, 400);
 }
 
+/// Clients that check what they read want every field that the venue documents.
+fn assert_fields(entry: &Value, spot: bool) {
+    let (numbers, texts, flags): (&[&str], &[&str], &[&str]) = if spot {
+        (
+            &["quoteAssetPrecision", "baseCommissionPrecision", "quoteCommissionPrecision"],
+            &["defaultSelfTradePreventionMode"],
+            &["ocoAllowed", "otoAllowed", "opoAllowed", "allowTrailingStop", "amendAllowed"],
+        )
+    } else {
+        (
+            &["pricePrecision", "quantityPrecision", "deliveryDate", "onboardDate"],
+            &[
+                "maintMarginPercent",
+                "requiredMarginPercent",
+                "underlyingType",
+                "triggerProtect",
+                "liquidationFee",
+                "marketTakeBound",
+            ],
+            &[],
+        )
+    };
+    assert!(numbers.iter().all(|field| entry[field].is_u64()), "{entry}");
+    assert!(texts.iter().all(|field| entry[field].is_string()), "{entry}");
+    assert!(flags.iter().all(|field| entry[field] == false), "{entry}");
+    let list = if spot { &entry["permissionSets"][0] } else { &entry["underlyingSubType"] };
+    assert!(list.is_array(), "{entry}");
+}
+
 #[test]
 fn the_table_of_requests() {
     for (name, rest, symbol, rows) in [
@@ -418,6 +447,7 @@ fn the_table_of_requests() {
         let symbols: Vec<_> =
             list["symbols"].as_array().unwrap().iter().map(|s| &s["symbol"]).collect();
         assert_eq!(symbols[0], symbol);
+        assert_fields(&list["symbols"][0], name == "binance");
         for row in rows {
             let all = far.json(&format!("{rest}/{row}"));
             assert_eq!(all.as_array().unwrap().len(), symbols.len(), "{row}");

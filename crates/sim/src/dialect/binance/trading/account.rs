@@ -2,11 +2,12 @@
 //!
 //! <https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md#account-endpoints>;
 //! developers.binance.com, USDⓈ-M futures, "Account Information V3", "Futures Account Balance V3",
-//! "Position Information V3", "Notional and Leverage Brackets"; wallet, "All Coins' Information".
+//! "Position Information V3", "Notional and Leverage Brackets"; wallet, "All Coins' Information", "Trade Fee".
 
 use serde_json::{Value, json};
 
 use super::super::errors::Failure;
+use super::super::feed::Feed;
 use super::super::query::Query;
 use super::super::simulated::SimulatedBinance;
 use super::super::wire::{Fixed, eight_places, middle, ms};
@@ -218,6 +219,23 @@ impl SimulatedBinance {
             "discount": {"enabledForAccount": false, "enabledForSymbol": false,
                          "discountAsset": "BNB", "discount": none},
         }))
+    }
+
+    /// `tradeFee`: of a symbol, or of all.
+    pub(super) fn trade_fee(&self, market: &Market, query: &Query) -> Result<Value, Failure> {
+        let wanted = match query.get("symbol") {
+            Some(_) => std::slice::from_ref(self.feed(query)?),
+            None => &self.feeds,
+        };
+        let row = |feed: &Feed| {
+            let print = self.print(market, feed.index);
+            json!({
+                "symbol": feed.symbol,
+                "makerCommission": print.millionths(print.instrument.maker_fee_ppm).to_string(),
+                "takerCommission": print.millionths(print.instrument.taker_fee_ppm).to_string(),
+            })
+        };
+        Ok(wanted.iter().map(row).collect())
     }
 
     /// `leverageBracket`: one bracket each, since nothing is liquidated here.

@@ -79,6 +79,7 @@ impl SimulatedBinance {
             Action::Commission => self.commission(floor.market, query),
             Action::OrderCounts => Ok(self.order_counts(floor, id)),
             Action::Coins => Ok(coins(floor, id)),
+            Action::TradeFee => self.trade_fee(floor.market, query),
             // Nothing is lent here.
             Action::MarginPairs => Ok(json!([])),
             Action::Brackets => self.brackets(floor.market, query),

@@ -167,6 +167,14 @@ fn coins_fees_and_limits_are_told() {
     assert_eq!(names, ["BTC", "USDT", "ETH"]);
     let fees = far.granted(Who::Demo, "GET", "/api/v3/account/commission", "symbol=BTCUSDT");
     assert_eq!(fees["standardCommission"]["maker"], "0.00100000");
+    let all = far.granted(Who::Demo, "GET", "/sapi/v1/asset/tradeFee", "");
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    let one = far.granted(Who::Demo, "GET", "/sapi/v1/asset/tradeFee", "symbol=ETHUSDT");
+    assert_eq!(one, json!([all[1]]));
+    assert_eq!(
+        (&one[0]["symbol"], &one[0]["makerCommission"]),
+        (&json!("ETHUSDT"), &json!("0.00100000"))
+    );
     let pairs = far.granted(Who::Demo, "GET", "/sapi/v1/margin/allPairs", "");
     assert_eq!(pairs, json!([]));
     let list = far.raw(&Request::get("/api/v3/exchangeInfo"));
