@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..WRITES {
             seq += 1;
             let append = [LedgerAppend { seq, fact: Fact::Submit(intent(seq)) }];
-            std::thread::sleep(Duration::from_millis(slept));
+            std::thread::park_timeout(Duration::from_millis(slept));
             let start = Instant::now();
             ledger.append(&append)?;
             took.push(start.elapsed().as_micros());

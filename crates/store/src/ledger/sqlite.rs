@@ -320,7 +320,7 @@ const ASKS_MAX: i32 = 250;
 const ASKS_EVERY: Duration = Duration::from_millis(20);
 
 fn briefly(asked: i32) -> bool {
-    std::thread::sleep(ASKS_EVERY);
+    std::thread::park_timeout(ASKS_EVERY);
     asked < ASKS_MAX
 }
 
