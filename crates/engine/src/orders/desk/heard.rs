@@ -1,10 +1,10 @@
 //! What trading machines have heard.
 
-use model::Nanos;
 use model::ledger::{Name, OrderKey, Outcome, Request};
 use model::order::{ExecReport, Intent, OrderState};
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Ticket, VenueState};
+use model::{Decimal, Nanos};
 
 use super::super::leg::Leg;
 use super::account::{Orphan, Purpose, Question};
@@ -14,6 +14,16 @@ use super::{AccountNews, Desk, Note, Orphans, Sweep};
 const ORPHANS_MAX: usize = 1_024;
 /// At most so many assets and instruments have news at once.
 const NEWS_MAX: usize = 8_192;
+
+/// Fills of an order are missing.
+struct Lacking {
+    /// How much is filled, by what is told.
+    filled: Decimal,
+    /// When the order was handed in.
+    since: Nanos,
+    /// It was not known by that id of its venue.
+    new: bool,
+}
 
 impl Desk {
     /// A provider's trading machine has heard something.
@@ -130,23 +140,8 @@ impl Desk {
         told: &ExecReport,
         now: Nanos,
     ) -> bool {
-        let Some(order) = self.orders.get(key) else { return false };
-        let ends = told.state.is_some_and(|state| state != VenueState::Open);
-        let (known, wanted) = (order.legs().iter(), order.quantity());
-        let own = |leg: &&Leg| leg.venue_order_id().as_ref() == told.venue_order_id;
-        let leg = known.clone().find(own);
-        let new = leg.is_none();
-        let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
-        let known = known.unwrap_or_default().saturating_add(told.last_quantity);
-        let filled = filled(told, wanted);
-        if !ends || filled <= known {
-            return false;
-        }
-        let since = order.submit().ts;
+        let Some(Lacking { filled, since, new }) = self.lacking(key, told) else { return false };
         let Some(record) = self.records.get_mut(key) else { return false };
-        if order.standing().is_terminal() {
-            return false;
-        }
         let venue_order_id: Name = told.venue_order_id.as_str().into();
         let asked = record.sweep.as_ref();
         match asked.filter(|of| of.venue_order_id == venue_order_id && of.filled >= filled) {
@@ -172,6 +167,19 @@ impl Desk {
         }
         self.want_fills(provider, &told.instrument.as_str().into(), since);
         true
+    }
+
+    /// What nobody has told of an order that what is told would end.
+    fn lacking(&self, key: &OrderKey, told: &ExecReport) -> Option<Lacking> {
+        let order = self.orders.get(key).filter(|order| !order.standing().is_terminal())?;
+        let ends = told.state.is_some_and(|state| state != VenueState::Open);
+        let own = |leg: &&Leg| leg.venue_order_id().as_ref() == told.venue_order_id;
+        let leg = order.legs().iter().find(own);
+        let known = leg.map(|leg| leg.filled().saturating_sub(leg.unattributed()));
+        let known = known.unwrap_or_default().saturating_add(told.last_quantity);
+        let filled = filled(told, order.quantity());
+        let lacks = ends && filled > known;
+        lacks.then(|| Lacking { filled, since: order.submit().ts, new: leg.is_none() })
     }
 
     fn unclaimed(&mut self, provider: &Name, seen: &ExecReport, now: Nanos) {
