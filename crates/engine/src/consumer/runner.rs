@@ -14,6 +14,10 @@ use super::{Consumer, Inbox};
 use crate::capacity::{BATCH_MAX, BATCH_ON_SHARD_MAX};
 
 /// Makes a consumer, as often as it is needed.
+///
+/// What the one before has commanded stands, and answers to it still come. So the new one commands
+/// under numbers of its own, counted from [`Context::now`](crate::Context::now) on for instance: the
+/// same command under the same number is the one that was given before.
 pub type Factory = Box<dyn FnMut() -> Box<dyn Consumer> + Send>;
 
 /// Whether a consumer that panicked is made anew.
