@@ -37,9 +37,17 @@ impl SimulatedBinance {
             Some(asked) => self.answer(floor, request, asked, &query),
             None => Wrong::Path.reply(),
         };
-        let used = self.weight.used().to_string();
-        reply.headers.push(("x-mbx-used-weight-1m".to_owned(), used));
+        self.say_weight(&mut reply);
         reply
+    }
+
+    /// How much of the minute's weight is used. Spot says it by the header's older name too, which is the
+    /// one that some clients read.
+    pub(super) fn say_weight(&self, reply: &mut Reply) {
+        let names = ["x-mbx-used-weight-1m", "x-mbx-used-weight"];
+        for name in &names[..if self.line.is_spot() { 2 } else { 1 }] {
+            reply.headers.push(((*name).to_owned(), self.weight.used().to_string()));
+        }
     }
 
     fn answer(

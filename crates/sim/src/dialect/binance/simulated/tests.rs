@@ -517,10 +517,20 @@ fn the_table_of_errors() {
 #[test]
 fn weights_are_counted_in_the_header_and_end_in_a_ban() {
     let mut far = Far::new("binance", 0);
-    let used = |reply: &Reply| {
-        let header = reply.headers.iter().find(|(name, _)| name == "x-mbx-used-weight-1m");
-        header.map(|(_, value)| value.parse::<u32>().unwrap()).unwrap()
+    let header = |reply: &Reply, wanted: &str| -> Option<u32> {
+        let header = reply.headers.iter().find(|(name, _)| name == wanted);
+        header.map(|(_, value)| value.parse().unwrap())
     };
+    let used = |reply: &Reply| {
+        let used = header(reply, "x-mbx-used-weight-1m");
+        assert_eq!(header(reply, "x-mbx-used-weight"), used);
+        used.unwrap()
+    };
+    let futures = Far::new("binance-usdm", 0).get("/fapi/v1/ping");
+    assert_eq!(
+        (header(&futures, "x-mbx-used-weight-1m"), header(&futures, "x-mbx-used-weight")),
+        (Some(1), None)
+    );
     let mut sum = 0;
     for (target, weight) in [
         ("ping", 1),

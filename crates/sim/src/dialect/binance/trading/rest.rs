@@ -41,8 +41,7 @@ impl SimulatedBinance {
             Ok(answer) => Reply::new(200, answer.to_string()),
             Err(failure) => failure.reply(),
         };
-        let used = self.weight.used().to_string();
-        reply.headers.push(("x-mbx-used-weight-1m".to_owned(), used));
+        self.say_weight(&mut reply);
         if let Ok(id) = id
             && matches!(asked.action, Action::Place | Action::CancelReplace)
         {

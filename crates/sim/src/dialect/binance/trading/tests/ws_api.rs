@@ -49,7 +49,12 @@ fn market_data_is_the_same_as_by_rest() {
     let one = json!({"symbol": "BTCUSDT"});
     let mut candles = one.clone();
     candles["interval"] = "1m".into();
-    let mut far = connected(Far::spot(), API);
+    let busy = |name: &str| {
+        let mut far = Far::with(name, 50, Faults::default());
+        far.run_for(Duration::from_secs(10));
+        far
+    };
+    let mut far = connected(busy("binance"), API);
     for (method, params, path) in [
         ("exchangeInfo", &json!({"symbols": ["ETHUSDT"]}), r#"exchangeInfo?symbols=["ETHUSDT"]"#),
         ("depth", &json!({"symbol": "BTCUSDT", "limit": 5}), "depth?symbol=BTCUSDT&limit=5"),
@@ -71,7 +76,7 @@ fn market_data_is_the_same_as_by_rest() {
     let wrong = far.plain("klines", &json!({"symbol": "BTCUSDT", "interval": "2m"}));
     assert_eq!((&wrong["status"], &wrong["error"]["code"]), (&json!(400), &json!(-1120)));
 
-    let mut far = connected(Far::futures(), "/ws-fapi/v1");
+    let mut far = connected(busy("binance-usdm"), "/ws-fapi/v1");
     for (method, path) in
         [("depth", "depth"), ("ticker.price", "ticker/price"), ("ticker.book", "ticker/bookTicker")]
     {
