@@ -103,6 +103,15 @@ impl Told {
     }
 }
 
+/// That all orders of an instrument have to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kill {
+    /// Those that were wanted by then.
+    pub(super) since: Nanos,
+    /// When to try next.
+    pub(super) next: Nanos,
+}
+
 /// One provider's account.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -138,8 +147,8 @@ pub(super) struct Account {
     pub(super) missed: bool,
     /// Orphans that the operator was told of.
     pub(super) orphans: BTreeSet<Orphan>,
-    /// Instruments whose orders all have to go, and when to try next.
-    pub(super) killing: BTreeMap<Name, Nanos>,
+    /// Instruments whose orders all have to go.
+    pub(super) killing: BTreeMap<Name, Kill>,
     /// Instruments whose dead-man switch is wound, and when to wind it next; one for all where the
     /// venue has one for all.
     pub(super) dead_man: BTreeMap<Name, Nanos>,

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::Nanos;
-use model::ledger::Name;
+use model::ledger::{Name, OrderKey, Submit};
 use model::trading::DeadMan;
 
 use super::Desk;
-use super::account::{Account, Question};
+use super::account::{Account, Kill, Question};
 
 /// So often it is tried again until no order is open.
 const KILL_AGAIN: Duration = Duration::from_secs(2);
@@ -18,8 +18,8 @@ const WINDS: u32 = 3;
 
 impl Desk {
     /// Throws all trading switches off and takes all orders back, ledger or not: those that were not
-    /// sent never are, and the others are cancelled again and again until none is open. Orders of the
-    /// account that are not ours go too.
+    /// sent never are, and the others are cancelled again and again until none of them is open. Orders
+    /// of the account that are not ours go too.
     pub fn kill(&mut self, now: Nanos) {
         self.switches.all_off();
         self.deny_waiting(now);
@@ -28,7 +28,7 @@ impl Desk {
             let open = self.open_instruments(&provider);
             let Some(account) = self.accounts.get_mut(&provider) else { continue };
             for instrument in open.into_iter().chain(account.instruments.clone()) {
-                account.killing.insert(instrument, now);
+                account.killing.insert(instrument, Kill { since: now, next: now });
             }
             self.kill_on(&provider, now);
         }
@@ -41,31 +41,53 @@ impl Desk {
         orders.map(|order| order.submit().terms.instrument.clone()).collect()
     }
 
-    /// Goes on with what was begun, where it is time to.
+    /// Goes on with what was begun, where it is time to: as long as anything is open that was wanted
+    /// before. What is wanted by who was let trade again keeps nothing going.
     pub(super) fn kill_on(&mut self, provider: &Name, now: Nanos) {
-        let open = self.open_instruments(provider);
-        let Some(account) = self.accounts.get_mut(provider) else { return };
-        let due: Vec<Name> =
-            account.killing.iter().filter(|(_, at)| **at <= now).map(|(i, _)| i.clone()).collect();
-        for instrument in due {
+        let Some(account) = self.accounts.get(provider) else { return };
+        let due = account.killing.iter().filter(|(_, kill)| kill.next <= now);
+        let due: Vec<(Name, Kill)> = due.map(|(name, kill)| (name.clone(), *kill)).collect();
+        for (instrument, kill) in due {
+            let open = self.open_since(provider, &instrument, kill.since).next().is_some();
+            let Some(account) = self.accounts.get_mut(provider) else { return };
             account.ask(Question::CancelAll { instrument: instrument.clone() });
-            if open.contains(&instrument) {
-                account.killing.insert(instrument, now + KILL_AGAIN);
+            if open {
+                account.killing.insert(instrument, Kill { next: now + KILL_AGAIN, ..kill });
             } else {
                 account.killing.remove(&instrument);
             }
         }
     }
 
-    /// All orders of an instrument could not be taken back at once: each by itself.
-    pub(super) fn kill_each(&mut self, provider: &Name, instrument: &Name) {
-        let open = self.open_orders(provider);
-        for key in open {
-            let order = self.orders.get(&key);
-            let own = order.is_some_and(|o| o.submit().terms.instrument == *instrument);
-            let Some(account) = self.accounts.get_mut(provider).filter(|_| own) else { continue };
-            account.ask(Question::KillOne(key));
-        }
+    /// All orders of an instrument, asked for at that time, could not be taken back at once: each by
+    /// itself, and all of them again, since some may not be ours.
+    pub(super) fn kill_each(
+        &mut self,
+        provider: &Name,
+        instrument: &Name,
+        asked: Nanos,
+        now: Nanos,
+    ) {
+        let open: Vec<OrderKey> = self.open_since(provider, instrument, asked).cloned().collect();
+        let Some(account) = self.accounts.get_mut(provider) else { return };
+        let again = Kill { since: asked, next: now + KILL_AGAIN };
+        account.killing.entry(instrument.clone()).or_insert(again);
+        open.into_iter().for_each(|key| account.ask(Question::KillOne(key)));
+    }
+
+    /// Open orders for an instrument that were wanted by then.
+    fn open_since<'a>(
+        &'a self,
+        provider: &'a Name,
+        instrument: &'a Name,
+        since: Nanos,
+    ) -> impl Iterator<Item = &'a OrderKey> {
+        let open = self.orders.iter().filter(move |(_, order)| {
+            let Submit { terms, ts, .. } = order.submit();
+            let own = terms.provider == *provider && terms.instrument == *instrument;
+            own && *ts <= since && !order.standing().is_terminal()
+        });
+        open.map(|(key, _)| key)
     }
 
     /// Winds the venue's dead-man switch of what has open orders, and ends those of what has none any

@@ -198,9 +198,8 @@ impl Desk {
         let swept = whole || matches!(outcome, Outcome::Refused { .. } | Outcome::NotFound);
         match &question {
             Question::Query(key) => return self.query_answered(provider, key, asked, outcome, now),
-            Question::CancelAll { instrument } if !whole => {
-                let instrument = instrument.clone();
-                return self.kill_each(provider, &instrument);
+            Question::CancelAll { instrument } if !matches!(outcome, Outcome::Accepted { .. }) => {
+                return self.kill_each(provider, instrument, asked, now);
             }
             Question::KillOne(_) | Question::CancelAll { .. } => return,
             Question::OpenOrders if whole => {
@@ -425,6 +424,6 @@ impl Account {
         // Whoever hears nothing winds nothing.
         let winds = self.dead_man.values().copied().filter(|_| self.listening);
         let all = [jobs, cancels, reconcile, untold].into_iter().flatten();
-        all.chain(self.killing.values().copied()).chain(winds)
+        all.chain(self.killing.values().map(|kill| kill.next)).chain(winds)
     }
 }

@@ -531,6 +531,55 @@ fn an_answer_that_nobody_waits_for_is_told_to_the_operator() {
     assert_eq!(world.desk.take_note(), Some(Note::UnknownTicket(Ticket(99))));
 }
 
+#[test]
+fn what_the_kill_switch_could_not_take_back_is_tried_again_also_where_it_is_not_ours() {
+    let mut world = world();
+    let stranger = super::world::VenueOrder {
+        id: "v9".into(),
+        quantity: 5.into(),
+        fills: Vec::new(),
+        state: VenueState::Open,
+    };
+    world.venue.insert("x9".into(), stranger);
+    let all: Which = |instruction| matches!(instruction, Instruction::CancelAll { .. });
+    world.unheeded = Some((all, Outcome::Unknown(Lost::Timeout)));
+    world.desk.kill(world.now);
+    world.run();
+    world.tick(2_000);
+    world.run();
+    world.unheeded = None;
+    assert_eq!(world.venue["x9"].state, VenueState::Open);
+    world.tick(2_000);
+    world.run();
+    assert_eq!(world.venue["x9"].state, VenueState::Cancelled);
+    world.tick(60_000);
+    assert!(world.desk.accounts[P].killing.is_empty(), "and then it is over");
+}
+
+#[test]
+fn a_kill_that_takes_long_ends_though_others_are_let_trade_again() {
+    let mut world = world();
+    world.submit("1");
+    write_all(&mut world);
+    world.take();
+    world.lose_request = true;
+    world.venue();
+    world.hear();
+    world.desk.kill(world.now);
+    world.run();
+    // An operator lets it trade before it is known what became of the first order.
+    world.desk.switch_on("c");
+    for n in 10..70 {
+        world.tick(1_000);
+        world.submit(&n.to_string());
+        world.run();
+    }
+    assert_eq!(last_state(&world, "1"), Some(OrderState::Rejected));
+    let open =
+        (60..70).filter(|n| last_state(&world, &n.to_string()) == Some(OrderState::Acknowledged));
+    assert_eq!(open.count(), 10);
+}
+
 /// How the switch was wound by now, without a look at the clock.
 fn winds(world: &mut World) -> Vec<Duration> {
     world.run();
