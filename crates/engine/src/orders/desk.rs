@@ -223,8 +223,10 @@ struct Record {
     epoch: u64,
     /// The consumer took it back before it was sent.
     withdrawn: bool,
-    /// Its price after the last amend that was accepted.
+    /// Its price as the venue said last, or after the last amend that it took.
     price: Option<Decimal>,
+    /// When the venue said so, by its clock.
+    priced: Option<Nanos>,
     /// The number of its last change.
     changes: u32,
     /// That of a cancel under way that is not written down: too many facts wait.

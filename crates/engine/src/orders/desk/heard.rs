@@ -8,7 +8,7 @@ use model::{Decimal, Nanos};
 
 use super::super::leg::Leg;
 use super::account::{Orphan, Purpose, Question};
-use super::{AccountNews, Desk, Note, Orphans, Sweep};
+use super::{AccountNews, Desk, Note, Orphans, Record, Sweep};
 
 /// At most so many orphans of an account are remembered as told.
 const ORPHANS_MAX: usize = 1_024;
@@ -73,7 +73,9 @@ impl Desk {
     }
 
     fn change_answered(&mut self, key: &OrderKey, number: u32, outcome: Outcome, now: Nanos) {
-        let record = self.records.entry(key.clone()).or_default();
+        // Of an order that has left there is none any more, and none is to be made.
+        let mut left = Record::default();
+        let record = self.records.get_mut(key).unwrap_or(&mut left);
         let amend = record.amends.remove(&number);
         let intent = if amend.is_some() { Intent::Amend } else { Intent::Cancel };
         match &outcome {
@@ -120,6 +122,9 @@ impl Desk {
     ) {
         if self.fills_come_first(provider, key, seen, now) {
             return;
+        }
+        if let Some(record) = self.records.get_mut(key) {
+            record.take_price(seen);
         }
         let effects = self.orders.observe(key, seen).unwrap_or_default();
         let rejected = effects.report.as_ref().is_some_and(|r| r.state == OrderState::Rejected);
@@ -206,6 +211,16 @@ impl Desk {
         if account.orphans.insert(orphan.clone()) {
             let Orphan { instrument, venue_order_id, .. } = orphan;
             self.note(Note::Orphan { provider, instrument, venue_order_id });
+        }
+    }
+}
+
+impl Record {
+    /// The venue says at which price the order stands: an amend that it took may have come to nothing
+    /// after all, as may one of an earlier process.
+    fn take_price(&mut self, seen: &ExecReport) {
+        if seen.price.is_some() && seen.ts_event >= self.priced {
+            (self.price, self.priced) = (seen.price, seen.ts_event);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The rules of the way out and back, each by example.
 
 use model::ledger::{Fact, Lost, Outcome};
-use model::order::OrderState;
+use model::order::{ExecReport, OrderState};
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, VenueState};
 
@@ -671,4 +671,63 @@ fn what_is_known_beside_an_order_leaves_with_it() {
         assert_eq!(world.desk.records.keys().collect::<Vec<_>>(), known);
     }
     assert_eq!(world.desk.records.len(), 2);
+}
+
+#[test]
+fn an_answer_that_comes_when_its_order_has_left_leaves_nothing_behind() {
+    let mut world = World::new(DeskOptions { settled_max: 1, ..DeskOptions::default() });
+    world.run();
+    world.submit("1");
+    world.run();
+    world.desk.cancel(&key("1"), world.now);
+    write_all(&mut world);
+    world.take();
+    let held = world.wire.pop_back();
+    for id in ["1", "2"] {
+        world.submit(id);
+        world.run();
+        (0..5).for_each(|_| world.trade(id));
+        world.run();
+    }
+    world.wire.extend(held);
+    world.run();
+    assert_eq!(world.desk.records.keys().collect::<Vec<_>>(), [&key("2")]);
+}
+
+#[test]
+fn an_amend_that_was_taken_and_came_to_nothing_moves_no_price() {
+    let mut world = world();
+    world.submit("1");
+    world.run();
+    let instrument = btc();
+    let market = Market { instrument: Some(&instrument), price: Some(Decimal::TEN) };
+    let amended = |world: &mut World, price, quantity: Option<i64>| {
+        let quantity = quantity.map(Decimal::from);
+        world.desk.amend(&key("1"), price, quantity, market, world.now);
+        write_all(world);
+        world.take();
+        let Some(Instruction::Amend { ticket, price, quantity, .. }) = world.wire.pop_back() else {
+            panic!("{:?}", world.wire)
+        };
+        let outcome = Outcome::Accepted { venue_order_id: Some("vx1".into()) };
+        world.desk.heard(P, Heard::Answer { ticket, outcome }, world.now);
+        (price, quantity)
+    };
+    let (ten, eleven) = (Decimal::TEN, Decimal::from(11));
+    assert_eq!(amended(&mut world, Some(eleven), None), (eleven, 5.into()));
+    assert_eq!(amended(&mut world, None, Some(6)), (eleven, 6.into()), "nothing else was said");
+    let said = |price, ts_event| ExecReport {
+        instrument: BTC.into(),
+        venue_order_id: "vx1".into(),
+        state: Some(VenueState::Open),
+        quantity: Some(5.into()),
+        price: Some(price),
+        ts_event: Some(ts_event),
+        ..ExecReport::default()
+    };
+    for (price, ts_event) in [(ten, at(2_000_000)), (eleven, at(1_999_999))] {
+        let seen = world.report(said(price, ts_event));
+        world.desk.heard(P, seen, world.now);
+    }
+    assert_eq!(amended(&mut world, None, Some(7)), (ten, 7.into()), "it stands at the old price");
 }
