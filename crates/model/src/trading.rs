@@ -261,6 +261,9 @@ pub struct TradingProfile {
     pub orders: &'static [Rate],
     /// How many of each of them are kept for cancels.
     pub kept_for_cancels: u32,
+    /// Whether cancels count against them. Where not no cancel waits for them, and the session's own
+    /// reserve is what bounds it.
+    pub cancels_count: bool,
     /// How far [`Instruction::Amend`] is there.
     pub amends: Amends,
     /// How far [`Instruction::DeadMan`] reaches; `None` where there is none.

@@ -204,6 +204,11 @@ impl Account {
         self.questions.pop_front()
     }
 
+    /// When the next cancel may go.
+    pub(super) fn cancel_at(&self, now: Nanos) -> Nanos {
+        if self.profile.cancels_count { self.budget.free_at(true, now) } else { now }
+    }
+
     /// Whether nothing that reconciliation asks is open.
     pub(super) fn all_told(&self) -> bool {
         !self.open.iter().any(Question::is_list)

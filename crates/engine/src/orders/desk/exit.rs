@@ -125,7 +125,7 @@ impl Desk {
     fn take_cancel(&mut self, provider: &Name, now: Nanos) -> Option<Instruction> {
         loop {
             let account = self.accounts.get_mut(provider)?;
-            if account.budget.free_at(true, now) > now {
+            if account.cancel_at(now) > now {
                 return None;
             }
             let Job::Change(key, number, terms) = account.cancels.pop_front()? else { continue };
@@ -201,7 +201,10 @@ impl Desk {
         let price = self.records.get(key).and_then(|record| record.price).or(own.price);
         let quantity = order.quantity();
         let ticket = self.ticket(provider, Purpose::Change(key.clone(), number, terms.clone()));
-        self.accounts.get_mut(provider)?.budget.take(now);
+        let account = self.accounts.get_mut(provider)?;
+        if terms != ChangeTerms::Cancel || account.profile.cancels_count {
+            account.budget.take(now);
+        }
         self.sent(key, Request::Change(number), now);
         Some(match terms {
             ChangeTerms::Cancel => Instruction::Cancel { ticket, target },

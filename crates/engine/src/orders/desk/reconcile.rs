@@ -416,9 +416,8 @@ impl Account {
 
     fn deadlines(&self, held_up: bool, now: Nanos) -> impl Iterator<Item = Nanos> + '_ {
         let jobs = !self.jobs.is_empty() && self.listening && !held_up;
-        let budget = |all| self.budget.free_at(all, now);
-        let jobs = jobs.then(|| budget(false));
-        let cancels = (!self.cancels.is_empty()).then(|| budget(true));
+        let jobs = jobs.then(|| self.budget.free_at(false, now));
+        let cancels = (!self.cancels.is_empty()).then(|| self.cancel_at(now));
         let reconcile = self.reconcile_at.filter(|_| self.listening);
         let untold = self.untold_at.filter(|_| self.listening);
         // Whoever hears nothing winds nothing.

@@ -73,6 +73,7 @@ fn profile() -> TradingProfile {
         deadline_after: Some(Duration::from_secs(5)),
         orders: RATES,
         kept_for_cancels: 2,
+        cancels_count: true,
         amends: Amends::PriceAndQuantity,
         dead_man: Some(DeadMan::Instrument),
         client_id_reusable: true,

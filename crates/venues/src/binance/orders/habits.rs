@@ -90,7 +90,8 @@ const fn socket_profile(of: &Profile) -> Profile {
     Profile { messages, contiguous: &[], skipping: &[], ..*of }
 }
 
-/// Spot: `ORDERS` limits as `exchangeInfo` gives them to everyone; only new orders count.
+/// Spot: `ORDERS` limits as `exchangeInfo` gives them to everyone; only new orders count, on futures
+/// changed ones too.
 const SPOT: TradeLine = TradeLine {
     name: "binance",
     api_url: "wss://ws-api.binance.com:443",
@@ -118,7 +119,8 @@ const SPOT: TradeLine = TradeLine {
             Rate { count: 50, per: Duration::from_secs(10) },
             Rate { count: 160_000, per: DAY },
         ],
-        kept_for_cancels: 10,
+        kept_for_cancels: 0,
+        cancels_count: false,
         // The other way, cancel and replace, makes a second order whose quantity is right only as
         // long as nothing is filled in between.
         amends: Amends::QuantityDown,
@@ -153,7 +155,6 @@ const USDM: TradeLine = TradeLine {
             Rate { count: 300, per: Duration::from_secs(10) },
             Rate { count: 1_200, per: Duration::from_secs(60) },
         ],
-        kept_for_cancels: 30,
         amends: Amends::PriceAndQuantity,
         dead_man: Some(DeadMan::Instrument),
         ..SPOT.trading

@@ -65,6 +65,8 @@ const TRADING: TradingProfile = TradingProfile {
     deadline_after: Some(EXPIRES_AFTER),
     orders: &[Rate { count: 60, per: Duration::from_secs(2) }],
     kept_for_cancels: 10,
+    // By a limit of their own, as large; counted together they are within both.
+    cancels_count: true,
     amends: Amends::PriceAndQuantity,
     dead_man: Some(DeadMan::Account),
     client_id_reusable: true,

@@ -239,6 +239,35 @@ fn orders_share_the_budget_and_cancels_have_their_own() {
 }
 
 #[test]
+fn no_cancel_waits_for_a_limit_that_its_venue_does_not_count_it_against() {
+    let mut world = world();
+    world.desk = Desk::new(world.options);
+    let profile = TradingProfile { cancels_count: false, kept_for_cancels: 0, ..profile() };
+    world.desk.add_provider(P.into(), profile, vec![BTC.into()]);
+    world.desk.add_consumer("c".into(), true, 0, None);
+    world.set_link(false);
+    world.set_link(true);
+    world.run();
+    let submit = |world: &mut World, ids: std::ops::RangeInclusive<u32>| {
+        ids.for_each(|id| world.submit(&id.to_string()));
+        world.run();
+    };
+    let cancel = |world: &mut World, ids: std::ops::RangeInclusive<u32>| {
+        ids.for_each(|id| world.desk.cancel(&key(&id.to_string()), world.now));
+        world.run();
+        world.venue.values().filter(|order| order.state == VenueState::Cancelled).count()
+    };
+    submit(&mut world, 1..=3);
+    assert_eq!(cancel(&mut world, 1..=3), 3);
+    submit(&mut world, 4..=7);
+    assert_eq!(world.placed.len(), 6, "as many as a second has, and no cancel uses any of it up");
+    assert_eq!(cancel(&mut world, 4..=6), 6, "none waits for the next second");
+    world.tick(1_000);
+    world.run();
+    assert_eq!(world.placed.len(), 7);
+}
+
+#[test]
 fn an_order_that_waits_until_its_deadline_is_denied_and_was_never_sent() {
     let mut world = world();
     world.submit("1");
