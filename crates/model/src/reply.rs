@@ -31,9 +31,11 @@ pub enum ReplyAnswer {
     Duplicate(OrderView),
     /// How the order stands.
     Stands(OrderView),
-    /// The venue did not take the change.
+    /// The venue did not take the change, or may not have: it is asked how the order stands, which is told
+    /// where that is news.
     Refused {
-        /// The venue's code, as it came.
+        /// The venue's code, as it came; or one of ours ([`NOT_SENT`](crate::trading::NOT_SENT),
+        /// [`NOT_FOUND`](crate::trading::NOT_FOUND), [`UNKNOWN`](crate::trading::UNKNOWN)).
         code: Name,
         /// The venue's reason, as it came.
         text: Name,

@@ -163,6 +163,10 @@ pub enum Heard {
 
 /// The code of a refusal by ourselves: nothing was sent.
 pub const NOT_SENT: &str = "not-sent";
+/// The code of a change that found no open order at the venue.
+pub const NOT_FOUND: &str = "not-found";
+/// The code of a change of which nobody knows what became.
+pub const UNKNOWN: &str = "unknown";
 
 /// What a venue says of an order's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use model::ledger::{Name, OrderKey, Outcome, Request};
 use model::order::{ExecReport, Intent, OrderState};
 use model::reply::ReplyAnswer;
-use model::trading::{Heard, Ticket, VenueState};
+use model::trading::{Heard, NOT_FOUND, Ticket, UNKNOWN, VenueState};
 use model::{Decimal, Nanos};
 
 use super::super::leg::Leg;
@@ -78,15 +78,19 @@ impl Desk {
         let record = self.records.get_mut(key).unwrap_or(&mut left);
         let amend = record.amends.remove(&number);
         let intent = if amend.is_some() { Intent::Amend } else { Intent::Cancel };
-        match &outcome {
+        let refused = match &outcome {
             Outcome::Accepted { .. } => {
                 record.price = amend.and_then(|amend| amend.price).or(record.price);
+                None
             }
-            Outcome::Refused { code, text } => {
-                let (code, text) = (code.clone(), text.clone());
-                self.reply(key, intent, ReplyAnswer::Refused { code, text });
+            Outcome::Refused { code, text } => Some((code.clone(), text.clone())),
+            Outcome::NotFound => {
+                Some((NOT_FOUND.into(), "the venue finds no such open order".into()))
             }
-            Outcome::NotFound | Outcome::Unknown(_) => {}
+            Outcome::Unknown(how) => Some((UNKNOWN.into(), format!("no answer: {how:?}").into())),
+        };
+        if let Some((code, text)) = refused {
+            self.reply(key, intent, ReplyAnswer::Refused { code, text });
         }
         self.answered(key, Request::Change(number), outcome, now);
     }

@@ -3,7 +3,7 @@
 use model::ledger::{Fact, Lost, Outcome};
 use model::order::{ExecReport, OrderState};
 use model::reply::ReplyAnswer;
-use model::trading::{Heard, Instruction, VenueState};
+use model::trading::{Heard, Instruction, NOT_FOUND, UNKNOWN, VenueState};
 
 use super::world::{Which, World};
 use super::*;
@@ -550,6 +550,29 @@ fn a_query_is_answered_from_here_or_from_the_ledger() {
     };
     let answers: Vec<_> = world.replied.iter().map(|reply| reply.answer.clone()).collect();
     assert_eq!(answers, [ReplyAnswer::Stands(view), ReplyAnswer::Denied(Denial::UnknownOrder)]);
+}
+
+#[test]
+fn whoever_wants_a_change_hears_where_it_may_have_come_to_nothing() {
+    let not_found = Outcome::NotFound;
+    for (outcome, said) in [(not_found, NOT_FOUND), (Outcome::Unknown(Lost::Timeout), UNKNOWN)] {
+        let mut world = world();
+        world.submit("1");
+        world.run();
+        let changes: Which = |instruction| {
+            matches!(instruction, Instruction::Cancel { .. } | Instruction::Amend { .. })
+        };
+        world.unheeded = Some((changes, outcome));
+        world.desk.cancel(&key("1"), world.now);
+        world.amend("1", 6);
+        world.run();
+        let codes = world.replied.iter().filter_map(|reply| match &reply.answer {
+            ReplyAnswer::Refused { code, .. } => Some((reply.intent, &**code)),
+            _ => None,
+        });
+        assert!(codes.eq([(Intent::Cancel, said), (Intent::Amend, said)]), "{:?}", world.replied);
+        assert_eq!(last_state(&world, "1"), Some(OrderState::Acknowledged));
+    }
 }
 
 #[test]
