@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::exec_log::{LogRequest, exec_event};
 use engine::orders::Standing;
-use engine::orders::desk::{AccountNews, Desk, Market, Note};
+use engine::orders::desk::{AccountNews, Desk, Market};
 use engine::orders::port::{OrderGate, OrderPort, way};
 use engine::{OrderCommand, Shard, Switch, TradingRoom};
 use model::ledger::{Name, OrderKey};
@@ -33,6 +33,8 @@ struct Trader {
     switch: Switch,
     /// How often the switch had been thrown off when it was last looked at.
     offs: u64,
+    /// Whether it was on then.
+    on: bool,
 }
 
 /// A consumer that is to trade.
@@ -91,7 +93,8 @@ impl Room {
             let (port, gate) = way(*id, requests, shard.waker().clone());
             ports.push(port);
             let switch = shard.switch(*id).cloned().unwrap_or_default();
-            traders.push(Trader { id: *id, name: name.clone(), gate, switch, offs: 0 });
+            let name = name.clone();
+            traders.push(Trader { id: *id, name, gate, switch, offs: 0, on: false });
         }
         kept.restore(&mut desk, now)?;
         let (counts, news, replies, notes) = Default::default();
@@ -136,7 +139,7 @@ impl Room {
         now: Nanos,
     ) -> Vec<(ProviderId, Instruction)> {
         self.follow_operators(shard, now);
-        self.follow_switches(now);
+        self.follow_switches(shard, now);
         if self.desk.deadline(now).is_some_and(|at| at <= now) {
             self.desk.on_timer(now);
         }
@@ -167,16 +170,26 @@ impl Room {
         }
     }
 
+    /// What the desk has thrown off by itself is off on the control bus, too, until an operator switches
+    /// it on.
+    fn hold_off_thrown(&self, shard: &mut Shard) {
+        let thrown =
+            self.traders.iter().filter(|trader| trader.on && !self.desk.is_on(&trader.name));
+        thrown.for_each(|trader| shard.hold_off(trader.id));
+    }
+
     /// The desk's switches stand as the control bus' do, and were off where those were in between.
-    fn follow_switches(&mut self, now: Nanos) {
-        for Trader { name, switch, offs, .. } in &mut self.traders {
-            let (on, thrown) = switch.read();
+    fn follow_switches(&mut self, shard: &mut Shard, now: Nanos) {
+        self.hold_off_thrown(shard);
+        for Trader { name, switch, offs, on, .. } in &mut self.traders {
+            let (is_on, thrown) = switch.read();
             if std::mem::replace(offs, thrown) != thrown {
                 self.desk.switch_off(name, now);
             }
-            if on && !self.desk.is_on(name) {
+            if is_on && !self.desk.is_on(name) {
                 self.desk.switch_on(name);
             }
+            *on = is_on;
         }
     }
 
@@ -350,12 +363,8 @@ impl Room {
 
     /// What happened that an operator has to know.
     fn tell_operator(&mut self, shard: &mut Shard, now: Nanos) {
+        self.hold_off_thrown(shard);
         while let Some(note) = self.desk.take_note() {
-            if let Note::BreakerTripped(name) = &note
-                && let Some(id) = self.number(name)
-            {
-                shard.hold_off(id);
-            }
             self.notes.tell(&note, now);
         }
     }

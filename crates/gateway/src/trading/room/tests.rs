@@ -1,13 +1,16 @@
-//! What the room makes of a ledger that can't be read.
+//! What the room makes of a ledger that can't be read, and of a switch that the desk throws.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use engine::orders::DeskOptions;
+use engine::orders::desk::NewOrder;
 use engine::{Capacity, Catalog, Consumer, Context, QueueCapacity};
-use model::Denial;
-use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, StoredOrder, VenueName};
+use model::event::Side;
+use model::ledger::{Fact, LedgerAppend, LedgerReply, Report, StoredOrder, Terms, VenueName};
+use model::order::{OrderType, TimeInForce};
 use model::reply::ReplyAnswer;
+use model::{Decimal, Denial};
 use store::ledger::{Held, LedgerError, LedgerRead, MemoryLedger};
 
 use super::super::reader::{Reader, answer};
@@ -104,16 +107,21 @@ impl Consumer for Answers {
     }
 }
 
+/// A room without providers, and its consumer.
+fn room(shard: &mut Shard, breaker: Option<Rate>) -> (Room, engine::Inbox) {
+    let inbox = shard.add_consumer("c", QueueCapacity::default(), NOW).unwrap();
+    let parties = [Party { id: inbox.id(), name: "c".into(), breaker }];
+    let kept = Kept::read(&mut MemoryLedger::new(), &parties, &[]).unwrap();
+    let desk = Desk::new(DeskOptions::default());
+    let (room, _ports) = Room::restored(desk, &parties, Vec::new(), kept, shard, NOW).unwrap();
+    (room, inbox)
+}
+
 /// What a consumer of that ledger is answered about its order "1", and what is counted.
 fn asked(intent: Intent, ledger: Box<dyn LedgerRead>) -> (Vec<ReplyAnswer>, OrderCounts) {
     let mut shard =
         Shard::new(Capacity::default(), Catalog::new(), std::task::Waker::noop().clone());
-    let mut inbox = shard.add_consumer("c", QueueCapacity::default(), NOW).unwrap();
-    let parties = [Party { id: inbox.id(), name: "c".into(), breaker: None }];
-    let kept = Kept::read(&mut MemoryLedger::new(), &parties, &[]).unwrap();
-    let desk = Desk::new(DeskOptions::default());
-    let (mut room, _ports) =
-        Room::restored(desk, &parties, Vec::new(), kept, &mut shard, NOW).unwrap();
+    let (mut room, mut inbox) = room(&mut shard, None);
     let (consumer, client_order_id) = (inbox.id(), "1".to_owned());
     let request = OrderRequest { consumer, client_order_id, intent, ..OrderRequest::default() };
     let mut ledger = Beside(ledger, VecDeque::new());
@@ -146,6 +154,40 @@ fn an_order_that_is_denied_is_counted_and_a_question_that_is_denied_is_not() {
     };
     assert_eq!(counts(Intent::Submit), (1, 1));
     assert_eq!(counts(Intent::Query), (0, 0));
+}
+
+#[test]
+fn a_switch_that_the_breaker_threw_stays_off_however_much_else_there_is_to_tell() {
+    let mut shard =
+        Shard::new(Capacity::default(), Catalog::new(), std::task::Waker::noop().clone());
+    let once = Rate { count: 1, per: Duration::from_secs(60) };
+    let (mut room, inbox) = room(&mut shard, Some(once));
+    let mut ledger = Beside(Box::new(MemoryLedger::new()), VecDeque::new());
+    shard.set_trading(inbox.id(), true);
+    room.turn(&mut shard, &mut ledger, NOW);
+    assert!(room.desk.is_on("c"));
+    // Without an id it can't be an order: a rejection, before the next turn.
+    let terms = Terms {
+        provider: "p".into(),
+        instrument: "BTC-USDT".into(),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        time_in_force: TimeInForce::Ioc,
+        price: None,
+        quantity: Decimal::ONE,
+    };
+    let order = OrderKey { consumer: "c".into(), client_order_id: "".into() };
+    let new = NewOrder { order, terms, decision_id: 0 };
+    room.desk.submit(new, Market::default(), NOW);
+    assert!(!room.desk.is_on("c"));
+    // So many notes that nobody hears of it.
+    for _ in 0..2_000 {
+        room.desk.ledger(LedgerReply::Recovered, NOW);
+    }
+    for _ in 0..3 {
+        room.turn(&mut shard, &mut ledger, NOW);
+        assert!(!room.desk.is_on("c"));
+    }
 }
 
 #[test]
