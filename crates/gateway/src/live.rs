@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use engine::control::OperatorEnd;
 use engine::{Capacity, Catalog, Inbox, MergeSpec, Metrics, Shard, Tally};
-use model::venue::{self, Pipeline};
+use model::venue::Pipeline;
 use model::{Kind, Nanos, ProviderId};
 use net::http::{HttpConfig, HttpThread};
 use net::session::SeatStats;
@@ -25,7 +25,7 @@ use pool::Manager;
 use store::capture::RecorderTap;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Merge, Network, Provider};
+use crate::config::{Config, Merge, Network, subscriptions};
 use crate::consumers::{ConsumerOptions, Seat, Seated, Source};
 use crate::dead_letters::{Clerk, DeadLetterQueue};
 use crate::metrics::{MetricsEnd, connections};
@@ -330,7 +330,7 @@ fn lines(
             shard.offer(id, abilities.kinds);
         }
         shard
-            .pin(id, &subscriptions(provider))
+            .pin(id, &subscriptions(&provider.instruments, &provider.kinds))
             .map_err(|error| RunError::new("a provider's instruments", error))?;
         // Two providers must not jitter alike; the start makes two runs differ.
         let seed = clock.now().0.wrapping_add(index as u64);
@@ -473,15 +473,6 @@ fn subscribe_merge(shard: &mut Shard, merge: &Merge, clock: SystemClock) -> Resu
             .map_err(|why| RunError(format!("what '{wanted}' gets of '{name}': {}", why.text())))?;
     }
     Ok(())
-}
-
-/// What a provider's configuration subscribes.
-fn subscriptions(provider: &Provider) -> Vec<venue::Subscription> {
-    let all = provider
-        .instruments
-        .iter()
-        .flat_map(|name| provider.kinds.iter().map(move |kind| (name, *kind)));
-    all.map(|(name, kind)| venue::Subscription { instrument: name.as_str().into(), kind }).collect()
 }
 
 /// Ctrl-C and SIGTERM end the run; closing is bounded in time, so a second one is not needed.

@@ -10,11 +10,12 @@ use std::time::Duration;
 use engine::orders::DeskOptions;
 use engine::{Capacity, Catalog, Inbox, QueueCapacity, RoutingTable, Shard, Subscription};
 use model::Nanos;
-use model::venue::{Command, Subscription as Wanted};
+use model::venue::Command;
 use sim::accounts::Account;
 use store::ledger::MemoryLedger;
 use venues::signing::Credentials;
 
+use crate::config::subscriptions;
 use crate::demo::books::Books;
 use crate::demo::maker::{self, Maker};
 use crate::demo::merges::{self, Merges};
@@ -118,7 +119,8 @@ impl Scene {
             let venue = venues::create(part.venue, settings)
                 .ok_or_else(|| model::Error::reject(format!("'{}' has no adapter", part.venue)))?;
             let link = world.add(part.venue, venue, Box::new(part.simulator.clone()))?;
-            world.command(link, &Command::Subscribe(wanted(part)));
+            let wanted = subscriptions(&part.instruments, &part.kinds);
+            world.command(link, &Command::Subscribe(wanted));
         }
         if let Some(spec) = merges::spec(parts) {
             world.shard.add_merge(&spec)?;
@@ -224,12 +226,6 @@ pub fn trading_links(parts: &[Part]) -> Result<Vec<TradingLink>, model::Error> {
         })
     };
     parts.iter().filter(|part| part.trades).map(link).collect()
-}
-
-fn wanted(part: &Part) -> Vec<Wanted> {
-    let all =
-        part.instruments.iter().flat_map(|name| part.kinds.iter().map(move |kind| (name, kind)));
-    all.map(|(name, kind)| Wanted { instrument: name.as_str().into(), kind: *kind }).collect()
 }
 
 #[cfg(test)]

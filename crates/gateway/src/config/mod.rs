@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use engine::{MergeSpec, Placement, Restart};
 use model::Kind;
-use model::venue::Rate;
+use model::venue::{Rate, Subscription};
 
 pub mod account;
 mod checked;
@@ -79,7 +79,8 @@ pub struct Provider {
     pub venue: String,
     /// Canonical instrument names.
     pub instruments: Vec<String>,
-    /// What is subscribed for each of them; [`Kind::BookUpdate`] stands for the whole book.
+    /// What is subscribed for each of them; [`Kind::BookUpdate`] stands for the whole book. Of spot
+    /// there is no funding: it is of the others.
     pub kinds: Vec<Kind>,
     /// Connections that bring each stream at the same time: 1 or 2.
     pub redundancy: u8,
@@ -87,6 +88,13 @@ pub struct Provider {
     pub settings: venues::Settings,
     /// Who trades there; nobody where `None`.
     pub account: Option<Account>,
+}
+
+/// What there is to subscribe: each of these kinds of each instrument, but for the funding of spot.
+pub(crate) fn subscriptions(instruments: &[String], kinds: &[Kind]) -> Vec<Subscription> {
+    let all = instruments.iter().flat_map(|name| kinds.iter().map(move |kind| (name, *kind)));
+    let there = all.filter(|(name, kind)| *kind != Kind::Funding || !values::is_spot(name));
+    there.map(|(name, kind)| Subscription { instrument: name.as_str().into(), kind }).collect()
 }
 
 /// What a configuration says about a consumer; what is `None` is the program's to say.
@@ -212,5 +220,19 @@ impl Default for Log {
 impl Default for Table {
     fn default() -> Self {
         Self { enabled: true, every: Duration::from_secs(1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_asks_for_the_funding_of_spot() {
+        let names = ["BTC-USDT", "BTC-USDT-PERP", "BTC-USDT-261225"].map(str::to_owned);
+        let all = subscriptions(&names, &[Kind::Quote, Kind::Funding]);
+        let of = |kind| all.iter().filter(move |of| of.kind == kind).map(|of| &*of.instrument);
+        assert!(of(Kind::Quote).eq(["BTC-USDT", "BTC-USDT-PERP", "BTC-USDT-261225"]));
+        assert!(of(Kind::Funding).eq(["BTC-USDT-PERP", "BTC-USDT-261225"]));
     }
 }
