@@ -12,7 +12,7 @@ use std::fmt::{Debug, Write};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ use model::event::{Quote, Side};
 use model::ledger::Report;
 use model::order::{Intent, TimeInForce};
 use model::reply::{OrderReply, ReplyAnswer};
-use model::{Denial, InstrumentId, Nanos, ProviderId};
+use model::{Decimal, Denial, InstrumentId, Nanos, ProviderId};
 use rusqlite::{Connection, TransactionBehavior};
 use sim::accounts::Account;
 use store::ledger::{LedgerRead, SqliteReader};
@@ -47,6 +47,8 @@ const TRADER: &str = "trader";
 const PAUSE: Duration = Duration::from_millis(40);
 /// An order stands for so long, then it is taken back.
 const STANDS: Duration = Duration::from_millis(60);
+/// So many ticks from the market nobody takes it.
+const FAR: Decimal = Decimal::ONE_HUNDRED;
 /// A cancel that came to nothing is asked for again after so long.
 const AGAIN: Duration = Duration::from_millis(500);
 /// What the operator is told when nothing can be written.
@@ -109,6 +111,8 @@ struct Counts {
     cancels_denied: AtomicU64,
     /// Orders whose end was not told.
     open: AtomicU64,
+    /// Orders stand far from the market, and are not taken back.
+    waits: AtomicBool,
 }
 
 /// Orders that wait and orders that take, all the time, each taken back after a while.
@@ -124,8 +128,9 @@ struct Trader {
 impl Trader {
     fn on_quote(&mut self, event: &Event, quote: &Quote, ctx: &mut Context<'_>) {
         let (now, calm) = (ctx.now, self.seen.is_calm());
+        let waits = self.counts.waits.load(Ordering::Relaxed);
         for (id, (since, cancelled)) in &mut self.open {
-            let stood = calm || now.since(*since) > STANDS;
+            let stood = !waits && (calm || now.since(*since) > STANDS);
             let asked = cancelled.is_some_and(|at| now.since(at) < AGAIN);
             if stood && !asked && ctx.cancel(id).is_ok() {
                 *cancelled = Some(now);
@@ -137,12 +142,15 @@ impl Trader {
         }
         let number = self.seen.next_id();
         let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };
-        let takes = number.is_multiple_of(3);
+        let takes = !waits && number.is_multiple_of(3);
         let level = if (side == Side::Buy) == takes { quote.ask } else { quote.bid };
         let facts = ctx.catalog.facts(desk.0, desk.1);
-        let Some(quantity) = facts.and_then(|facts| quantity(&facts, level.price)) else { return };
+        let of = facts.and_then(|facts| Some((quantity(&facts, level.price)?, facts.tick?)));
+        let Some((quantity, tick)) = of else { return };
+        let away = if waits { tick * FAR } else { Decimal::ZERO };
+        let price = if side == Side::Buy { level.price - away } else { level.price + away };
         let id = format!("t-{number}");
-        let order = OrderSpec::limit(&id, desk.0, desk.1, side, quantity, level.price);
+        let order = OrderSpec::limit(&id, desk.0, desk.1, side, quantity, price);
         let order = if takes { order } else { order.for_time(TimeInForce::PostOnly) };
         if ctx.submit(&order).is_ok() {
             self.rests.insert(desk, now + PAUSE);
@@ -285,10 +293,14 @@ impl Stage {
         let (stuck, again) = (STUCK, "the ledger can be written again");
         self.until_more("it trades", &self.counts.accepted);
         let told = (self.log.count(stuck), self.log.count(again));
+        self.counts.waits.store(true, Ordering::Relaxed);
+        self.until("orders stand", || self.open() as u64 >= SOME);
         let end = cause(self);
         self.until_more("it denies", &self.counts.denied);
         assert!(self.log.count(stuck) > told.0, "the operator is told");
         let (placed, position) = (self.placed(), self.seen.position());
+        assert!(self.open() > 0, "they stand, and nobody wants them gone yet");
+        self.counts.waits.store(false, Ordering::Relaxed);
         self.until_more("it denies still", &self.counts.denied);
         self.until("what stood is taken back all the same", || self.open() == 0);
         assert_eq!(self.placed(), placed, "no order leaves");
@@ -296,7 +308,7 @@ impl Stage {
         assert_eq!(self.log.count(again), told.1);
         end();
         self.until_more("it goes on by itself", &self.counts.accepted);
-        assert!(self.placed() > placed);
+        self.until("orders leave again", || self.placed() > placed);
         assert!(self.log.count(again) > told.1, "the operator is told that it is over");
     }
 

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::trading::world;
+use engine::orders::desk::Orphans;
 use engine::orders::{Desk, DeskOptions};
 use engine::{Consumer, Context, Inbox};
 use meltica::demo::Options;
@@ -39,6 +40,8 @@ const SETTLE: Duration = Duration::from_secs(180);
 /// The maker, and the last that it was told of its accounts.
 struct Holder {
     maker: Maker,
+    /// The maker sees no market, and does nothing.
+    rests: bool,
     balances: BTreeMap<(Name, Name), (Decimal, Decimal)>,
     positions: BTreeMap<(Name, Name), Decimal>,
 }
@@ -53,6 +56,7 @@ impl Consumer for Holder {
             Body::Position(of) => {
                 self.positions.insert((provider, of.instrument.clone()), of.quantity);
             }
+            Body::Quote(_) if self.rests => {}
             _ => self.maker.on_event(event, ctx),
         }
     }
@@ -79,11 +83,17 @@ impl Rig {
         let venues = VENUES.map(str::to_owned).to_vec();
         let options = Options { seed, venues, symbols: 1, rate: 6, faults, ..Options::default() };
         let parts = stage::cast(&options, BEGIN).unwrap();
+        Self::at(parts, DeskOptions::default(), (BEGIN, 0))
+    }
+
+    /// A gateway with an empty ledger, the `nth` at these venues.
+    fn at(parts: Vec<Part>, options: DeskOptions, nth: (Nanos, u8)) -> Self {
         let (ledger, seen) = (MemoryLedger::new(), Orders::default());
-        let options = DeskOptions { reconcile_every: Some(EVERY), ..DeskOptions::default() };
-        let (world, inbox) = world(&parts, &ledger, options, (BEGIN, 0));
+        let options = DeskOptions { reconcile_every: Some(EVERY), ..options };
+        let (world, inbox) = world(&parts, &ledger, options, nth);
         let maker = Maker::new(seen.clone());
-        let holder = Holder { maker, balances: BTreeMap::new(), positions: BTreeMap::new() };
+        let holder =
+            Holder { maker, rests: false, balances: BTreeMap::new(), positions: BTreeMap::new() };
         Self { parts, ledger, seen, world, inbox, holder }
     }
 
@@ -231,6 +241,58 @@ fn hours_of_silence(seed: u64, simulated: Duration) -> usize {
 fn shown(seeds: std::ops::RangeInclusive<u64>, simulated: Duration) {
     let open: usize = seeds.map(|seed| hours_of_silence(seed, simulated)).sum();
     assert!(open > 0, "nothing was shown");
+}
+
+/// Until an order is open of which a part was filled, in a market that stands still and with a maker that
+/// leaves it alone.
+fn partly_filled(rig: &mut Rig) {
+    let partly = |rig: &Rig| rig.open_there().iter().any(|(_, _, _, filled)| !filled.is_zero());
+    for _ in 0..3_600 {
+        rig.run_for(Duration::from_secs(1));
+        if partly(rig) {
+            rig.holder.rests = true;
+            rig.parts.iter().for_each(|part| part.simulator.freeze());
+            rig.run_for(Duration::from_secs(5));
+            if partly(rig) {
+                return;
+            }
+            rig.holder.rests = false;
+            rig.parts.iter().for_each(|part| part.simulator.thaw());
+        }
+    }
+    panic!("nothing to be shown: {:?}", rig.open_there());
+}
+
+#[test]
+fn each_list_finds_what_nothing_else_tells() {
+    // Nothing is heard but answers.
+    let faults = Faults { report_suppressed: 1_000_000, ..Faults::default() };
+    let mut rig = Rig::new(3, faults);
+    // What nothing has moved yet comes by the list of balances.
+    rig.seen.set_calm(true);
+    rig.run_for(Duration::from_secs(10));
+    rig.check_balances();
+    let told = rig.holder.balances.keys().filter(|(of, _)| &**of == "binance");
+    assert!(told.map(|(_, asset)| &**asset).eq(["BTC", "USDT"]));
+    rig.seen.set_calm(false);
+    partly_filled(&mut rig);
+    rig.run_for(SETTLE);
+    // Fills of what is open come by the list of fills, balances and positions by theirs.
+    rig.check();
+    let open = rig.open_here();
+    assert!(!open.is_empty());
+    // Whose orders these are another gateway does not know: it finds them in the list of what is open.
+    let options = DeskOptions { orphans: Orphans::Cancel, ..DeskOptions::default() };
+    let mut other = Rig::at(rig.parts.clone(), options, (rig.world.now, 1));
+    other.seen.set_calm(true);
+    other.run_for(Duration::from_secs(5));
+    assert_eq!(other.open_there(), Open::new());
+    // That they are gone shows when they are asked about one by one.
+    assert_eq!(rig.open_here(), open);
+    rig.world.now = other.world.now;
+    rig.run_for(SETTLE);
+    assert_eq!(rig.open_here(), Open::new());
+    rig.check();
 }
 
 #[test]
