@@ -15,6 +15,7 @@ use super::*;
 mod crash;
 mod examples;
 mod interleavings;
+mod kill;
 mod late;
 mod ledger;
 mod limits;
