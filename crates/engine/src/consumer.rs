@@ -129,7 +129,10 @@ impl Context<'_> {
     }
 
     /// Wants an order of the consumer's gone, by the consumer's id of it. Passes where new orders do
-    /// not: a switch that is off, a ledger that is stuck, a pool that has room for cancels only.
+    /// not: a switch that is off, a ledger that is stuck, a pool that has room for cancels only. Where it
+    /// may have come to nothing, since no order was found or the answer is lost, a reply says so
+    /// ([`ReplyAnswer::Refused`](model::reply::ReplyAnswer::Refused)): if the order stands it is to be
+    /// wanted again.
     ///
     /// # Errors
     /// [`NotTaken`]: nothing was done.
