@@ -335,7 +335,7 @@ fn older_trades_are_had_in_pages_by_id_or_by_time() {
     let earlier: Vec<_> = all.iter().filter(|row| row["ts"].as_str().unwrap() < at).collect();
     let by_time = talk.get(&format!("{history}&type=2&after={at}&limit=3"));
     assert!(by_time.iter().eq(earlier.into_iter().take(3)));
-    let (_, wrong) = talk.ask(&Request::get(&format!("{history}&type=3")));
+    let (_, wrong) = talk.ask(&Request::get(format!("{history}&type=3")));
     assert_eq!(wrong["code"], "51000");
 }
 

@@ -69,7 +69,7 @@ fn market_data_is_the_same_as_by_rest() {
         ("ticker.book", &one, "ticker/bookTicker?symbol=BTCUSDT"),
     ] {
         let answer = far.plain(method, params);
-        let by_rest = body(&far.raw(&Request::get(&format!("/api/v3/{path}"))));
+        let by_rest = body(&far.raw(&Request::get(format!("/api/v3/{path}"))));
         assert_eq!((&answer["status"], &answer["result"]), (&json!(200), &by_rest), "{method}");
         assert!(!answer["rateLimits"].is_null());
     }
@@ -80,7 +80,7 @@ fn market_data_is_the_same_as_by_rest() {
     for (method, path) in
         [("depth", "depth"), ("ticker.price", "ticker/price"), ("ticker.book", "ticker/bookTicker")]
     {
-        let by_rest = body(&far.raw(&Request::get(&format!("/fapi/v1/{path}?symbol=BTCUSDT"))));
+        let by_rest = body(&far.raw(&Request::get(format!("/fapi/v1/{path}?symbol=BTCUSDT"))));
         assert_eq!(far.plain(method, &one)["result"], by_rest, "{method}");
     }
     assert_eq!(far.plain("klines", &candles)["error"]["code"], -1020);
