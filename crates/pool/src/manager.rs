@@ -74,7 +74,7 @@ impl AnyPool for Arc<Gauges> {
 /// ```
 #[derive(Default)]
 pub struct Manager {
-    pools: Mutex<Vec<Arc<dyn AnyPool>>>,
+    pools: Mutex<Vec<Box<dyn AnyPool>>>,
 }
 
 /// A second pool of one type was registered.
@@ -109,13 +109,13 @@ impl Manager {
         if let Some(first) = find::<T>(&pools) {
             return Err(AlreadyRegistered { type_name: type_name::<T>(), pool: first.name() });
         }
-        pools.push(Arc::new(pool.clone()));
+        pools.push(Box::new(pool.clone()));
         Ok(())
     }
 
     /// Registers a pool of the calling thread; several threads may each have one of the same type.
     pub fn add_local<T: Reset>(&self, pool: &LocalPool<T>) {
-        self.pools().push(Arc::new(pool.gauges()));
+        self.pools().push(Box::new(pool.gauges()));
     }
 
     /// The pool of `T`.
@@ -132,8 +132,7 @@ impl Manager {
     /// lists what is still out. What stays out is no obstacle to ending the process.
     pub fn shutdown(&self, timeout: Duration) -> ShutdownReport {
         let start = Instant::now();
-        // Whoever wants the gauges meanwhile does not wait for that.
-        let pools = self.pools().clone();
+        let pools = self.pools();
         pools.iter().for_each(|pool| pool.close());
         pools.iter().for_each(|pool| pool.wait_all_home(start, timeout));
         let reports = pools.iter().map(|pool| pool.report());
@@ -143,12 +142,12 @@ impl Manager {
         }
     }
 
-    fn pools(&self) -> MutexGuard<'_, Vec<Arc<dyn AnyPool>>> {
+    fn pools(&self) -> MutexGuard<'_, Vec<Box<dyn AnyPool>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn find<T: Reset + Send + 'static>(pools: &[Arc<dyn AnyPool>]) -> Option<&Pool<T>> {
+fn find<T: Reset + Send + 'static>(pools: &[Box<dyn AnyPool>]) -> Option<&Pool<T>> {
     pools.iter().find_map(|pool| (pool.as_ref() as &dyn Any).downcast_ref())
 }
 

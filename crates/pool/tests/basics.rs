@@ -372,22 +372,6 @@ fn shutdown_waits_for_what_comes_home() {
 }
 
 #[test]
-fn gauges_are_read_while_a_shutdown_waits() {
-    let (manager, pool) = (Manager::new(), Pool::<Item>::new("items", 1));
-    manager.add(&pool).unwrap();
-    let held = pool.try_acquire();
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
-    thread::scope(|scope| {
-        scope.spawn(|| manager.shutdown(LONG));
-        while !matches!(pool.acquire(Duration::ZERO), Err(AcquireError::Closed { .. })) {}
-        scope.spawn(|| tell.send(manager.stats()));
-        let stats = told.recv_timeout(LONG / 10);
-        drop(held);
-        assert_eq!(stats.unwrap()[0].in_use, 1, "it still waits");
-    });
-}
-
-#[test]
 fn shutdown_names_what_is_held() {
     let manager = Manager::new();
     let items: Pool<Item> = Pool::new("items", 4);
