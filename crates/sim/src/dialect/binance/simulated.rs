@@ -12,6 +12,7 @@ use super::errors::{TOO_MANY, stream_error};
 use super::feed::{Feed, Numbering};
 use super::limits::{Connects, Weight};
 use super::line::Line;
+use super::list::contract_type;
 use super::pulse::{Beat, End, Pulse, TOO_MUCH};
 use super::streams::{INTERVALS, Topic};
 use super::trading::{Trading, count_refused, is_report};
@@ -21,6 +22,7 @@ use crate::dialect::{PlayDialect, Session};
 use crate::faults::{Enumeration, Trouble};
 use crate::machine::{ClientId, ControlFrame, Reply, Request};
 use crate::market::Market;
+use crate::market::instrument::Instrument;
 use crate::market::order::{Event, Index, Trade, What};
 use crate::market::tape::Candle;
 use crate::rng::Rng;
@@ -61,13 +63,15 @@ pub struct SimulatedBinance {
     numbering: Numbering,
     /// By the symbol in small letters.
     by_lower: BTreeMap<String, Index>,
+    /// By pair and contract's type in small letters.
+    by_contract: BTreeMap<String, Index>,
     clients: BTreeMap<ClientId, Client>,
     /// Who listens: at most a line's limit of streams for each client.
     topics: BTreeMap<(Index, Topic), BTreeSet<ClientId>>,
     /// The same of streams of all instruments.
     pub(super) arrays: Arrays,
     /// The candles that were last sent, of those that somebody listens to.
-    candles: BTreeMap<(Index, usize), Candle>,
+    candles: BTreeMap<(Index, Topic), Candle>,
     /// The next multiple of [`GRID_MS`].
     next_ms: u64,
 }
@@ -81,6 +85,7 @@ impl SimulatedBinance {
         let mut dice = Rng::new(options.seed, 1_000_000);
         let first_id = 1_000_000 + dice.below(1_000_000_000);
         let (mut feeds, mut by_lower) = (Vec::new(), BTreeMap::new());
+        let mut by_contract = BTreeMap::new();
         for index in 0..market.len() {
             let instrument = market.instrument(index);
             if let model::instrument::Contract::Dated(day) = instrument.contract {
@@ -95,6 +100,7 @@ impl SimulatedBinance {
                     format!("{}: another one has the symbol {}", instrument.name, feed.symbol);
                 return Err(Error::reject(message));
             }
+            by_contract.insert(contract_name(instrument), index);
             feeds.push(feed);
         }
         let numbering =
@@ -108,6 +114,7 @@ impl SimulatedBinance {
             connects: Connects::default(),
             numbering,
             by_lower,
+            by_contract,
             clients: BTreeMap::new(),
             topics: BTreeMap::new(),
             arrays: Arrays::default(),
@@ -119,7 +126,12 @@ impl SimulatedBinance {
     /// The instrument and the topic of a stream's name.
     fn topic(&self, stream: &str) -> Option<(Index, Topic)> {
         let (symbol, kind) = stream.split_once('@')?;
-        Some((*self.by_lower.get(symbol)?, Topic::parse(self.line, kind)?))
+        let topic = Topic::parse(self.line, kind)?;
+        let names = match topic {
+            Topic::Continuous { .. } => &self.by_contract,
+            _ => &self.by_lower,
+        };
+        Some((*names.get(symbol)?, topic))
     }
 
     /// Brings the list of listeners up to date with what a client has subscribed.
@@ -159,7 +171,9 @@ impl SimulatedBinance {
                     self.feeds[index].diffs.remove(&every_ms);
                 }
             }
-            Topic::Kline { interval } => drop(self.candles.remove(&(index, interval))),
+            Topic::Kline { .. } | Topic::Continuous { .. } => {
+                self.candles.remove(&(index, topic));
+            }
             _ => {}
         }
     }
@@ -173,7 +187,11 @@ impl SimulatedBinance {
     /// Sends a message to all who listen.
     fn publish(&self, floor: &mut Floor<'_>, (index, topic): (Index, Topic), payload: String) {
         let Some(clients) = self.topics.get(&(index, topic)) else { return };
-        let name = format!("{}@{}", self.feeds[index].lower, topic.name());
+        let symbol = match topic {
+            Topic::Continuous { .. } => contract_name(floor.market.instrument(index)),
+            _ => self.feeds[index].lower.clone(),
+        };
+        let name = format!("{symbol}@{}", topic.name());
         self.send_named(floor, clients, &name, payload);
     }
 
@@ -253,7 +271,9 @@ impl SimulatedBinance {
                 let feed = &self.feeds[index];
                 self.print(floor.market, index).partial(now, feed, floor.market, levels)
             }
-            Topic::Kline { interval } => return self.kline(floor, index, interval),
+            Topic::Kline { interval } | Topic::Continuous { interval } => {
+                return self.kline(floor, (index, topic), interval);
+            }
             _ => match self.row_by_clock(floor, index, topic) {
                 Some(payload) => payload,
                 None => return,
@@ -281,11 +301,12 @@ impl SimulatedBinance {
     }
 
     /// A candle, where it has changed; before it the last one's end, where that is over.
-    fn kline(&mut self, floor: &mut Floor<'_>, index: Index, interval: usize) {
+    fn kline(&mut self, floor: &mut Floor<'_>, of: (Index, Topic), interval: usize) {
+        let (index, topic) = of;
         let (_, bar) = INTERVALS.get(interval).copied().unwrap_or(INTERVALS[0]);
         let tape = floor.market.roll(index, floor.now);
         let candle = tape.candle(bar);
-        let sent = self.candles.insert((index, interval), candle);
+        let sent = self.candles.insert(of, candle);
         let over = sent.filter(|sent| sent.opened != candle.opened).and_then(|sent| {
             tape.candles(bar).into_iter().find(|other| other.opened == sent.opened)
         });
@@ -293,11 +314,21 @@ impl SimulatedBinance {
         for (candle, closed) in
             over.map(|c| (c, true)).into_iter().chain(changed.map(|c| (c, false)))
         {
-            let payload =
-                self.print(floor.market, index).kline(floor.now, interval, &candle, closed);
-            self.publish(floor, (index, Topic::Kline { interval }), payload);
+            let print = self.print(floor.market, index);
+            let payload = match topic {
+                Topic::Continuous { .. } => {
+                    print.continuous_kline(floor.now, interval, &candle, closed)
+                }
+                _ => print.kline(floor.now, interval, &candle, closed),
+            };
+            self.publish(floor, of, payload);
         }
     }
+}
+
+/// `btcusdt_perpetual`.
+fn contract_name(of: &Instrument) -> String {
+    format!("{}{}_{}", of.base, of.quote, contract_type(of)).to_ascii_lowercase()
 }
 
 impl Dialect for SimulatedBinance {

@@ -7,6 +7,7 @@
 //! | `depth`, `depth@<speed>` | what changed, every 100, 250, 500 or 1,000 ms as the line has it |
 //! | `depth5`, `depth10`, `depth20`, the same with `@<speed>` | the best levels |
 //! | `kline_<interval>` | every 2 s, on futures every 250 ms, when it changed; once when it closes |
+//! | `continuousKline_<interval>` | futures: the same, behind a pair and a contract's type |
 //! | `ticker`, `miniTicker` | every second |
 //! | `markPrice`, `markPrice@1s` | futures: every 3 s or 1 s |
 //!
@@ -65,6 +66,11 @@ pub enum Topic {
         /// Its place in [`INTERVALS`].
         interval: usize,
     },
+    /// The same, of a pair's contract.
+    Continuous {
+        /// Its place in [`INTERVALS`].
+        interval: usize,
+    },
     /// 24 hours.
     Day,
     /// 24 hours, in short.
@@ -106,9 +112,13 @@ impl Topic {
                 named: speed.is_some(),
             }),
             (kind, None) => {
-                let name = kind.strip_prefix("kline_")?;
+                let (kind, name) = kind.split_once('_')?;
                 let interval = INTERVALS.iter().position(|(other, _)| *other == name)?;
-                Some(Self::Kline { interval })
+                match kind {
+                    "kline" => Some(Self::Kline { interval }),
+                    "continuousKline" if futures => Some(Self::Continuous { interval }),
+                    _ => None,
+                }
             }
             _ => None,
         }
@@ -122,7 +132,7 @@ impl Topic {
             Self::Depth { every_ms, .. }
             | Self::Partial { every_ms, .. }
             | Self::Mark { every_ms } => Some(every_ms),
-            Self::Kline { .. } => Some(line.kline_ms),
+            Self::Kline { .. } | Self::Continuous { .. } => Some(line.kline_ms),
             Self::Day | Self::MiniDay => Some(1_000),
         }
     }
@@ -141,6 +151,9 @@ impl Topic {
             }
             Self::Kline { interval } => {
                 format!("kline_{}", INTERVALS.get(interval).map_or("", |(name, _)| name))
+            }
+            Self::Continuous { interval } => {
+                format!("continuousKline_{}", INTERVALS.get(interval).map_or("", |(name, _)| name))
             }
             Self::Day => "ticker".to_owned(),
             Self::MiniDay => "miniTicker".to_owned(),

@@ -9,6 +9,7 @@ use model::{Nanos, Side};
 
 use super::feed::{AggTrade, Diff, Feed};
 use super::line::{Line, Sort};
+use super::list::contract_type;
 use super::streams::INTERVALS;
 use crate::market::Market;
 use crate::market::bar::Bar;
@@ -246,15 +247,40 @@ impl<'a> Print<'a> {
     /// `kline`.
     #[must_use]
     pub fn kline(self, now: Nanos, interval: usize, candle: &Candle, closed: bool) -> String {
+        let (event_ms, symbol) = (ms(now), self.symbol);
+        let of = format!(r#""s":"{symbol}","#);
+        let candle = self.candle_fields(interval, candle, closed, &of);
+        format!(r#"{{"e":"kline","E":{event_ms},"s":"{symbol}","k":{candle}}}"#)
+    }
+
+    /// `continuous_kline`: the same of a pair's contract.
+    #[must_use]
+    pub fn continuous_kline(
+        self,
+        now: Nanos,
+        interval: usize,
+        candle: &Candle,
+        closed: bool,
+    ) -> String {
+        let (event_ms, pair) = (ms(now), self.pair_name());
+        let kind = contract_type(self.instrument);
+        let candle = self.candle_fields(interval, candle, closed, "");
+        format!(
+            r#"{{"e":"continuous_kline","E":{event_ms},"ps":"{pair}","ct":"{kind}","k":{candle}}}"#
+        )
+    }
+
+    /// A candle in a message; `of` says whose it is.
+    fn candle_fields(self, interval: usize, candle: &Candle, closed: bool, of: &str) -> String {
         let (name, bar) = INTERVALS.get(interval).copied().unwrap_or(INTERVALS[0]);
-        let (event_ms, symbol, open_ms) = (ms(now), self.symbol, ms(candle.opened));
+        let open_ms = ms(candle.opened);
         let close_ms = ms(bar.end(candle.opened)) - 1;
         let (first, last, count) = (candle.first_trade, candle.last_trade(), candle.trades);
         let Volumes { volume, quote, taker, taker_quote } = self.volumes(candle);
         let (open, close) = (self.price(candle.open), self.price(candle.close));
         let (high, low) = (self.price(candle.high), self.price(candle.low));
         format!(
-            r#"{{"e":"kline","E":{event_ms},"s":"{symbol}","k":{{"t":{open_ms},"T":{close_ms},"s":"{symbol}","i":"{name}","f":{first},"L":{last},"o":"{open}","c":"{close}","h":"{high}","l":"{low}","v":"{volume}","n":{count},"x":{closed},"q":"{quote}","V":"{taker}","Q":"{taker_quote}","B":"0"}}}}"#
+            r#"{{"t":{open_ms},"T":{close_ms},{of}"i":"{name}","f":{first},"L":{last},"o":"{open}","c":"{close}","h":"{high}","l":"{low}","v":"{volume}","n":{count},"x":{closed},"q":"{quote}","V":"{taker}","Q":"{taker_quote}","B":"0"}}"#
         )
     }
 

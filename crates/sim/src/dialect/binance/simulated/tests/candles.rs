@@ -42,6 +42,31 @@ fn a_pairs_contract_has_the_candles_of_its_symbol() {
 }
 
 #[test]
+fn a_pairs_contract_has_the_stream_of_its_symbol() {
+    let streams = "btcusd_perpetual@continuousKline_1m/btcusd_perp@kline_1m/\
+                   btcusd_perp@continuousKline_1m/btcusd_perpetual@kline_1m";
+    let mut far = Far::connected("binance-coinm", 200, &format!("/stream?streams={streams}"));
+    far.run_for(5 * SECOND);
+    let messages = far.messages();
+    let of = |stream: &str| -> Vec<Value> {
+        let mine = messages.iter().filter(|message| message["stream"] == stream);
+        mine.map(|message| message["data"].clone()).collect()
+    };
+    let (pairs, symbols) = (of("btcusd_perpetual@continuousKline_1m"), of("btcusd_perp@kline_1m"));
+    assert!(pairs.len() > 10, "{}", pairs.len());
+    assert_eq!(pairs.len() + symbols.len(), messages.len(), "silent by the other's name");
+    for (pair, symbol) in pairs.iter().zip(&symbols) {
+        assert_eq!(
+            [&pair["e"], &pair["ps"], &pair["ct"]],
+            ["continuous_kline", "BTCUSD", "PERPETUAL"]
+        );
+        let mut candle = symbol["k"].clone();
+        assert_eq!(candle.as_object_mut().unwrap().remove("s").unwrap(), "BTCUSD_PERP");
+        assert_eq!(pair["k"], candle);
+    }
+}
+
+#[test]
 fn the_average_price_is_that_of_the_last_minutes_trades() {
     let mut far = Far::new("binance", 50);
     far.run_for(10 * SECOND);
