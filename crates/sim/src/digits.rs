@@ -56,13 +56,27 @@ pub fn rfc3339(at: Nanos, places: u32) -> String {
 /// `Sun, 21 Mar 21 14:23:14 +0000`, the date of RFC 822 as RFC 1123 takes it over.
 #[must_use]
 pub fn rfc1123(at: Nanos) -> String {
+    date(at, true)
+}
+
+/// `Sun, 21 Mar 2021 14:23:14 GMT`, as HTTP's headers have it.
+#[must_use]
+pub fn http_date(at: Nanos) -> String {
+    date(at, false)
+}
+
+fn date(at: Nanos, is_short: bool) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let ([year, month, day, hour, minute, second], _) = civil(at);
     let name = DAYS[(at.0 / 1_000_000_000 / 86_400 % 7) as usize];
-    let (month, year) = (MONTHS[(month - 1) as usize], year % 100);
-    format!("{name}, {day:02} {month} {year:02} {hour:02}:{minute:02}:{second:02} +0000")
+    let month = MONTHS[(month - 1) as usize];
+    let (year, zone) = match is_short {
+        true => (format!("{:02}", year % 100), "+0000"),
+        false => (format!("{year:04}"), "GMT"),
+    };
+    format!("{name}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} {zone}")
 }
 
 /// Whole seconds since the epoch of a time like `2026-11-24T18:30:05Z`, with or without places of a
@@ -153,6 +167,8 @@ mod tests {
     fn a_time_has_its_day_of_the_week() {
         // docs.kraken.com, "Get Server Time".
         assert_eq!(rfc1123(Nanos(1_616_336_594_000_000_000)), "Sun, 21 Mar 21 14:23:14 +0000");
+        let date = http_date(Nanos(1_616_336_594_000_000_000));
+        assert_eq!(date, "Sun, 21 Mar 2021 14:23:14 GMT");
         assert_eq!(rfc1123(Nanos(0)), "Thu, 01 Jan 70 00:00:00 +0000");
     }
 

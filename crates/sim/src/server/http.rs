@@ -1,10 +1,13 @@
 //! Just enough HTTP/1.1 for clients of a simulator: bounded heads, bodies with a length.
 
 use std::io;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
+use model::Nanos;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::digits::http_date;
 use crate::machine::Reply;
 
 /// A request's head may be this long.
@@ -118,8 +121,11 @@ pub(super) async fn write(
 ) -> io::Result<()> {
     let (status, reason, length) = (reply.status, reason(reply.status), reply.body.len());
     let connection = if keep_alive { "keep-alive" } else { "close" };
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let date = http_date(Nanos(0) + since);
     let mut head = format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json;charset=UTF-8\r\n\
+        "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n\
+         Content-Type: application/json;charset=UTF-8\r\n\
          Content-Length: {length}\r\nConnection: {connection}\r\n"
     );
     for (name, value) in &reply.headers {
@@ -197,6 +203,20 @@ mod tests {
             assert_eq!(parse(head.as_bytes()).unwrap_err().0, status, "{head}");
         }
         assert_eq!(parse(b"GET /\xff HTTP/1.1\r\n\r\n").unwrap_err().0, 400);
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_its_date_and_the_venues_headers() {
+        let mut reply = Reply::new(200, "{}");
+        reply.headers.push(("x-mbx-used-weight-1m".to_owned(), "1".to_owned()));
+        let mut written = Vec::new();
+        write(&mut written, &reply, true, true).await.unwrap();
+        let text = String::from_utf8(written).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "{}");
+        assert!(head.contains("\r\nx-mbx-used-weight-1m: 1"), "{head}");
+        let date = head.split("\r\n").find_map(|line| line.strip_prefix("Date: ")).unwrap();
+        assert_eq!((date.len(), &date[25..]), ("Sun, 21 Mar 2021 14:23:14 GMT".len(), " GMT"));
     }
 
     #[test]
