@@ -38,7 +38,7 @@ use crate::capacity::OPERATOR_COMMANDS_MAX;
 use crate::route::{Edit, Filter};
 use crate::shard::Shard;
 
-use answers::Pending;
+use answers::{Off, Pending};
 pub(crate) use answers::{Ready, To};
 pub use command::{Command, ControlSettings, OrderCommand};
 pub(crate) use desk::{Desk, Port, port};
@@ -47,7 +47,6 @@ use merged::Merged;
 use natives::Natives;
 pub use operator::{Answer, Operator, OperatorEnd, operator};
 pub use trading::OFF_WITHIN;
-use trading::Off;
 
 /// Commands taken of one source in one turn; the rest waits for the next.
 const COMMANDS_PER_TURN: usize = 64;

@@ -7,7 +7,6 @@ use model::{Body, CommandId, ConsumerId, ControlAck, ControlResult, InstrumentId
 use model::{ProviderId, Stream};
 
 use super::natives::Standing;
-use super::trading::Off;
 use super::{Control, Desk, Done, operator};
 use crate::route::Filter;
 
@@ -61,6 +60,14 @@ pub(super) struct Pending {
     filter: Arc<Filter>,
     waiting: Vec<Stream>,
     pub(super) until: Nanos,
+}
+
+/// A switch was thrown off, and somebody waits until nothing leaves any more.
+#[derive(Debug)]
+pub(super) struct Off {
+    pub(super) to: To,
+    /// Whoever looks after the orders has seen that it is off.
+    pub(super) seen: bool,
 }
 
 impl Control {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::control::{Refusal, Verdict, Waiting};
 use model::{ConsumerId, Nanos};
 
-use super::answers::{Ready, To, settle};
+use super::answers::{Off, Ready, To, settle};
 use super::{Control, Done, OrderCommand, operator};
 
 /// What was handed out before a switch was thrown off is written within so long, or given up.
@@ -14,14 +14,6 @@ pub const OFF_WITHIN: Duration = Duration::from_secs(1);
 
 /// At most so many commands about orders wait for the desk.
 pub(super) const ORDER_COMMANDS_MAX: usize = 64;
-
-/// A switch was thrown off, and somebody waits until nothing leaves any more.
-#[derive(Debug)]
-pub(super) struct Off {
-    pub(super) to: To,
-    /// Whoever looks after the orders has seen that it is off.
-    pub(super) seen: bool,
-}
 
 impl Control {
     /// The kill switch is off as any other is: whoever threw it is told when nothing leaves any more.
