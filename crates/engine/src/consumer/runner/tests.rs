@@ -116,6 +116,28 @@ fn one_that_is_made_anew_begins_with_whole_books_and_misses_nothing_critical() {
 }
 
 #[test]
+fn what_the_one_before_had_left_is_skipped_also_when_the_shard_has_begun_anew() {
+    let (mut shard, inbox) = shard();
+    let (mut first, shared) = (true, Shared::default());
+    let later = shared.clone();
+    let factory: Factory = Box::new(move || {
+        let panics_on = u64::from(std::mem::take(&mut first));
+        Box::new(Made { shared: later.clone(), panics_on })
+    });
+    let mut runner = Runner::made(inbox, factory, Restart::default());
+    let most = BATCH_MAX as u64;
+    (1..=most + 10).for_each(|n| testing::trade(&mut shard, ms(0), n));
+    shard.end_turn(ms(0));
+    assert_eq!((runner.run(|| ms(0)), runner.run(|| ms(100))), (1, BATCH_MAX));
+    shard.end_turn(ms(100));
+    testing::trade(&mut shard, ms(101), most + 11);
+    shard.end_turn(ms(101));
+    while runner.run(|| ms(101)) > 0 {}
+    assert_eq!(shared.0.lock().unwrap().trades, [most + 11]);
+    assert_eq!(runner.inbox().tally().counts().skipped, most + 9);
+}
+
+#[test]
 fn what_panics_again_and_again_is_made_anew_ever_more_rarely() {
     let (mut shard, inbox) = shard();
     let made = Arc::new(AtomicU32::new(0));
