@@ -7,9 +7,9 @@
 //! never final: an operator decides.
 //!
 //! Of an order that the venue has had it means something else. Right after it was taken it means nothing;
-//! but venues forget orders that ended unfilled: OKX after two hours, Binance USDⓈ-M at once where they
-//! were placed three days ago (developers.binance.com, "Query Order"). So it is over when the venue has
-//! shown no sign of it for longer than that, says so for a minute, and has it in neither list.
+//! but venues forget orders that ended unfilled, the first of them after two hours (the sources stand with
+//! the venues' machines). So it is over when the venue has shown no sign of it for longer than that, says
+//! so for a minute, and has it in neither list.
 
 use std::time::Duration;
 

@@ -13,6 +13,9 @@
 //!
 //! **Amounts.** Quantities are in base currency, on both lines. A futures balance is the wallet's:
 //! `free` what is not set apart for isolated positions, `locked` the rest; the stream says no more.
+//!
+//! **What is forgotten.** On USDⓈ-M an order that ended unfilled is not found any more when it was placed
+//! three days ago, and any order after 90 days (developers.binance.com, USDⓈ-M "Query Order").
 
 use std::time::Duration;
 

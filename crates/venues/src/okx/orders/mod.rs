@@ -13,6 +13,9 @@
 //! for a market buy is the quote currency). Quantities of swaps and futures are in contracts. Spot trades
 //! with `cash`, all else with `cross` margin, in the account's net mode.
 //!
+//! **What is forgotten.** An order that was canceled unfilled is kept for two hours ("Get order history
+//! (last 7 days)").
+//!
 //! **The dead man's switch** of this venue is one for all instruments of the account, of 10 to 120 s.
 //!
 //! Sources, read 2026-11-25: okx.com/docs-v5, "Overview / WebSocket / Login", "REST Authentication",
