@@ -5,7 +5,7 @@ use model::order::{ExecReport, OrderState};
 use model::reply::ReplyAnswer;
 use model::trading::{Heard, Instruction, NOT_FOUND, UNKNOWN, VenueState};
 
-use super::world::{Which, World};
+use super::world::{VenueOrder, Which, World};
 use super::*;
 use crate::orders::desk::account::ASKED_MAX;
 use crate::orders::inquiry::PAUSE_MIN;
@@ -389,13 +389,7 @@ fn few_questions_are_under_way_and_what_takes_orders_back_passes_them() {
 fn an_open_order_that_nobody_claims_is_told_once_or_cancelled() {
     for orphans in [Orphans::Report, Orphans::Cancel] {
         let mut world = World::new(DeskOptions { orphans, ..DeskOptions::default() });
-        let stranger = super::world::VenueOrder {
-            id: "v9".into(),
-            quantity: 5.into(),
-            fills: Vec::new(),
-            state: VenueState::Open,
-        };
-        world.venue.insert("stranger".into(), stranger);
+        world.venue.insert("stranger".into(), VenueOrder::stranger());
         world.settle();
         world.desk.reconcile(&P.into(), world.now);
         world.settle();
@@ -429,13 +423,7 @@ fn a_fill_that_nobody_claims_is_told_once_and_one_that_the_ledger_has_never() {
     world.crash();
     world.settle();
     assert_eq!(unclaimed(&world), 0);
-    let stranger = super::world::VenueOrder {
-        id: "v9".into(),
-        quantity: 5.into(),
-        fills: Vec::new(),
-        state: VenueState::Open,
-    };
-    world.venue.insert("x9".into(), stranger);
+    world.venue.insert("x9".into(), VenueOrder::stranger());
     world.trade("9");
     for _ in 0..3 {
         world.settle();

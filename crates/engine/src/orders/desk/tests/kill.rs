@@ -5,7 +5,7 @@ use model::order::OrderState;
 use model::trading::{Instruction, VenueState};
 
 use super::examples::{last_state, world, write_all};
-use super::world::{Which, World};
+use super::world::{VenueOrder, Which, World};
 use super::*;
 
 #[test]
@@ -55,13 +55,7 @@ fn what_the_kill_switch_wants_in_vain_it_wants_again() {
 #[test]
 fn what_the_kill_switch_could_not_take_back_is_tried_again_also_where_it_is_not_ours() {
     let mut world = world();
-    let stranger = super::world::VenueOrder {
-        id: "v9".into(),
-        quantity: 5.into(),
-        fills: Vec::new(),
-        state: VenueState::Open,
-    };
-    world.venue.insert("x9".into(), stranger);
+    world.venue.insert("x9".into(), VenueOrder::stranger());
     let all: Which = |instruction| matches!(instruction, Instruction::CancelAll { .. });
     world.unheeded = Some((all, Outcome::Unknown(Lost::Timeout)));
     world.desk.kill(world.now);

@@ -26,6 +26,11 @@ pub struct VenueOrder {
 }
 
 impl VenueOrder {
+    /// An open order of the account that is none of ours.
+    pub fn stranger() -> Self {
+        Self { id: "v9".into(), quantity: 5.into(), fills: Vec::new(), state: VenueState::Open }
+    }
+
     pub fn filled(&self) -> Decimal {
         self.fills.iter().map(|fill| fill.quantity).sum()
     }
